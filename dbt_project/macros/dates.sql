@@ -1,0 +1,82 @@
+{#-
+    Dates that are written as text, or known in part. Every macro returns one expression that never raises an error:
+    a shape is checked before its parts are read, and the calendar before make_date() is called.
+
+    A partial date has three faces: the date (only where the day is known), the year, and the precision
+    ('day', 'month' or 'year'). 1 January stays a day: that it often stands for "only the year" is for rules to say.
+-#}
+
+{#- The date yyyymmdd, or nothing where it is not on the calendar. `digits` is an expression of exactly 8 digits or null. -#}
+{% macro calendar_date(digits) -%}
+case
+            when {{ digits }} ~ '^[12][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$'
+                and substr({{ digits }}, 7, 2)::integer <= extract(
+                    day from make_date(substr({{ digits }}, 1, 4)::integer, substr({{ digits }}, 5, 2)::integer, 1) + interval '1 month - 1 day'
+                )
+                then make_date(substr({{ digits }}, 1, 4)::integer, substr({{ digits }}, 5, 2)::integer, substr({{ digits }}, 7, 2)::integer)
+        end
+{%- endmacro %}
+
+{#-
+    A partial date as 'yyyymmdd' with 00 for what is unknown; nothing where even the year is not readable.
+    Takes dd.mm.yyyy (also with / or -), mm.yyyy and yyyy, the civil registry's forms.
+-#}
+{% macro dotted_date_digits(value) -%}
+case
+            when {{ value }} ~ '^\s*\d{1,2}[./-]\d{1,2}[./-]\d{4}\s*$' then
+                split_part(translate(btrim({{ value }}), '/-', '..'), '.', 3)
+                || lpad(split_part(translate(btrim({{ value }}), '/-', '..'), '.', 2), 2, '0')
+                || lpad(split_part(translate(btrim({{ value }}), '/-', '..'), '.', 1), 2, '0')
+            when {{ value }} ~ '^\s*\d{1,2}[./-]\d{4}\s*$' then
+                split_part(translate(btrim({{ value }}), '/-', '..'), '.', 2)
+                || lpad(split_part(translate(btrim({{ value }}), '/-', '..'), '.', 1), 2, '0')
+                || '00'
+            when {{ value }} ~ '^\s*\d{4}\s*$' then btrim({{ value }}) || '0000'
+        end
+{%- endmacro %}
+
+{#- The same from the health insurance's yyyymmddHHMM or yyyymmdd, zeros for unknown parts. -#}
+{% macro compact_date_digits(value) -%}
+case when {{ value }} ~ '^\s*\d{8}(\d{4})?\s*$' then substr(btrim({{ value }}), 1, 8) end
+{%- endmacro %}
+
+{#- The date of 'yyyymmdd' with zeros, where the day is known. -#}
+{% macro partial_date(digits) -%}
+{{ calendar_date(digits) }}
+{%- endmacro %}
+
+{#- Its year. -#}
+{% macro partial_year(digits) -%}
+case when {{ digits }} ~ '^[12][0-9]{3}[0-9]{4}$' then substr({{ digits }}, 1, 4)::integer end
+{%- endmacro %}
+
+{#- The first of its month, where the month is known. -#}
+{% macro partial_month(digits) -%}
+case when {{ digits }} ~ '^[12][0-9]{3}(0[1-9]|1[0-2])[0-9]{2}$' then make_date(substr({{ digits }}, 1, 4)::integer, substr({{ digits }}, 5, 2)::integer, 1) end
+{%- endmacro %}
+
+{#- How much of it is known: day, month, year; nothing where the year is not. A day that is on no calendar is not known. -#}
+{% macro partial_precision(digits) -%}
+case
+            when {{ calendar_date(digits) }} is not null then 'day'
+            when {{ digits }} ~ '^[12][0-9]{3}(0[1-9]|1[0-2])[0-9]{2}$' then 'month'
+            when {{ digits }} ~ '^[12][0-9]{3}[0-9]{4}$' then 'year'
+        end
+{%- endmacro %}
+
+{#- A point in time written yyyymmddHHMM (or yyyymmdd: midnight), without zone; nothing where it is none. -#}
+{% macro compact_timestamp(value) -%}
+case
+            when {{ value }} ~ '^\s*\d{8}(([01]\d|2[0-3])[0-5]\d)?\s*$' then
+                {{ calendar_date('substr(btrim(' ~ value ~ '), 1, 8)') }}
+                + make_interval(
+                    hours => coalesce(nullif(substr(btrim({{ value }}), 9, 2), ''), '0')::integer,
+                    mins => coalesce(nullif(substr(btrim({{ value }}), 11, 2), ''), '0')::integer
+                )
+        end
+{%- endmacro %}
+
+{#- A time of day written HH:MM; nothing where it is none. -#}
+{% macro clock_time(value) -%}
+case when {{ value }} ~ '^([01]\d|2[0-3]):[0-5]\d$' then {{ value }}::time end
+{%- endmacro %}

@@ -1,0 +1,66 @@
+{#- Text, codes and keys. Every macro returns one expression and never raises an error on bad input. -#}
+
+{#-
+    Text as people mean it: NFC, no blanks around, and nothing where the source wrote a word for nothing.
+    Most values are ASCII or NFC already; asking first is cheaper than normalising all.
+-#}
+{% macro clean_text(value) -%}
+nullif(btrim(case when {{ value }}::text is nfc normalized then {{ value }}::text else normalize({{ value }}::text, nfc) end, e' \t\r\n\u00a0'), '')
+{%- endmacro %}
+
+{#- The same, and words such as "không có thông tin" count as nothing. -#}
+{% macro clean_words(value) -%}
+    {%- set text = clean_text(value) -%}
+case when lower({{ text }}) not in ('null', 'n/a', 'không có', 'không có thông tin', '-') then {{ text }} end
+{%- endmacro %}
+
+{#- A code: no blanks around, nothing for empty. Codes are ASCII. -#}
+{% macro clean_code(value) -%}
+nullif(btrim({{ value }}::text), '')
+{%- endmacro %}
+
+{#-
+    Sex in the common list: male, female, unknown. The sectors disagree on the code for unknown only: education says 0,
+    civil registry and health insurance say 3.
+-#}
+{% macro common_sex(value) -%}
+case btrim({{ value }}::text) when '1' then 'male' when '2' then 'female' else 'unknown' end
+{%- endmacro %}
+
+{#-
+    A key that means nothing outside: 32 letters g to v from the business key's parts. Letters only, so that no key can be
+    mistaken for an identifier of twelve digits. Nothing where any part is missing.
+-#}
+{% macro meaningless_key(parts) -%}
+translate(md5({{ parts | join(" || '|' || ") }}), '0123456789abcdef', 'ghijklmnopqrstuv')
+{%- endmacro %}
+
+{#- Chapter of ICD-10 (I to XXII as 01 to 22) of a diagnosis code; nothing for what is no ICD-10 code. -#}
+{% macro icd10_chapter(value) -%}
+    {%- set code = 'upper(substr(' ~ value ~ ', 1, 3))' -%}
+case
+            when {{ code }} !~ '^[A-Z][0-9]{2}$' then null
+            when {{ code }} < 'C00' then '01'
+            when {{ code }} < 'D50' then '02'
+            when {{ code }} < 'E00' then '03'
+            when {{ code }} < 'F00' then '04'
+            when {{ code }} < 'G00' then '05'
+            when {{ code }} < 'H00' then '06'
+            when {{ code }} < 'H60' then '07'
+            when {{ code }} < 'I00' then '08'
+            when {{ code }} < 'J00' then '09'
+            when {{ code }} < 'K00' then '10'
+            when {{ code }} < 'L00' then '11'
+            when {{ code }} < 'M00' then '12'
+            when {{ code }} < 'N00' then '13'
+            when {{ code }} < 'O00' then '14'
+            when {{ code }} < 'P00' then '15'
+            when {{ code }} < 'Q00' then '16'
+            when {{ code }} < 'R00' then '17'
+            when {{ code }} < 'S00' then '18'
+            when {{ code }} < 'U00' then '19'
+            when {{ code }} < 'V00' then '22'
+            when {{ code }} < 'Z00' then '20'
+            else '21'
+        end
+{%- endmacro %}

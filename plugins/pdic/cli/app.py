@@ -1,0 +1,218 @@
+"""`pdic`: every command, with its help, exit code and JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from pdic import settings
+from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.stack import describe, ensure_warehouse
+from pdic.errors import PdicError
+
+app = typer.Typer(
+    name="pdic",
+    help="PDIC: the shared data integration center of a province.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+demo_app = typer.Typer(
+    help="The demo province: synthetic sector databases and the whole path over them.", no_args_is_help=True
+)
+contracts_app = typer.Typer(help="Contracts and what follows from them.", no_args_is_help=True)
+app.add_typer(demo_app, name="demo")
+app.add_typer(contracts_app, name="contracts")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command()
+def up(
+    airflow: Annotated[bool, typer.Option(help="Start Airflow too.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Start the embedded PostgreSQL and Airflow on free ports of 127.0.0.1. Running parts are left as they are."""
+    from pdic import airflow_stack, connections, embedded, warehouse
+
+    home = settings.home()
+    console.print(f"PostgreSQL in {home} …")
+    embedded.start(home)
+    warehouse.migrate(connections.warehouse("admin"))
+    if airflow:
+        console.print("Airflow …")
+        airflow_stack.up(home)
+    _show_stack(describe(home), as_json)
+
+
+@app.command()
+def down(as_json: Json = False) -> None:
+    """Stop Airflow and the embedded PostgreSQL; nothing of them is left running."""
+    from pdic import airflow_stack, embedded
+
+    home = settings.home()
+    airflow_stack.down(home)
+    embedded.stop(home)
+    _show_stack(describe(home), as_json)
+
+
+@app.command()
+def dsn(
+    kind: Annotated[str, typer.Argument(help="warehouse | source")],
+    name: Annotated[str | None, typer.Argument(help="The source's name (a sector); nothing for the warehouse.")] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(
+            help="warehouse: reader (default), loader, transformer, auditor, publisher, admin; source: reader (default), owner."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a libpq URI, password included: pass it on, do not log it."""
+    from pdic import connections
+
+    ensure_warehouse()
+    if kind == "warehouse":
+        uri = (
+            connections.warehouse(role or "reader")
+            if (role or "reader") in connections.WAREHOUSE_ROLES
+            else _unknown_role(role)
+        )
+    elif kind == "source" and name:
+        prefix = {"reader": "pdic_source_", "owner": "pdic_demo_"}.get(role or "reader")
+        uri = connections.uri(f"{prefix}{name}") if prefix else _unknown_role(role)
+    else:
+        raise PdicError("say `pdic dsn warehouse [--role R]` or `pdic dsn source SECTOR [--role R]`")
+    if as_json:
+        print_json({"uri": uri})
+    else:
+        typer.echo(uri)
+
+
+@app.command()
+def load(
+    targets: Annotated[list[str] | None, typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Bring the sources' news into raw: extract, check, accept. Exit code 1 where a dataset failed or was rejected."""
+    from pdic import load as loading
+
+    ensure_warehouse()
+    with console.status("load") as line:
+        reports = loading.load(targets or [], progress=lambda name, step: line.update(f"{step} {name}"))
+    if as_json:
+        print_json(reports)
+    else:
+        rows = [row | {"seconds": round(sum(row.get("seconds", {}).values()), 2)} for row in reports]
+        columns = ["sector", "dataset", "batch_id", "status", "rows_extracted", "rows_accepted", "rows_quarantined"]
+        print_table("Load", rows, [*columns, "rows_unchanged", "rows_deleted", "seconds"])
+        for row in reports:
+            if row.get("message"):
+                console.print(row["message"], style="red")
+    if any(row["status"] != "accepted" for row in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def release(
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything anew from raw.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build and publish although nothing is new.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build the candidate, audit it, publish it. Readers see it whole or not at all."""
+    from pdic import release as releasing
+
+    ensure_warehouse()
+    with console.status("release") as line:
+        report = releasing.release(full_refresh=full_refresh, force=force, progress=line.update)
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"release {report['release_id']}: {report['status']}")
+
+
+@app.command()
+def rollback(as_json: Json = False) -> None:
+    """Bring the former release back before readers. A second rollback undoes the first."""
+    from pdic import release as releasing
+
+    ensure_warehouse()
+    report = releasing.rollback()
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"release {report['release_id']} is live again ({report['seconds']} s)")
+
+
+@app.command()
+def status(
+    checksums: Annotated[
+        bool, typer.Option("--checksums", help="Add a checksum per shared table (reads them whole).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Every dataset's rows accounted for, the live release, the shared tables."""
+    from pdic import status as standing
+
+    home = ensure_warehouse()
+    with console.status("status"):
+        report = describe(home) | standing.status(checksums=checksums)
+    if as_json:
+        print_json(report)
+        return
+    print_table(
+        "Datasets",
+        report["datasets"],
+        ["sector", "dataset", "source_rows", "accepted", "quarantined", "deleted", "balanced"],
+    )
+    print_table("Shared tables", report["shared"], ["table", "rows"] + (["checksum"] if checksums else []))
+    live = report["release"]
+    out.print(f"live release: {live['live'] or 'none'}; a rollback would bring back: {live['former'] or 'none'}")
+
+
+@contracts_app.command("compile")
+def contracts_compile(
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 where a file differs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the generated files anew: raw tables, shape rules, dbt sources, readers' views, the DAGs' catalogue."""
+    from pdic.contracts.compile import compile_all
+
+    differences = compile_all(settings.project_root(), check=check)
+    if as_json:
+        print_json([str(difference) for difference in differences])
+    else:
+        for difference in differences:
+            out.print(str(difference))
+        out.print(f"{len(differences)} generated files {'differ' if check else 'changed'}")
+    if check and differences:
+        raise typer.Exit(1)
+
+
+def _show_stack(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+        return
+    for part in ("postgres", "airflow"):
+        state = report[part]
+        where = state.get("url") or (f"port {state['port']}" if state.get("port") else "")
+        out.print(f"{part}: {'running ' + where if state.get('running') else 'stopped'}")
+
+
+def _unknown_role(role: str | None) -> str:
+    raise PdicError(f"there is no role {role!r}: see `pdic dsn --help`")
+
+
+def main() -> None:
+    """Run a command. A refusal goes to standard error in words (with --json: as JSON too) and ends with exit code 1."""
+    from pdic.cli import demo  # noqa: F401 (registers its commands)
+
+    try:
+        app()
+    except PdicError as error:
+        if "--json" in sys.argv:
+            print_json({"error": str(error), "kind": type(error).__name__})
+        console.print(f"pdic: {error}", style="red", markup=False)
+        sys.exit(error.exit_code)

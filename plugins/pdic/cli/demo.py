@@ -1,0 +1,177 @@
+"""`pdic demo`: seed the sector databases, let days pass in them, and run the whole path once."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pdic import settings
+from pdic.cli.app import Json, demo_app
+from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.stack import ensure_warehouse
+from pdic.errors import PdicError
+
+DATABASES = ("civil_registry", "education", "health", "investment", "truth")
+Citizens = Annotated[int, typer.Option(min=100, help="How many people live in the demo province.")]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same province.")]
+Profile = Annotated[Path | None, typer.Option(help="Name lists and defect rates (default: demo/profile.yaml).")]
+
+
+@demo_app.command()
+def seed(
+    citizens: Citizens = 20_000,
+    seed: Seed = 44,
+    profile: Profile = None,
+    force: Annotated[bool, typer.Option("--force", help="Drop what another seed left, and seed again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fill the four sector databases of province 44 and the hidden truth about them."""
+    ensure_warehouse()
+    report = _seed(citizens, seed, profile, force)
+    if as_json:
+        print_json(report)
+    elif report.get("already"):
+        out.print("seeded already; nothing changed")
+    else:
+        out.print(f"seeded {citizens:,} citizens")
+
+
+@demo_app.command()
+def tick(
+    days: Annotated[int, typer.Option(min=1, help="How many days to let pass.")] = 1,
+    hard_deletes: Annotated[bool, typer.Option("--hard-deletes", help="Some rows vanish without a trace.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let days pass in the sources: new, changed, late, corrected and deleted records."""
+    ensure_warehouse()
+    ticking = _demo("tick")
+    with _progress() as bar:
+        report = ticking.tick(_uris(), days, hard_deletes=hard_deletes, progress=bar)
+    if as_json:
+        print_json(report)
+    else:
+        out.print(f"{days} day(s) passed")
+
+
+@demo_app.command()
+def run(
+    citizens: Citizens = 20_000,
+    seed: Seed = 44,
+    profile: Profile = None,
+    timeout: Annotated[int, typer.Option(help="Seconds to wait for the scheduler.")] = 1200,
+    as_json: Json = False,
+) -> None:
+    """Seed, start Airflow, let its scheduler load all sectors and release, and show what came of it."""
+    from pdic import airflow_stack, status
+
+    home = ensure_warehouse()
+    seeded = _seed(citizens, seed, profile, force=False)
+    console.print("starting Airflow …")
+    airflow_stack.up(home)
+    sectors = [name for name in DATABASES if name != "truth"]
+    runs = {f"load_{sector}": airflow_stack.trigger_dag(home, f"load_{sector}") for sector in sectors}
+    with console.status("the scheduler runs the loads") as line:
+        for dag_id, run_id in runs.items():
+            line.update(f"the scheduler runs {dag_id}")
+            state = airflow_stack.wait_dag_run(home, dag_id, run_id, timeout=timeout)
+            if state != "success":
+                raise PdicError(f"{dag_id} ended as {state}: see {airflow_stack.health(home)['url']}/dags/{dag_id}")
+        line.update("the scheduler runs the release")
+        _wait_for_release(home, timeout)
+    report = status.status()
+    report |= {"seeded": seeded, "airflow": airflow_stack.health(home)}
+    if as_json:
+        print_json(report)
+    else:
+        _show(report, home)
+
+
+def _wait_for_release(home: Path, timeout: float) -> None:
+    """Wait until the live release holds the newest accepted batch of every dataset and no release run is open."""
+    from pdic import airflow_stack, connections, release
+
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        states = [run["state"] for run in airflow_stack.dag_runs(home, "release")]
+        if states and states[0] == "failed":
+            raise PdicError(
+                f"the release failed: see {airflow_stack.health(home)['url']}/dags/release, or `pdic status`"
+            )
+        if not {"queued", "running"} & set(states) and release.is_current(connections.uri):
+            return
+        time.sleep(1)
+    raise PdicError(f"no release was published within {timeout:.0f} s: see the log folder {home / 'log'}")
+
+
+def _show(report: dict[str, Any], home: Path) -> None:
+    from pdic import airflow_stack
+
+    print_table(
+        "What each sector gave",
+        report["datasets"],
+        ["sector", "dataset", "source_rows", "accepted", "quarantined", "balanced"],
+    )
+    print_table("What readers see", report["shared"], ["table", "rows"])
+    quality = report.get("quality")
+    if quality:
+        print_table("Quality", quality, ["sector", "rules", "passed", "rows_checked", "rows_failed"])
+    login = airflow_stack.login(home)
+    out.print(f"release {report['release']['live']} is live")
+    command = _pdic_command()
+    out.print(f'look at it:  psql "$({command} dsn warehouse --role reader)"')
+    out.print(f"Airflow:     {report['airflow']['url']}  user {login['username']}  password {login['password']}")
+    out.print(f"stop it:     {command} down     start it again: {command} up")
+
+
+def _pdic_command() -> str:
+    program = Path(sys.argv[0])
+    return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
+
+
+def _seed(citizens: int, seed: int, profile: Path | None, force: bool) -> dict[str, Any]:
+    seeding = _demo("seed")
+    path = profile or settings.project_root() / "demo" / "profile.yaml"
+    if not path.is_file():
+        raise PdicError(f"no profile at {path}")
+    with _progress() as bar:
+        return dict(seeding.seed(_uris(), citizens, seed, path, progress=bar, force=force))
+
+
+def _uris() -> dict[str, str]:
+    from pdic import connections
+
+    return {name: connections.uri(f"pdic_demo_{name}") for name in DATABASES}
+
+
+def _demo(module: str) -> Any:
+    """The generator lives beside the package, in demo/: it is part of the checkout, not of an installation."""
+    import importlib
+
+    root = str(settings.project_root())
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    return importlib.import_module(f"demo.{module}")
+
+
+class _progress:  # (used like a function)
+    """A progress bar on standard error, called as `bar(what, done, total)`."""
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=console, transient=True)
+        self._task = self._bar.add_task("", total=None)
+
+    def __enter__(self) -> _progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self._bar.update(self._task, description=what, completed=done, total=total or None)

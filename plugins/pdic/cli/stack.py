@@ -1,0 +1,43 @@
+"""The machine beneath the commands: an embedded PostgreSQL that is started when needed, and Airflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pdic import connections, settings
+
+
+def ensure_warehouse() -> Path:
+    """Make sure that this home's databases answer; returns the home.
+
+    An embedded home is started and migrated when it is not running. A home whose connections were given to it (containers)
+    is left alone: whoever gave the connections runs the servers.
+    """
+    home = settings.home()
+    if is_embedded(home):
+        from pdic import embedded
+
+        if embedded.status(home) is None:
+            from pdic import warehouse
+
+            embedded.start(home)
+            warehouse.migrate(connections.warehouse("admin"))
+    return home
+
+
+def is_embedded(home: Path) -> bool:
+    """Does this home run its own PostgreSQL (the default), or was it given connections to another's?"""
+    return bool(settings.read_state(home, "postgres")) or not settings.secret_path(connections.FILE, home).exists()
+
+
+def describe(home: Path) -> dict[str, Any]:
+    """Is the embedded server running, and Airflow?"""
+    from pdic import airflow_stack, embedded
+
+    server = embedded.status(home)
+    return {
+        "home": str(home),
+        "postgres": {"running": server is not None, "port": server.port if server else None},
+        "airflow": airflow_stack.health(home),
+    }

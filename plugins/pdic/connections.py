@@ -1,0 +1,87 @@
+"""Connections by name, from one file: `secrets/connections.json`.
+
+The file has the form of Airflow's LocalFilesystemBackend ({conn_id: {conn_type, host, port, login, password, schema, extra}}),
+so Airflow's tasks, the CLI and the tests read the same thing. Names:
+
+    pdic_source_<sector>     a read-only login in a sector's database
+    pdic_warehouse_<role>    admin | loader | transformer | auditor | publisher | reader
+    pdic_demo_<database>     the owner of a demo database, `truth` among them: for demo/ only
+    airflow_db               Airflow's metadata
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pdic import settings
+from pdic.errors import PdicError
+
+FILE = "connections.json"
+WAREHOUSE_ROLES = ("admin", "auditor", "loader", "publisher", "reader", "transformer")
+
+
+def uri(conn_id: str) -> str:
+    """The libpq URI of a connection of this installation, password included: never log it.
+
+    Raises PdicError where the file or the name is missing.
+    """
+    known = load(settings.home())
+    if conn_id not in known:
+        raise PdicError(
+            f"there is no connection {conn_id!r} in {settings.secret_path(FILE)} (it has: {', '.join(sorted(known)) or 'none'}): "
+            "start the embedded PostgreSQL (`pdic up`) or add it there"
+        )
+    return to_uri(known[conn_id])
+
+
+def warehouse(role: str) -> str:
+    """The URI of a warehouse login, by role: admin, loader, transformer, auditor, publisher, reader."""
+    if role not in WAREHOUSE_ROLES:
+        raise ValueError(f"{role!r} is not a warehouse role: one of {', '.join(WAREHOUSE_ROLES)}")
+    return uri(f"pdic_warehouse_{role}")
+
+
+def source(sector: str) -> str:
+    """The URI of the read-only login in a sector's database."""
+    return uri(f"pdic_source_{sector}")
+
+
+def load(of: Path) -> dict[str, dict[str, Any]]:
+    """Every connection of the home `of`; {} where the file is missing. Raises PdicError where it is not JSON."""
+    path = settings.secret_path(FILE, of)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except json.JSONDecodeError as error:
+        raise PdicError(
+            f"{path} is not JSON (line {error.lineno}): restore it, or delete it to have it made again"
+        ) from None
+    if not isinstance(found, dict):
+        raise PdicError(f"{path} must hold an object of connections by name")
+    return found
+
+
+def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes `connections` over those of the same name and keeps the others, in one step."""
+    merged = {**load(of), **connections}
+    settings.make_private(settings.secret_path(FILE, of).parent)
+    settings.write_private(settings.secret_path(FILE, of), json.dumps(merged, indent=2, sort_keys=True) + "\n")
+
+
+def to_uri(connection: Mapping[str, Any]) -> str:
+    """A libpq URI from a connection's fields; `extra` (an object, or JSON text) becomes its parameters, as sslmode."""
+    extra = connection.get("extra") or {}
+    if isinstance(extra, str):
+        extra = json.loads(extra)
+    login = quote(str(connection.get("login") or ""), safe="")
+    password = quote(str(connection.get("password") or ""), safe="")
+    who = f"{login}:{password}@" if password else f"{login}@" if login else ""
+    port = f":{connection['port']}" if connection.get("port") else ""
+    database = quote(str(connection.get("schema") or ""), safe="")
+    parameters = f"?{urlencode(sorted(extra.items()), quote_via=quote)}" if extra else ""
+    return f"postgresql://{who}{connection.get('host') or ''}{port}/{database}{parameters}"

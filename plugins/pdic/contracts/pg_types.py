@@ -1,0 +1,74 @@
+"""The column types a contract may name, spelt as PostgreSQL's ``format_type()`` spells them.
+
+A closed list serves two ends: the raw table gets exactly the type of the source, and no text of a contract reaches
+DDL unless it is one of these words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_FAMILIES: Final[tuple[tuple[str, str], ...]] = (
+    (r"smallint|integer|bigint", "integer"),
+    (r"numeric(\(\d+,-?\d+\))?|real|double precision", "number"),
+    (r"character varying(\(\d+\))?|character(\(\d+\))|text|uuid|inet|cidr|macaddr|interval|xml", "string"),
+    (r"boolean", "boolean"),
+    (r"date", "date"),
+    (r"timestamp(\(\d\))? (with|without) time zone", "timestamp"),
+    (r"time(\(\d\))? (with|without) time zone", "time"),
+    (r"jsonb?", "object"),
+    (r"bytea", "string"),
+)
+_ARRAY: Final = re.compile(r"(?P<element>.+)\[\]")
+_LENGTH: Final = re.compile(r"character(?: varying)?\((?P<length>\d+)\)")
+_SCALE_ZERO: Final = re.compile(r"numeric\(\d+,0\)")
+
+_ALIASES: Final[tuple[tuple[str, str], ...]] = (
+    (r"varchar(\(\d+\))?", r"character varying\1"),
+    (r"char(\(\d+\))", r"character\1"),
+    (r"(int|int4|serial)", "integer"),
+    (r"(int8|bigserial)", "bigint"),
+    (r"int2", "smallint"),
+    (r"bool", "boolean"),
+    (r"timestamptz", "timestamp with time zone"),
+    (r"timestamp", "timestamp without time zone"),
+    (r"decimal", "numeric"),
+    (r"decimal\((\d+)\)", r"numeric(\1,0)"),
+    (r"numeric\((\d+)\)", r"numeric(\1,0)"),
+    (r"float8", "double precision"),
+    (r"float4", "real"),
+)
+
+
+def logical_type(physical_type: str) -> str | None:
+    """The ODCS logical type that values of ``physical_type`` have, or None where the type is not on the list."""
+    array = _ARRAY.fullmatch(physical_type)
+    if array:
+        return "array" if logical_type(array["element"]) else None
+    for pattern, family in _FAMILIES:
+        if re.fullmatch(pattern, physical_type):
+            return family
+    return None
+
+
+def fits(physical_type: str, declared: str) -> bool:
+    """Whether a contract may call ``physical_type`` by the ODCS logical type ``declared``."""
+    if declared == "integer" and _SCALE_ZERO.fullmatch(physical_type):
+        return True
+    return logical_type(physical_type) == declared
+
+
+def suggestion(physical_type: str) -> str | None:
+    """How PostgreSQL prints the type that ``physical_type`` is an alias of, or None where there is no telling."""
+    folded = re.sub(r"\s*,\s*", ",", physical_type.strip().lower())
+    for pattern, replacement in _ALIASES:
+        if re.fullmatch(pattern, folded):
+            return re.sub(pattern, replacement, folded)
+    return folded if logical_type(folded) else None
+
+
+def length_limit(physical_type: str) -> int | None:
+    """The number of characters that the type itself allows, or None where it sets no limit."""
+    match = _LENGTH.fullmatch(physical_type)
+    return int(match["length"]) if match else None

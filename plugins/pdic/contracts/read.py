@@ -1,0 +1,287 @@
+"""Read contracts: ODCS YAML in, :class:`Contract` and :class:`SharedContract` out, or every reason why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast, get_args
+
+from open_data_contract_standard.model import OpenDataContractStandard
+
+from pdic import settings
+from pdic.contracts import cron, pg_types
+from pdic.contracts.columns import NAME_BYTES, read_columns, read_key
+from pdic.contracts.document import check_identity, only_table, parse
+from pdic.contracts.errors import ContractError, Problem
+from pdic.contracts.findings import (
+    SNAKE_CASE,
+    Findings,
+    choice,
+    custom_properties,
+    duration,
+    flag,
+    listed,
+    row_count,
+    text,
+)
+from pdic.contracts.model import Capture, Column, Contract, Deletes, SharedContract
+
+FOLDER: Final = "contracts"
+SUFFIX: Final = ".odcs.yaml"
+SHARED: Final = "shared"
+
+RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
+"""A batch table is called ``<sector>__<dataset>__<batch id>``; twelve digits of batch ids are enough for ever."""
+
+_PROPERTIES: Final = frozenset(
+    {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn"}
+)
+_SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
+
+_Value = TypeVar("_Value")
+
+
+def dataset_path(sector: str, dataset: str) -> Path:
+    """Where the contract of a dataset is kept, relative to the project root."""
+    return Path(FOLDER, sector, dataset + SUFFIX)
+
+
+def load_all(root: Path | None = None) -> dict[tuple[str, str], Contract]:
+    """Every dataset's contract by (sector, dataset), sorted. ``root`` defaults to the project root.
+
+    Raises ContractError with the problems of all files where any contract is invalid.
+    """
+    root = root or settings.project_root()
+    paths = [path for path in _files(root) if path.parent.name != SHARED]
+    contracts = _read_each(paths, lambda path: read_contract(root, path))
+    return {(contract.sector, contract.dataset): contract for contract in contracts}
+
+
+def load_shared(root: Path | None = None) -> dict[str, SharedContract]:
+    """Every published table's contract by table name, sorted. Raises ContractError as :func:`load_all` does."""
+    root = root or settings.project_root()
+    paths = [path for path in _files(root) if path.parent.name == SHARED]
+    return {contract.table: contract for contract in _read_each(paths, lambda path: read_shared(root, path))}
+
+
+def get(sector: str, dataset: str, root: Path | None = None) -> Contract:
+    """The contract of one dataset. Raises ContractError where it does not exist or is invalid."""
+    root = root or settings.project_root()
+    path = dataset_path(sector, dataset)
+    if sector == SHARED or not (root / path).is_file():
+        what = f"there is no contract for dataset {dataset!r} of sector {sector!r}"
+        raise Findings(path).stop("file", what, f"write it, or name a dataset that has one in {FOLDER}/")
+    return read_contract(root, path)
+
+
+def read_contract(root: Path, path: Path) -> Contract:
+    """The dataset contract in file ``path`` (relative to ``root``). Raises ContractError naming every problem."""
+    findings = Findings(path)
+    document = parse(root, path, findings)
+    table = only_table(document, findings)
+    properties = custom_properties(document.customProperties, _PROPERTIES, "customProperties", findings)
+    sector, dataset = path.parent.name, path.name.removesuffix(SUFFIX)
+    check_identity(document, sector, dataset, findings)
+    if len(f"{sector}__{dataset}") > RAW_NAME_CHARACTERS:
+        what = f"{sector}__{dataset} is longer than {RAW_NAME_CHARACTERS} characters"
+        findings.add("name", what, "give the dataset a shorter name")
+    if not SNAKE_CASE.fullmatch(table.name or ""):
+        findings.add("schema[0].name", f"{table.name!r} is not English snake_case", "write it like student")
+    physical_name = table.physicalName or ""
+    if not re.fullmatch(r"[^.\s]+\.[^.\s]+", physical_name):
+        findings.add("schema[0].physicalName", f"{physical_name!r} is not schema.table", "write it like public.hocsinh")
+
+    columns = read_columns(table, document.apiVersion or "", findings, at_source=True)
+    by_source_name = {column.source_name: column for column in columns}
+    capture = choice(properties, "capture", get_args(Capture), findings)
+    deletes = choice(properties, "deletes", get_args(Deletes), findings)
+    if capture == "snapshot" and deletes == "reconcile":
+        findings.add("customProperties.deletes", "a snapshot already shows which keys are gone", "say none")
+    cadence, freshness = _service_levels(document, findings)
+    min_rows = row_count(properties, "minRows", findings)
+    contract = Contract(
+        id=document.id or "",
+        sector=sector,
+        dataset=dataset,
+        entity=table.name or "",
+        version=document.version or "",
+        status=document.status or "",
+        **_titles(document, properties, "what the dataset holds", findings),
+        owner_agency=text(getattr(document.team, "name", None), "team.name", "which agency owns the dataset", findings),
+        table=physical_name,
+        capture=cast(Capture, capture),
+        cursor_column=_cursor_column(properties, capture, by_source_name, findings),
+        deletes=cast(Deletes, deletes),
+        soft_delete_column=_soft_delete_column(properties, deletes, by_source_name, findings),
+        overlap=_overlap(properties, capture, findings),
+        cadence=cadence,
+        freshness=freshness,
+        min_rows=(1 if capture == "snapshot" else 0) if min_rows is None else min_rows,
+        key=read_key(table, columns, findings),
+        columns=columns,
+        path=path,
+    )
+    if findings.problems:
+        raise ContractError(findings.problems)
+    return contract
+
+
+def read_shared(root: Path, path: Path) -> SharedContract:
+    """The published table's contract in file ``path`` (relative to ``root``). Raises ContractError."""
+    findings = Findings(path)
+    document = parse(root, path, findings)
+    table = only_table(document, findings)
+    properties = custom_properties(document.customProperties, _SHARED_PROPERTIES, "customProperties", findings)
+    name = path.name.removesuffix(SUFFIX)
+    check_identity(document, SHARED, name, findings)
+    if table.name != name or table.physicalName not in (None, name):
+        findings.add("schema[0].name", f"the table's name must be {name}", "say so (in physicalName too, if given)")
+    columns = read_columns(table, document.apiVersion or "", findings, at_source=False)
+    restricted = flag(properties, "restricted", findings)
+    closed = [column for column in columns if not column.is_open]
+    for column in () if restricted else closed:
+        findings.add(
+            f"properties.{column.name}.classification",
+            f"{column.classification} data may not be shown in the schema shared",
+            "take the column out, or add the custom property restricted: true, which leaves it out of the view",
+        )
+    if columns and len(closed) == len(columns):
+        findings.add("schema[0].properties", "no column is public or internal", "publish at least one")
+    contract = SharedContract(
+        id=document.id or "",
+        table=name,
+        version=document.version or "",
+        status=document.status or "",
+        **_titles(document, properties, "what the table answers", findings),
+        grain=text(properties.get("grain"), "customProperties.grain", "what one row is", findings),
+        removable=flag(properties, "removable", findings),
+        restricted=restricted,
+        min_rows=row_count(properties, "minRows", findings),
+        key=read_key(table, columns, findings),
+        columns=columns,
+        path=path,
+    )
+    if findings.problems:
+        raise ContractError(findings.problems)
+    return contract
+
+
+def _files(root: Path) -> list[Path]:
+    """Contract files under ``root``, relative and sorted. Raises ContractError for a file that is out of place."""
+    folder = root / FOLDER
+    found = sorted(path.relative_to(root) for path in folder.rglob("*") if path.is_file())
+    strays = [path for path in found if len(path.parts) != 3 or not path.name.endswith(SUFFIX)]
+    if strays:
+        todo = "move or rename it"
+        raise ContractError(
+            Problem(path, "file", f"it is not {FOLDER}/<sector>/<dataset>{SUFFIX}", todo) for path in strays
+        )
+    return found
+
+
+def _read_each(paths: Sequence[Path], read: Callable[[Path], _Value]) -> list[_Value]:
+    values: list[_Value] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            values.append(read(path))
+        except ContractError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ContractError(problems)
+    return values
+
+
+def _titles(
+    document: OpenDataContractStandard, properties: Mapping[str, Any], meaning: str, findings: Findings
+) -> dict[str, Any]:
+    """Title and descriptions, which both kinds of contract have."""
+    table = only_table(document, findings)
+    purpose = document.description.purpose if document.description else None
+    return {
+        "title": text(table.businessName, "schema[0].businessName", "its Vietnamese title", findings),
+        "description": text(purpose, "description.purpose", f"{meaning}, in Vietnamese", findings),
+        "description_en": text(
+            properties.get("descriptionEn"), "customProperties.descriptionEn", f"{meaning}, in English", findings
+        ),
+    }
+
+
+def _cursor_column(
+    properties: Mapping[str, Any], capture: str, columns: Mapping[str, Column], findings: Findings
+) -> str | None:
+    place, name = "customProperties.cursorColumn", properties.get("cursorColumn")
+    if capture != "cursor":
+        if name is not None:
+            findings.add(place, "only capture: cursor uses it", "take it out, or say capture: cursor")
+        return None
+    if name is None:
+        findings.add(place, "capture: cursor needs it", "name the column that every change moves forward")
+        return None
+    column = columns.get(str(name))
+    if column is None:
+        findings.add(place, f"the table has no column {name!r}", "use the column's name at the source")
+    elif pg_types.logical_type(column.physical_type) != "timestamp":
+        findings.add(place, f"{name} is {column.physical_type}, no timestamp", "else use capture: snapshot")
+    elif not column.required:
+        findings.add(place, f"{name} may be empty, and such rows are never read", "say required: true for it")
+    return str(name)
+
+
+def _soft_delete_column(
+    properties: Mapping[str, Any], deletes: str, columns: Mapping[str, Column], findings: Findings
+) -> str | None:
+    place, name = "customProperties.softDeleteColumn", properties.get("softDeleteColumn")
+    if deletes != "soft":
+        if name is not None:
+            findings.add(place, "only deletes: soft uses it", "take it out, or say deletes: soft")
+        return None
+    column = columns.get(str(name))
+    if column is None:
+        what = "deletes: soft needs it" if name is None else f"the table has no column {name!r}"
+        findings.add(place, what, "name the flag's column at the source")
+        return None
+    if column.physical_type != "boolean":
+        findings.add(place, f"{name} is {column.physical_type}", "the flag must be boolean")
+    return str(name)
+
+
+def _service_levels(document: OpenDataContractStandard, findings: Findings) -> tuple[str, timedelta]:
+    """Cadence (``frequency`` with a cron schedule) and freshness (``latency``)."""
+    known = ("frequency", "latency")
+    entries = document.slaProperties or []
+    for entry in entries:
+        if entry.property not in known:
+            findings.add(f"slaProperties.{entry.property}", "PDIC does not read it", f"known: {listed(known)}")
+        elif [other.property for other in entries].count(entry.property) > 1:
+            findings.add(f"slaProperties.{entry.property}", "it is given twice", "keep one")
+    by_name = {entry.property: entry for entry in entries}
+
+    cadence, frequency = "", by_name.get("frequency")
+    if frequency is None or frequency.scheduler != "cron" or not frequency.schedule:
+        findings.add("slaProperties.frequency", "there is no cron schedule", "give scheduler: cron and a schedule")
+    else:
+        cadence = " ".join(frequency.schedule.split())
+        try:
+            cron.firings_per_month(cadence)
+        except ValueError as error:
+            findings.add("slaProperties.frequency.schedule", str(error), "write it like '30 1 * * *'")
+    latency = by_name.get("latency")
+    freshness = duration(f"{latency.value}{latency.unit}") if latency else None
+    if not freshness:
+        findings.add("slaProperties.latency", "there is no age that counts as stale", "give value: 26 and unit: h")
+    return cadence, freshness or timedelta()
+
+
+def _overlap(properties: Mapping[str, Any], capture: str, findings: Findings) -> timedelta:
+    place, words = "customProperties.overlap", properties.get("overlap")
+    if words is None:
+        return timedelta()
+    if capture != "cursor":
+        findings.add(place, "only capture: cursor uses it", "take it out")
+    overlap = duration(str(words))
+    if overlap is None:
+        findings.add(place, f"{words!r} is not a length of time", "write it like 15m or 2h")
+    return overlap or timedelta()

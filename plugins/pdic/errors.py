@@ -1,0 +1,46 @@
+"""The errors that PDIC raises on purpose. Each says what is wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+
+class PdicError(Exception):
+    """A refusal that a person can act on. `retryable` tells schedulers whether trying again can help."""
+
+    exit_code = 1
+    retryable = False
+
+
+class SourceUnavailable(PdicError):
+    """A source database could not be reached or broke off; the same command may succeed later."""
+
+    retryable = True
+
+
+class DriftError(PdicError):
+    """A source table no longer is what its contract says; nothing was moved."""
+
+
+class LoadError(PdicError):
+    """A batch could not be extracted, checked or accepted; accepted data is untouched."""
+
+
+class BatchFenced(LoadError):
+    """A newer load of the same dataset has begun; this batch may not be accepted any more."""
+
+
+class BatchRejected(LoadError):
+    """A halting rule failed: the whole batch is held and accepted data is untouched."""
+
+
+class ReleaseError(PdicError):
+    """A release could not be built, audited or published; readers still see the former one."""
+
+
+class ReleaseFenced(ReleaseError):
+    """A newer release has begun; this one may not go on."""
+
+
+class Busy(PdicError):
+    """Another process holds the lock of this dataset or release."""
+
+    retryable = True

@@ -1,0 +1,182 @@
+"""The ledger of batches (`control.batch`, `control.dataset`): what was begun, what was accepted, where the next load starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql
+
+from pdic.errors import BatchFenced, Busy, LoadError
+from pdic.warehouse import one, records
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from pdic.contracts import Contract
+
+OPEN_STATES = ("extracting", "extracted", "checked")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One row of the ledger."""
+
+    batch_id: int
+    status: str
+    rows_extracted: int | None
+    watermark_from: datetime | None
+    watermark_to: datetime | None
+    message: str | None
+
+
+@contextmanager
+def dataset_lock(connection: Connection, contract: Contract) -> Iterator[None]:
+    """Serialise the loads of one dataset for as long as the session lives. Raises `Busy` where another holds it."""
+    name = f"load {contract.id}"
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
+        if not one(cursor)[0]:
+            connection.rollback()
+            raise Busy(
+                f"{contract.id}: another load of this dataset is under way; wait for it or stop it, then load again."
+            )
+    connection.commit()
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.rollback()
+            with connection, connection.cursor() as cursor:
+                cursor.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
+
+
+def begin(connection: Connection, contract: Contract) -> Batch:
+    """Open a batch; a former one that never came to an end is abandoned and its table dropped."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "insert into control.dataset (sector, dataset) values (%s, %s) on conflict do nothing",
+            (contract.sector, contract.dataset),
+        )
+        cursor.execute(
+            "select watermark from control.dataset where sector = %s and dataset = %s for update",
+            (contract.sector, contract.dataset),
+        )
+        (watermark,) = one(cursor)
+        cursor.execute(
+            """
+            update control.batch set status = 'abandoned', message = coalesce(message, 'a newer load took over')
+            where sector = %s and dataset = %s and status = any(%s)
+            """,
+            (contract.sector, contract.dataset, list(OPEN_STATES)),
+        )
+        _drop_leftovers(connection, contract)
+        cursor.execute(
+            """
+            insert into control.batch (sector, dataset, capture, status, watermark_from)
+            values (%s, %s, %s, 'extracting', %s) returning batch_id
+            """,
+            (contract.sector, contract.dataset, contract.capture, watermark),
+        )
+        (batch_id,) = one(cursor)
+    return Batch(batch_id, "extracting", None, watermark, None, None)
+
+
+def _drop_leftovers(connection: Connection, contract: Contract) -> None:
+    """Drop the dataset's batch tables that no accepted batch owns: orphans of killed or rejected loads."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select tablename from pg_tables where schemaname = 'raw_batch' and tablename ~ %s",
+            (f"^{contract.sector}__{contract.dataset}__[0-9]+$",),
+        )
+        for (name,) in cursor.fetchall():
+            cursor.execute(sql.SQL("drop table {}").format(sql.Identifier("raw_batch", name)))
+
+
+def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool = False) -> Batch:
+    """Read one batch. Raises `LoadError` where the ledger has none."""
+    if lock:
+        # The dataset's row first: the same order as `begin`, so that the two cannot deadlock.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select 1 from control.dataset where sector = %s and dataset = %s for update",
+                (contract.sector, contract.dataset),
+            )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select batch_id, status, rows_extracted, watermark_from, watermark_to, message
+            from control.batch where batch_id = %s and sector = %s and dataset = %s
+            """,
+            (batch_id, contract.sector, contract.dataset),
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise LoadError(f"{contract.id}: the ledger has no batch {batch_id} of this dataset. Load it again.")
+    return Batch(*row)
+
+
+def require(batch: Batch, contract: Contract, *states: str) -> None:
+    """Refuse a batch that is not in one of `states`: `BatchFenced` where a newer load took over."""
+    if batch.status in states:
+        return
+    if batch.status == "abandoned":
+        raise BatchFenced(f"{contract.id}: batch {batch.batch_id} was overtaken by a newer load; nothing to do.")
+    raise LoadError(
+        f"{contract.id}: batch {batch.batch_id} is {batch.status}, not {' or '.join(states)}"
+        f"{f' ({batch.message})' if batch.message else ''}. Load it again."
+    )
+
+
+def update(connection: Connection, batch_id: int, seconds: dict[str, float] | None = None, **values: Any) -> None:
+    """Set columns of a batch; `seconds` per step are added to those already there."""
+    assignments = [
+        sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(value)) for name, value in values.items()
+    ]
+    if seconds:
+        rounded = {step: round(value, 3) for step, value in seconds.items()}
+        assignments.append(sql.SQL("seconds = seconds || {}").format(sql.Literal(json.dumps(rounded))))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("update control.batch set {} where batch_id = {}").format(
+                sql.SQL(", ").join(assignments), sql.Literal(batch_id)
+            )
+        )
+
+
+def report(connection: Connection, batch_id: int) -> dict[str, Any]:
+    """What one batch came to, as plain values for people and machines."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select sector, dataset, batch_id, capture, status, rows_extracted, rows_accepted, rows_quarantined,
+                rows_unchanged, rows_deleted, bytes, digest, drift, seconds, message
+            from control.batch where batch_id = %s
+            """,
+            (batch_id,),
+        )
+        return records(cursor)[0]
+
+
+def move_watermark(connection: Connection, contract: Contract, batch: Batch, *, has_news: bool) -> None:
+    """Record where the next load starts, and that the dataset now stands at this batch where it brought anything.
+
+    Part of the accepting transaction.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update control.dataset
+            set watermark = %s, accepted_batch_id = case when %s then %s else accepted_batch_id end
+            where sector = %s and dataset = %s and watermark is not distinct from %s
+            """,
+            (batch.watermark_to, has_news, batch.batch_id, contract.sector, contract.dataset, batch.watermark_from),
+        )
+        if cursor.rowcount != 1:
+            raise BatchFenced(
+                f"{contract.id}: the watermark moved since batch {batch.batch_id} was read. Load it again."
+            )

@@ -1,0 +1,323 @@
+"""Load one dataset: extract a batch, check it, accept it.
+
+Each step is a function over the ledger, so that it runs the same from the command line and from Airflow, in one process
+or three, and so that a step that died is simply begun again:
+
+    extract   source → `raw_batch.<sector>__<dataset>__<batch>`, rows and digest in the ledger
+    check     the dataset's rules, in one process for all batches of a sector
+    accept    one transaction: bad rows to quarantine, the batch becomes a partition of `raw`, the watermark moves
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import resource
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from pdic import connections, contracts, ledger, quality, raw, settings
+from pdic.errors import BatchRejected, LoadError, PdicError
+from pdic.sources import postgres
+from pdic.warehouse import Connect, connect, one, transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+PIPE_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
+SECTORS_AT_ONCE = 2
+
+Report = dict[str, Any]
+"""What became of one dataset: batch id, status, counts, bytes, digest, seconds by step, message."""
+
+
+def extract(sector: str, dataset: str, connect_to: Connect = connections.uri) -> Report:
+    """Bring the dataset's news into a batch table of its own. Accepted data is not touched.
+
+    Raises `SourceUnavailable`, `DriftError`, `Busy`, or `LoadError` where source and warehouse disagree on the rows.
+    """
+    contract = contracts.get(sector, dataset)
+    loader = connect(connect_to("pdic_warehouse_loader"), f"load {contract.id}")
+    try:
+        with ledger.dataset_lock(loader, contract):
+            batch = ledger.begin(loader, contract)
+            with loader:
+                raw.ensure_tables(loader, contract)
+            try:
+                began = time.monotonic()
+                with postgres.snapshot(connect_to(f"pdic_source_{sector}"), contract, batch.watermark_from) as snapshot:
+                    _copy(snapshot, loader, connect_to("pdic_warehouse_loader"), batch.batch_id, began)
+            except BaseException as error:
+                loader.rollback()
+                with loader:
+                    ledger.update(loader, batch.batch_id, status="abandoned", message=_safe_message(error))
+                raise
+            return ledger.report(loader, batch.batch_id)
+    finally:
+        loader.close()
+
+
+def check(sector: str, batches: dict[str, int], connect_to: Connect = connections.uri) -> dict[str, Report]:
+    """Judge extracted batches (dataset → batch id) by their rules. A halting rule that fails rejects its batch only."""
+    auditor_uri = connect_to("pdic_warehouse_auditor")
+    loader = connect(connect_to("pdic_warehouse_loader"), f"check {sector}")
+    try:
+        pending = []
+        for dataset, batch_id in sorted(batches.items()):
+            contract = contracts.get(sector, dataset)
+            ledger.require(ledger.get(loader, contract, batch_id), contract, "extracted", "checked")
+            pending.append((contract, batch_id, raw.batch_name(contract, batch_id)))
+        loader.commit()
+        began = time.monotonic()
+        verdicts = quality.check_sector(auditor_uri, pending)
+        share = (time.monotonic() - began) / max(len(pending), 1)
+        reports = {}
+        for contract, batch_id, _ in pending:
+            verdict = verdicts[contract.dataset]
+            with transaction(auditor_uri, "record check") as auditor:
+                quality.record(auditor, verdict.results, "batch", batch_id, contract.sector, contract.dataset)
+            with loader:
+                ledger.require(ledger.get(loader, contract, batch_id, lock=True), contract, "extracted", "checked")
+                status = "rejected" if verdict.halted else "checked"
+                message = verdict.message if verdict.halted else None
+                ledger.update(loader, batch_id, {"check": share}, status=status, message=message)
+                reports[contract.dataset] = ledger.report(loader, batch_id)
+        return reports
+    finally:
+        loader.close()
+
+
+def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = connections.uri) -> Report:
+    """Make a checked batch part of `raw`, in one transaction with its quarantine, ledger and watermark.
+
+    Accepting an accepted batch again changes nothing. Raises `BatchRejected`, `BatchFenced`, `LoadError`.
+    """
+    contract = contracts.get(sector, dataset)
+    with transaction(connect_to("pdic_warehouse_loader"), f"accept {contract.id}") as loader:
+        batch = ledger.get(loader, contract, batch_id, lock=True)
+        if batch.status == "accepted":
+            return ledger.report(loader, batch_id)
+        if batch.status == "rejected":
+            raise BatchRejected(f"{contract.id}: batch {batch_id} was rejected: {batch.message}")
+        ledger.require(batch, contract, "checked")
+        began = time.monotonic()
+        unchanged, deleted = (
+            raw.keep_difference(loader, contract, batch_id) if contract.capture == "snapshot" else (0, 0)
+        )
+        quarantined = 0
+        if _rows_to_quarantine(loader, batch_id):
+            reasons = quality.quarantine_sql(quality.rules_for_batch(settings.project_root(), sector, dataset))
+            quarantined = raw.quarantine_failing(loader, contract, batch_id, reasons)
+        accepted = (batch.rows_extracted or 0) - quarantined - unchanged
+        if accepted + deleted > 0:
+            raw.attach(loader, contract, batch_id)
+        else:
+            raw.drop_batch_table(loader, contract, batch_id)
+        ledger.update(
+            loader,
+            batch_id,
+            {"accept": time.monotonic() - began},
+            status="accepted",
+            rows_accepted=accepted,
+            rows_quarantined=quarantined,
+            rows_unchanged=unchanged,
+            rows_deleted=deleted,
+            accepted_at=_clock(loader),
+        )
+        ledger.move_watermark(loader, contract, batch, has_news=accepted + deleted + quarantined > 0)
+        return ledger.report(loader, batch_id)
+
+
+def load(
+    targets: Iterable[str],
+    connect_to: Connect = connections.uri,
+    progress: Callable[[str, str], None] | None = None,
+) -> list[Report]:
+    """Extract, check and accept what `targets` name (`SECTOR` or `SECTOR.DATASET`).
+
+    Two sectors are read at a time, each over one connection. A dataset that fails stops alone: its report has status
+    `failed` or `rejected` and a message, the others go on.
+    """
+    tell = progress or (lambda _dataset, _step: None)
+
+    def attempt(sector: str, dataset: str, step: str, action: Callable[[], Report]) -> Report:
+        tell(f"{sector}.{dataset}", step)
+        try:
+            return action()
+        except PdicError as error:
+            return {"sector": sector, "dataset": dataset, "status": "failed", "message": str(error)}
+
+    def extracting(sector: str, datasets: list[str]) -> list[Report]:
+        return [
+            attempt(sector, dataset, "extract", partial(extract, sector, dataset, connect_to)) for dataset in datasets
+        ]
+
+    def accepting(report: Report) -> Report:
+        if report["status"] != "checked":
+            return report
+        sector, dataset = report["sector"], report["dataset"]
+        return attempt(sector, dataset, "accept", partial(accept, sector, dataset, report["batch_id"], connect_to))
+
+    def finishing(sector: str, extracted: list[Report]) -> list[Report]:
+        ready = {report["dataset"]: report["batch_id"] for report in extracted if report["status"] == "extracted"}
+        tell(sector, "check")
+        checked = check(sector, ready, connect_to) if ready else {}
+        return [accepting(checked.get(report["dataset"], report)) for report in extracted]
+
+    chosen = resolve_targets(targets)
+    with ThreadPoolExecutor(SECTORS_AT_ONCE) as pool:
+        extracted = list(pool.map(extracting, chosen.keys(), chosen.values()))
+    reports = [report for sector, batch in zip(chosen, extracted, strict=True) for report in finishing(sector, batch)]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return [report | {"peak_memory_bytes": peak} for report in reports]
+
+
+def resolve_targets(targets: Iterable[str]) -> dict[str, list[str]]:
+    """Which datasets the words `SECTOR` and `SECTOR.DATASET` name; no word means all. Raises `LoadError` for unknown ones."""
+    known = sorted(contracts.load_all())
+    chosen: dict[str, list[str]] = {}
+    wanted = list(targets) or sorted({sector for sector, _ in known})
+    for word in wanted:
+        sector, _, dataset = word.partition(".")
+        matches = [name for of, name in known if of == sector and dataset in ("", name)]
+        if not matches:
+            names = ", ".join(
+                sorted({of for of, _ in known}) if not dataset else [n for of, n in known if of == sector]
+            )
+            raise LoadError(
+                f"nothing is called {word}; known: {names or 'no such sector'}. Write SECTOR or SECTOR.DATASET."
+            )
+        chosen.setdefault(sector, [])
+        chosen[sector] += [name for name in matches if name not in chosen[sector]]
+    return chosen
+
+
+def _copy(snapshot: postgres.Snapshot, loader: Connection, warehouse_uri: str, batch_id: int, began: float) -> None:
+    """Stream the snapshot into a new batch table: one transaction, constant memory, no row ever becomes an object.
+
+    A thread lets libpq copy from the source into a pipe; this one takes blocks from the pipe, keeps a CRC, and hands them
+    to libpq for the warehouse. The table is created in the same transaction, so rows arrive frozen.
+    """
+    contract = snapshot.contract
+    create = raw.create_batch_table(contract, batch_id).as_string(loader)
+    copy_in = (
+        f"copy {raw.batch_table(contract, batch_id).as_string(loader)} ({raw.columns(contract).as_string(loader)}) "
+    )
+    reader = _Reader(snapshot)
+    crc, size = 0, 0
+    with (
+        psycopg.connect(warehouse_uri, application_name=f"pdic load {contract.id}"[:63]) as warehouse,
+        warehouse.cursor() as cursor,
+    ):
+        cursor.execute(create)
+        try:
+            with cursor.copy(copy_in + "from stdin (format binary, freeze)") as copy:
+                reader.start()
+                while block := reader.read():
+                    crc = zlib.crc32(block, crc)
+                    size += len(block)
+                    copy.write(block)
+                reader.finish()
+        except BaseException:
+            reader.abandon()
+            raise
+        if cursor.rowcount != reader.rows:
+            raise LoadError(
+                f"{contract.id}: batch {batch_id}: the source sent {reader.rows} rows, the warehouse took {cursor.rowcount}. "
+                "Nothing was accepted; load it again."
+            )
+    with loader:
+        ledger.update(
+            loader,
+            batch_id,
+            {"extract": time.monotonic() - began},
+            status="extracted",
+            rows_extracted=reader.rows,
+            bytes=size,
+            digest=f"crc32:{crc:08x}",
+            drift=snapshot.drift,
+            watermark_to=snapshot.bounds.upper if snapshot.bounds else None,
+        )
+
+
+class _Reader:
+    """The source's side of a copy: a thread that fills a pipe, and the pipe's other end."""
+
+    def __init__(self, snapshot: postgres.Snapshot) -> None:
+        self.rows = 0
+        self._snapshot = snapshot
+        self._error: BaseException | None = None
+        self._out, self._in = os.pipe()
+        fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._thread = threading.Thread(target=self._fill, name=f"copy {snapshot.contract.id}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def read(self) -> bytes:
+        """The next block; empty at the end."""
+        return os.read(self._out, BLOCK_BYTES)
+
+    def finish(self) -> None:
+        """Wait for the thread and raise what it met: an end of the pipe alone does not mean that all rows came."""
+        self._thread.join()
+        os.close(self._out)
+        if self._error is not None:
+            raise LoadError(
+                f"{self._snapshot.contract.id}: the source broke off during the copy ({type(self._error).__name__}). "
+                "Nothing was accepted; load it again."
+            ) from self._error
+
+    def abandon(self) -> None:
+        """Stop the thread after a failure on this side."""
+        if self._thread.is_alive():
+            self._snapshot.cancel()
+        try:
+            os.close(self._out)
+        except OSError:
+            return  # `finish` closed it
+        if self._thread.ident is None:
+            os.close(self._in)
+        else:
+            self._thread.join(timeout=30)
+
+    def _fill(self) -> None:
+        try:
+            with open(self._in, "wb", buffering=BLOCK_BYTES) as stream:  # noqa: PTH123 (a file descriptor, not a path)
+                self.rows = self._snapshot.copy_to(stream)
+        except BaseException as error:  # (handed to the other thread by `finish`)
+            self._error = error
+
+
+def _rows_to_quarantine(connection: Connection, batch_id: int) -> bool:
+    """Did the check of this batch find a row that a quarantine rule refuses?"""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select exists (
+                select 1 from control.expectation_result
+                where batch_id = %s and on_fail = 'quarantine' and failed > 0
+            )
+            """,
+            (batch_id,),
+        )
+        return bool(one(cursor)[0])
+
+
+def _clock(connection: Connection) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute("select clock_timestamp()")
+        return one(cursor)[0]
+
+
+def _safe_message(error: BaseException) -> str:
+    """What the ledger may keep: our own words, or only the kind of a foreign error, which could quote a row."""
+    return str(error) if isinstance(error, PdicError) else type(error).__name__

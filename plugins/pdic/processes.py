@@ -1,0 +1,82 @@
+"""Processes PDIC started: told apart from strangers that got the same process id, and ended with all their children."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import psutil
+
+START_TOLERANCE = 0.05  # seconds; psutil reads start times in clock ticks (1/100 s)
+
+
+@dataclass(frozen=True)
+class Started:
+    """One process: its id and when it started (seconds since the epoch), which together name it for good."""
+
+    pid: int
+    started: float
+
+    def alive(self) -> bool:
+        """Whether this very process still runs; one that has ended but was not collected (a zombie) does not."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < START_TOLERANCE
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+
+def started(pid: int) -> Started:
+    """Names the running process `pid`. Raises psutil.NoSuchProcess where there is none."""
+    return Started(pid, psutil.Process(pid).create_time())
+
+
+def with_environment(name: str, value: str) -> list[Started]:
+    """Every process of this user that was started with `name=value` in its environment, children of children too."""
+    return _search(lambda process: process.environ().get(name) == value)
+
+
+def working_in(folder: str, program: str) -> list[Started]:
+    """Every process called `program` whose working folder is `folder`."""
+    return _search(lambda process: process.name() == program and process.cwd() == folder)
+
+
+def _search(matches: Callable[[psutil.Process], bool]) -> list[Started]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and matches(process) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(Started(process.pid, process.create_time()))
+    return sorted(found, key=lambda process: process.pid)
+
+
+def send(targets: Iterable[Started], number: signal.Signals) -> None:
+    """Sends a signal to those of `targets` that still run."""
+    for process in targets:
+        if process.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+
+def wait_gone(targets: Iterable[Started], seconds: float) -> list[Started]:
+    """Waits until none of `targets` runs, at most `seconds`; returns those that still do."""
+    left = list(targets)
+    deadline = time.monotonic() + seconds
+    while True:
+        for process in left:
+            _collect(process.pid)
+        left = [process for process in left if process.alive()]
+        if not left or time.monotonic() >= deadline:
+            return left
+        time.sleep(0.05)
+
+
+def _collect(pid: int) -> None:
+    """Takes the exit status of a child of ours, so that it does not stay as a zombie."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,119 @@
+"""The gate of a load: what the rules say of one batch, before it is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg2
+from psycopg2 import sql
+
+from pdic.quality.gate import Gate, TableMissing, Target, open_gate
+from pdic.quality.results import BatchVerdict, RuleResult, listed
+from pdic.quality.rule_types import Engine
+from pdic.quality.rules import OnFail, Rule, rules_for_batch
+from pdic.quality.safe_text import safe_text
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
+
+BATCH_SCHEMA = "raw_batch"
+SOURCE_ROWS = ("_op", "U")
+"""A snapshot's tombstones have nothing but a key: rules are about the rows that the source sent."""
+
+
+def check_batch(
+    auditor_uri: str,
+    contract: Contract,
+    batch_id: int,
+    batch_table: str | sql.Identifier,
+    rules: Sequence[Rule],
+) -> BatchVerdict:
+    """Runs `rules` on one batch's table (`schema.table`, or a table of `raw_batch`).
+
+    Never raises for what it finds: a missing table or column, a rule that cannot be evaluated, a database that is gone are
+    verdicts that halt. A row rule on an empty batch holds; whether a batch may be empty is a rule about its row count.
+    """
+    with open_gate(auditor_uri) as gate:
+        return _check(gate, contract, batch_id, batch_table, rules)
+
+
+def check_sector(
+    auditor_uri: str,
+    batches: Iterable[tuple[Contract, int, str | sql.Identifier]],
+    root: Path | None = None,
+) -> dict[str, BatchVerdict]:
+    """Checks the batches (contract, batch id, batch table) of a sector in one process, each by its own rule files.
+
+    Great Expectations is imported and connected once. Returns the verdicts by dataset; `root` is the project root.
+    Raises RuleError for a wrong rule file before any batch is checked.
+    """
+    root = root or _project_root()
+    planned = [
+        (contract, batch_id, table, rules_for_batch(root, contract.sector, contract.dataset))
+        for contract, batch_id, table in batches
+    ]
+    with open_gate(auditor_uri) as gate:
+        return {
+            contract.dataset: _check(gate, contract, batch_id, table, rules)
+            for contract, batch_id, table, rules in planned
+        }
+
+
+def _check(
+    gate: Gate, contract: Contract, batch_id: int, batch_table: str | sql.Identifier, rules: Sequence[Rule]
+) -> BatchVerdict:
+    target = Target(*_schema_and_table(batch_table), rows=SOURCE_ROWS)
+    name = f"{contract.sector}/{contract.dataset} batch {batch_id}"
+    try:
+        results = gate.check(target, rules)
+    except (TableMissing, psycopg2.Error) as error:
+        text = str(error) if isinstance(error, TableMissing) else safe_text(error)
+        results = tuple(RuleResult(rule, success=False, checked=None, failed=None, raised=text) for rule in rules)
+        message = f"{name} could not be checked: {text}. Nothing was accepted: load the dataset again"
+        return BatchVerdict(contract.sector, contract.dataset, batch_id, results, halted=True, message=message)
+    halting = [result for result in results if result.halts]
+    counted = (result.checked for result in results if result.rule.rule_type.engine is not Engine.GX)
+    rows = next((count for count in counted if count is not None), None)
+    return BatchVerdict(
+        contract.sector,
+        contract.dataset,
+        batch_id,
+        results,
+        halted=bool(halting),
+        message=_message(name, results, halting, rows),
+        rows=rows,
+    )
+
+
+def _message(name: str, results: Sequence[RuleResult], halting: Sequence[RuleResult], rows: int | None) -> str:
+    if halting:
+        return (
+            f"{name} is held by {len(halting)} of {len(results)} rules: {listed(halting)}. Accepted data is untouched: have the agency "
+            f"correct the source, or correct the rule ({_files(halting)}), then load the dataset again"
+        )
+    parts = [f"{name}: {len(results)} rules" + (f" on {rows} rows" if rows is not None else "")]
+    for on_fail, verb in ((OnFail.QUARANTINE, "send rows to quarantine"), (OnFail.WARN, "warn")):
+        if failing := [result for result in results if not result.success and result.rule.on_fail is on_fail]:
+            parts.append(f"{len(failing)} {verb}: {listed(failing)}")
+    return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}, all hold"
+
+
+def _files(results: Iterable[RuleResult]) -> str:
+    paths = sorted({str(result.rule.path) for result in results if result.rule.path is not None})
+    return ", ".join(paths) or "expectations/"
+
+
+def _schema_and_table(batch_table: str | sql.Identifier) -> tuple[str, str]:
+    parts = batch_table.strings if isinstance(batch_table, sql.Identifier) else tuple(batch_table.split(".", 1))
+    if len(parts) == 1:
+        return BATCH_SCHEMA, parts[0]
+    schema, table = parts
+    return schema, table
+
+
+def _project_root() -> Path:
+    from pdic import settings
+
+    return settings.project_root()

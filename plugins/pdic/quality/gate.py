@@ -1,0 +1,301 @@
+"""Runs rules on tables with Great Expectations: one process, one context, one database connection for many tables.
+
+Great Expectations is imported when a gate opens, not before: it costs seconds, and most of PDIC never needs it.
+Data Docs can be had from here later: `Gate` holds the context, and every rule is an expectation with its id in `meta`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from psycopg2 import sql
+
+from pdic.quality.results import RuleResult
+from pdic.quality.rule_types import Engine
+from pdic.quality.rules import Rule
+from pdic.quality.safe_text import safe_class, safe_text
+
+if TYPE_CHECKING:
+    from great_expectations.core.expectation_validation_result import ExpectationValidationResult
+    from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
+    from great_expectations.datasource.fluent.postgres_datasource import PostgresDatasource
+    from great_expectations.expectations.expectation import Expectation
+
+SESSION = "-c default_transaction_read_only=on -c statement_timeout=30min"
+"""Rules only read, and none may run for ever."""
+
+APPLICATION = "pdic quality"
+_ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
+
+
+@dataclass(frozen=True)
+class Target:
+    """A table to check: `rows` limits it to some of its rows (`column` = `value`) where it has that column."""
+
+    schema: str
+    table: str
+    rows: tuple[str, Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.table}"
+
+
+class TableMissing(Exception):
+    """The table to check does not exist."""
+
+
+@contextmanager
+def open_gate(auditor_uri: str) -> Iterator[Gate]:
+    """A gate on one database (a libpq URI of the auditor), closed with all its connections at the end."""
+    gate = Gate(auditor_uri)
+    try:
+        yield gate
+    finally:
+        gate.close()
+
+
+class Gate:
+    """A Great Expectations context on one database. Use `open_gate`."""
+
+    def __init__(self, auditor_uri: str) -> None:
+        self._uri = auditor_uri
+        self._context: EphemeralDataContext | None = None
+        self._source: PostgresDatasource | None = None
+        self._runs = 0
+
+    def check(self, target: Target, rules: Sequence[Rule]) -> tuple[RuleResult, ...]:
+        """Every rule's result, in the rules' order. A rule that cannot be evaluated is a result with `raised`; nothing passes unseen.
+
+        Raises TableMissing where the table is not there, psycopg2.OperationalError where the database cannot be reached.
+        """
+        columns, query = self._look(target)
+        missing = {rule.id: _missing(rule, target, columns) for rule in rules}
+        found = {rule_id: text for rule_id, text in missing.items() if text}
+        ready = [rule for rule in rules if rule.id not in found]
+        results = {rule_id: _raised(rule, found[rule_id]) for rule in rules if (rule_id := rule.id) in found}
+        for result in self._evaluate(target, query, ready) if ready else ():
+            results[result.rule.id] = result
+        return tuple(
+            results.get(rule.id) or _raised(rule, "Great Expectations returned no result for it") for rule in rules
+        )
+
+    def close(self) -> None:
+        """Closes all connections."""
+        if self._source is not None:
+            self._source.get_execution_engine().close()
+            self._source.get_engine().dispose()
+
+    def _look(self, target: Target) -> tuple[tuple[str, ...], str]:
+        """The table's columns, and the query of the rows to check."""
+        connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    """
+                    select array_agg(a.attname::text order by a.attnum)
+                    from pg_catalog.pg_class as c
+                    inner join pg_catalog.pg_namespace as n on c.relnamespace = n.oid
+                    inner join pg_catalog.pg_attribute as a on c.oid = a.attrelid and a.attnum > 0 and not a.attisdropped
+                    where n.nspname = %s and c.relname = %s and c.relkind in ('r', 'p', 'v', 'm', 'f')
+                    group by c.oid
+                    """,
+                    (target.schema, target.table),
+                )
+                row = cursor.fetchone()
+            if row is None:
+                raise TableMissing(f"{target} does not exist")
+            query = sql.SQL("select * from {}").format(sql.Identifier(target.schema, target.table))
+            if target.rows and target.rows[0] in row[0]:
+                column, value = target.rows
+                query += sql.SQL(" where {} = {}").format(sql.Identifier(column), sql.Literal(value))
+            return tuple(row[0]), query.as_string(connection)
+        finally:
+            connection.close()
+
+    def _evaluate(self, target: Target, query: str, rules: Sequence[Rule]) -> Iterator[RuleResult]:
+        # Results of PDIC's own expectations and of row counts are counts; of the others only success is asked for, because
+        # an observed value (a column's maximum, its distinct values) may be a person's. Apart also so that one of Great
+        # Expectations' own that raises does not make it compute the shared scan again.
+        own = [rule for rule in rules if rule.rule_type.engine is not Engine.GX or rule.type in _ROW_COUNT_TYPES]
+        others = [rule for rule in rules if rule not in own]
+        for some, result_format in ((own, "BASIC"), (others, "BOOLEAN_ONLY")):
+            if some:
+                yield from self._run(target, query, some, result_format)
+
+    def _run(self, target: Target, query: str, rules: Sequence[Rule], result_format: str) -> Iterator[RuleResult]:
+        expectations: list[Expectation] = []
+        ready: list[Rule] = []
+        row_rules = [rule for rule in rules if rule.is_row_rule]
+        for rule in rules:
+            try:
+                expectations.append(_expectation(rule, row_rules, target))
+                ready.append(rule)
+            except (TypeError, ValueError) as error:  # Great Expectations' models refuse wrong kwargs so
+                yield _raised(
+                    rule, f"Great Expectations refuses its kwargs ({type(error).__name__}): correct them in {rule.path}"
+                )
+        if not expectations:
+            return
+        try:
+            answers = self._validate(query, expectations, result_format)
+        except Exception as error:  # whatever it is, the rules were not evaluated, and that must be said of each
+            text = safe_text(error)
+            yield from (_raised(rule, text) for rule in ready)
+            return
+        by_id = {answer.expectation_config.meta["rule_id"]: answer for answer in answers if answer.expectation_config}
+        yield from (_result(rule, by_id[rule.id]) for rule in ready if rule.id in by_id)
+
+    def _validate(
+        self, query: str, expectations: list[Expectation], result_format: str
+    ) -> list[ExpectationValidationResult]:
+        gx = import_great_expectations()
+        self._runs += 1
+        name = f"run {self._runs}"
+        if self._context is None:
+            self._context = _context()
+        if self._source is None:
+            self._source = _source(self._context, self._uri)
+        rows = self._source.add_query_asset(name=name, query=query).add_batch_definition_whole_table(name)
+        suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+        definition = self._context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=rows, suite=suite)
+        )
+        checkpoint = self._context.checkpoints.add(
+            gx.Checkpoint(name=name, validation_definitions=[definition], actions=[], result_format=result_format)
+        )
+        (answer,) = checkpoint.run().run_results.values()
+        return list(answer.results)
+
+
+def import_great_expectations() -> Any:
+    """Great Expectations, silent: nothing is sent anywhere, and its log lines, which repeat database messages, stay unwritten."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    import great_expectations
+
+    return great_expectations
+
+
+def _context() -> EphemeralDataContext:
+    gx = import_great_expectations()
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context: EphemeralDataContext = gx.get_context(mode="ephemeral")
+    context.enable_analytics(False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    return context
+
+
+def _source(context: EphemeralDataContext, uri: str) -> PostgresDatasource:
+    return context.data_sources.add_postgres(  # type: ignore[call-arg] # its stub leaves out `kwargs`
+        name="warehouse",
+        connection_string=sqlalchemy_url(uri),
+        create_temp_table=False,
+        kwargs={"connect_args": {"options": SESSION, "application_name": APPLICATION, "connect_timeout": 10}},
+    )
+
+
+def sqlalchemy_url(uri: str) -> str:
+    """A libpq URI as SQLAlchemy and Great Expectations take it.
+
+    Great Expectations refuses a URL without a host, so a socket directory stays in the query and 'localhost' stands in;
+    and it would substitute `$NAME`, so a dollar sign is percent-encoded.
+    """
+    from sqlalchemy import make_url
+
+    url = make_url(uri).set(drivername="postgresql+psycopg2")
+    if not url.host:
+        url = url.set(host="localhost")
+    return url.render_as_string(hide_password=False).replace("$", "%24")
+
+
+def _missing(rule: Rule, target: Target, columns: Sequence[str]) -> str | None:
+    absent = [name for name in rule.needed_columns if name not in columns]
+    if not absent:
+        return None
+    return f"{target} has no column {', '.join(absent)}: correct the rule in {rule.path}, or the contract"
+
+
+def _expectation(rule: Rule, row_rules: Sequence[Rule], target: Target) -> Expectation:
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    from pdic.quality import expectations
+
+    common: dict[str, Any] = {"severity": rule.severity.value, "meta": _meta(rule)}
+    kwargs: Mapping[str, Any] = rule.kwargs
+    match rule.rule_type.engine:
+        case Engine.ROW:
+            share = {"mostly": kwargs["mostly"]} if "mostly" in kwargs else {}
+            return expectations.PdicExpectRowRule(
+                rule_id=rule.id, rule_set=expectations.rule_set(row_rules), **share, **common
+            )
+        case Engine.UNIQUE:
+            columns = kwargs["column_list"] if "column_list" in kwargs else [kwargs["column"]]
+            ignore = {"ignore_row_if": kwargs["ignore_row_if"]} if "ignore_row_if" in kwargs else {}
+            return expectations.PdicExpectUnique(rule_id=rule.id, columns=columns, **ignore, **common)
+        case Engine.QUERY:
+            query = (
+                kwargs["query"]
+                .replace("{table}", f"{{schema}}.{_quoted(target.table)}")
+                .replace("{schema}", _quoted(target.schema))
+            )
+            return expectations.PdicExpectQueryToReturnNoRows(rule_id=rule.id, query=query, **common)
+        case Engine.GX:
+            return get_expectation_impl(rule.type)(**kwargs, **common)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _meta(rule: Rule) -> dict[str, str]:
+    return {
+        "rule_id": rule.id,
+        "type": rule.type,
+        "dimension": rule.dimension.value,
+        "on_fail": rule.on_fail.value,
+        "reason_vi": rule.reason.vi,
+        "reason_en": rule.reason.en,
+    }
+
+
+def _result(rule: Rule, answer: ExpectationValidationResult) -> RuleResult:
+    if raised := _raised_text(answer.exception_info):
+        return _raised(rule, raised)
+    counts: Mapping[str, Any] = answer.result or {}
+    if rule.rule_type.engine is Engine.GX:
+        failed = 0 if answer.success else 1
+        observed = counts.get("observed_value") if rule.type in _ROW_COUNT_TYPES else None
+        return RuleResult(rule, bool(answer.success), checked=1, failed=failed, observed=observed)
+    return RuleResult(
+        rule,
+        bool(answer.success),
+        checked=counts["element_count"],
+        failed=counts["unexpected_count"],
+        seconds=counts["seconds"],
+    )
+
+
+def _raised(rule: Rule, text: str) -> RuleResult:
+    return RuleResult(rule, success=False, checked=None, failed=None, raised=text)
+
+
+def _raised_text(info: Mapping[str, Any]) -> str | None:
+    """What raised, from Great Expectations' exception info: one mapping, or one by metric."""
+    infos: Iterable[Mapping[str, Any]] = (
+        [info] if "raised_exception" in info else [i for i in info.values() if isinstance(i, Mapping)]
+    )
+    for each in infos:
+        if each.get("raised_exception"):
+            traceback = str(each.get("exception_traceback") or "")
+            last = traceback.rstrip().rpartition("\n")[2]
+            if last.startswith("pdic.quality.expectations.RuleRaised: "):
+                return last.partition(": ")[2]
+            return safe_class(traceback)
+    return None

@@ -1,0 +1,129 @@
+"""The SQL that says which rows break a rule.
+
+One predicate a rule, TRUE for a row that fails and FALSE otherwise, never NULL. Great Expectations counts with it and the
+quarantine moves with it, so the two cannot disagree. A NULL fails no rule but the one that forbids it: whether a value
+must be there is a rule of its own.
+
+Columns are unqualified: the predicates hold wherever the rows of one table are in scope. They are meant for the rows that
+carry a source row (`_op = 'U'`); a tombstone has nothing but its key. Literals are inlined, so run a statement built from
+them without parameters (psycopg2 reads `%` only when there are any).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from psycopg2 import sql
+
+from pdic.quality.rules import OnFail, Rule
+
+Predicate = Callable[[Mapping[str, Any]], sql.Composable]
+
+
+def predicate(rule: Rule) -> sql.Composable:
+    """The condition that is TRUE for a row breaking `rule`. Raises ValueError where it is not a row rule."""
+    return predicate_of(rule.type, rule.kwargs)
+
+
+def predicate_of(rule_type: str, kwargs: Mapping[str, Any]) -> sql.Composable:
+    """The condition that is TRUE for a row breaking a rule of this type. Raises ValueError where it is not a row rule."""
+    if rule_type not in _PREDICATES:
+        raise ValueError(f"{rule_type} does not judge single rows")
+    return _PREDICATES[rule_type](kwargs)
+
+
+def quarantine_predicates(rules: Iterable[Rule]) -> list[tuple[str, sql.Composable]]:
+    """(rule id, predicate) of the row rules whose failing rows go to quarantine, in the order of the rules."""
+    return [(rule.id, predicate(rule)) for rule in rules if rule.on_fail is OnFail.QUARANTINE]
+
+
+def quarantine_sql(rules: Iterable[Rule]) -> sql.Composable:
+    """An expression of type text[]: the ids of the quarantine rules that a row breaks; empty for a good row."""
+    cases = [
+        sql.SQL("case when {} then {} end").format(failing, sql.Literal(rule_id))
+        for rule_id, failing in quarantine_predicates(rules)
+    ]
+    return sql.SQL("array_remove(array[{}]::text[], null)").format(sql.SQL(", ").join(cases))
+
+
+def _column(kwargs: Mapping[str, Any], name: str = "column") -> sql.Identifier:
+    return sql.Identifier(kwargs[name])
+
+
+def _not_be_null(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL("({} is null)").format(_column(kwargs))
+
+
+def _be_null(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL("({} is not null)").format(_column(kwargs))
+
+
+def _match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL("coalesce({}::text !~ {}, false)").format(_column(kwargs), sql.Literal(kwargs["regex"]))
+
+
+def _not_match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL("coalesce({}::text ~ {}, false)").format(_column(kwargs), sql.Literal(kwargs["regex"]))
+
+
+def _be_in_set(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL("coalesce({} not in ({}), false)").format(_column(kwargs), _literals(kwargs["value_set"]))
+
+
+def _not_be_in_set(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL("coalesce({} in ({}), false)").format(_column(kwargs), _literals(kwargs["value_set"]))
+
+
+def _be_between(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return _outside(_column(kwargs), kwargs)
+
+
+def _lengths_be_between(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return _outside(sql.SQL("char_length({}::text)").format(_column(kwargs)), kwargs)
+
+
+def _a_greater_than_b(kwargs: Mapping[str, Any]) -> sql.Composable:
+    operator = sql.SQL("<" if kwargs.get("or_equal") else "<=")
+    return sql.SQL("coalesce({} {} {}, false)").format(
+        _column(kwargs, "column_A"), operator, _column(kwargs, "column_B")
+    )
+
+
+def _row_condition(kwargs: Mapping[str, Any]) -> sql.Composable:
+    # The line end closes a comment that the condition may end with.
+    return sql.SQL("coalesce(not (") + sql.SQL(kwargs["condition"]) + sql.SQL("\n), false)")
+
+
+def _outside(value: sql.Composable, kwargs: Mapping[str, Any]) -> sql.Composable:
+    bounds = (
+        ("min_value", "<=" if kwargs.get("strict_min") else "<"),
+        ("max_value", ">=" if kwargs.get("strict_max") else ">"),
+    )
+    outside = [
+        sql.SQL("{} {} {}").format(value, sql.SQL(operator), sql.Literal(kwargs[name]))
+        for name, operator in bounds
+        if kwargs.get(name) is not None
+    ]
+    return sql.SQL("coalesce({}, false)").format(sql.SQL(" or ").join(outside))
+
+
+def _literals(values: Iterable[Any]) -> sql.Composable:
+    return sql.SQL(", ").join(sql.Literal(value) for value in values)
+
+
+_PREDICATES: Mapping[str, Predicate] = MappingProxyType(
+    {
+        "expect_column_values_to_not_be_null": _not_be_null,
+        "expect_column_values_to_be_null": _be_null,
+        "expect_column_values_to_match_regex": _match_regex,
+        "expect_column_values_to_not_match_regex": _not_match_regex,
+        "expect_column_values_to_be_in_set": _be_in_set,
+        "expect_column_values_to_not_be_in_set": _not_be_in_set,
+        "expect_column_values_to_be_between": _be_between,
+        "expect_column_value_lengths_to_be_between": _lengths_be_between,
+        "expect_column_pair_values_a_to_be_greater_than_b": _a_greater_than_b,
+        "pdic_expect_row_condition": _row_condition,
+    }
+)

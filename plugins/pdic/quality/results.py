@@ -1,0 +1,131 @@
+"""What a check found: counts and rule ids, never a value of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg2.extras import execute_values
+
+from pdic.quality.rule_types import Engine
+from pdic.quality.rules import OnFail, Rule, Stage
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+_NAMED_IN_MESSAGE = 12
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """How one rule went.
+
+    A row, uniqueness or query rule counts rows; any other table rule checks one thing (`checked` 1, `failed` 0 or 1).
+    `checked` and `failed` are None where the rule raised, and only there. `seconds` is the rule's share of the time spent.
+    """
+
+    rule: Rule
+    success: bool
+    checked: int | None
+    failed: int | None
+    raised: str | None = None
+    observed: int | None = None
+    """The table's row count, for rules about it."""
+    seconds: float | None = None
+
+    @property
+    def halts(self) -> bool:
+        """Whether this result holds the batch or release: a halting rule failed, or any rule could not be evaluated."""
+        return self.raised is not None or (not self.success and self.rule.on_fail is OnFail.HALT)
+
+    def __str__(self) -> str:
+        if self.raised is not None:
+            return f"{self.rule.id} (could not be evaluated: {self.raised})"
+        if self.observed is not None:
+            return f"{self.rule.id} ({self.observed} rows)"
+        if self.rule.rule_type.engine is Engine.GX:
+            return self.rule.id
+        return f"{self.rule.id} ({self.failed} of {self.checked} rows)"
+
+
+@dataclass(frozen=True)
+class BatchVerdict:
+    """What the rules say of one batch. `halted`: it must not be accepted."""
+
+    sector: str
+    dataset: str
+    batch_id: int
+    results: tuple[RuleResult, ...]
+    halted: bool
+    message: str
+    rows: int | None = None
+    """The rows checked (tombstones are not); None where they could not be counted."""
+
+
+@dataclass(frozen=True)
+class ReleaseVerdict:
+    """What the rules say of a candidate release. `passed`: it may be published."""
+
+    release_id: int
+    results: tuple[RuleResult, ...]
+    """The results of all tables, in the order of `tables`."""
+    tables: dict[str, tuple[RuleResult, ...]]
+    passed: bool
+    message: str
+
+
+def listed(results: Iterable[RuleResult]) -> str:
+    """The results as one line, cut after a dozen."""
+    texts = [str(result) for result in results]
+    more = f" and {len(texts) - _NAMED_IN_MESSAGE} more" if len(texts) > _NAMED_IN_MESSAGE else ""
+    return "; ".join(texts[:_NAMED_IN_MESSAGE]) + more
+
+
+def record(
+    connection: Connection,
+    results: Sequence[RuleResult],
+    run_kind: Stage | str,
+    run_id: int,
+    sector: str,
+    dataset: str,
+) -> int:
+    """Writes one row per result to `control.expectation_result`; `run_id` is the batch's or the release's id.
+
+    The caller commits. For a release, `sector` is 'shared' and `dataset` the table. Returns how many rows were written.
+    """
+    kind = Stage(run_kind)
+    batch_id, release_id = (run_id, None) if kind is Stage.BATCH else (None, run_id)
+    rows = [
+        (
+            kind.value,
+            batch_id,
+            release_id,
+            sector,
+            dataset,
+            result.rule.id,
+            result.rule.type,
+            result.rule.column_name,
+            result.rule.severity.value,
+            result.rule.on_fail.value,
+            result.rule.dimension.value,
+            result.success,
+            result.checked,
+            result.failed,
+            result.raised,
+            result.seconds,
+        )
+        for result in results
+    ]
+    with connection.cursor() as cursor:
+        execute_values(
+            cursor,
+            """
+            insert into control.expectation_result (
+                run_kind, batch_id, release_id, sector, dataset, rule_id, expectation_type, column_name,
+                severity, on_fail, dimension, success, checked, failed, raised, seconds
+            ) values %s
+            """,
+            rows,
+        )
+    return len(rows)

@@ -1,0 +1,215 @@
+"""Batch tables: where a load lands, how it becomes part of `raw`, and what `raw` holds per source key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+from pdic.warehouse import one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from pdic.contracts import Contract
+
+
+@dataclass(frozen=True)
+class KeyCounts:
+    """How many source keys are, by their newest version, accepted, held in quarantine, or deleted at the source."""
+
+    accepted: int
+    quarantined: int
+    deleted: int
+
+
+def parent(contract: Contract) -> sql.Identifier:
+    """`raw.<sector>__<dataset>`: all accepted batches of a dataset."""
+    return sql.Identifier("raw", f"{contract.sector}__{contract.dataset}")
+
+
+def quarantine(contract: Contract) -> sql.Identifier:
+    """`quarantine.<sector>__<dataset>`: the rows that broke a row rule."""
+    return sql.Identifier("quarantine", f"{contract.sector}__{contract.dataset}")
+
+
+def batch_name(contract: Contract, batch_id: int) -> str:
+    """The name of a batch's table, in `raw_batch` until it is accepted and in `raw` after."""
+    return f"{contract.sector}__{contract.dataset}__{batch_id}"
+
+
+def batch_table(contract: Contract, batch_id: int) -> sql.Identifier:
+    """`raw_batch.<sector>__<dataset>__<batch>`."""
+    return sql.Identifier("raw_batch", batch_name(contract, batch_id))
+
+
+def columns(contract: Contract) -> sql.Composed:
+    """The source's columns, in the contract's order."""
+    return sql.SQL(", ").join(sql.Identifier(column.source_name) for column in contract.columns)
+
+
+def ensure_tables(connection: Connection, contract: Contract) -> None:
+    """Create the dataset's raw and quarantine tables, or add the columns that its contract has gained."""
+    script = resources.files("pdic.generated").joinpath("raw", f"{contract.sector}__{contract.dataset}.sql")
+    with connection.cursor() as cursor:
+        cursor.execute("set local client_min_messages = warning")
+        cursor.execute(script.read_text(encoding="utf-8"))
+
+
+def create_batch_table(contract: Contract, batch_id: int) -> sql.Composed:
+    """The statement that makes a batch's table: the source's columns, and a batch id that is proven constant.
+
+    The check lets `attach` trust the table without reading it.
+    """
+    return sql.SQL(
+        "create table {table} (like {parent} including defaults, check (_batch_id = {batch_id}));"
+        "alter table {table} alter column _batch_id set default {batch_id}"
+    ).format(table=batch_table(contract, batch_id), parent=parent(contract), batch_id=sql.Literal(batch_id))
+
+
+def drop_batch_table(connection: Connection, contract: Contract, batch_id: int) -> None:
+    """Remove a batch's table if it is there."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("drop table if exists {}").format(batch_table(contract, batch_id)))
+
+
+def attach(connection: Connection, contract: Contract, batch_id: int) -> None:
+    """Make a batch's table a partition of its dataset's raw table. Reads no row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("alter table {batch} set schema raw").format(batch=batch_table(contract, batch_id)),
+        )
+        cursor.execute(
+            sql.SQL("alter table {parent} attach partition {partition} for values in ({batch_id})").format(
+                parent=parent(contract),
+                partition=sql.Identifier("raw", batch_name(contract, batch_id)),
+                batch_id=sql.Literal(batch_id),
+            )
+        )
+
+
+def quarantine_failing(connection: Connection, contract: Contract, batch_id: int, reasons: sql.Composable) -> int:
+    """Move the rows of a batch with at least one reason to quarantine. Returns how many.
+
+    `reasons` is an expression of type text[] over the batch's columns: the ids of the row rules that the row breaks.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                with failing as (
+                    delete from {batch} using (
+                        select ctid as row_id, {reasons} as reasons from {batch} where _op = 'U'
+                    ) as judged
+                    where {batch}.ctid = judged.row_id and cardinality(judged.reasons) > 0
+                    returning {qualified}, judged.reasons
+                )
+                insert into {quarantine} ({columns}, _batch_id, _reasons, _quarantined_at)
+                select {columns}, {batch_id}, reasons, clock_timestamp() from failing
+                """
+            ).format(
+                batch=batch_table(contract, batch_id),
+                quarantine=quarantine(contract),
+                columns=columns(contract),
+                qualified=sql.SQL(", ").join(
+                    sql.SQL("{}.{}").format(batch_table(contract, batch_id), sql.Identifier(column.source_name))
+                    for column in contract.columns
+                ),
+                reasons=reasons,
+                batch_id=sql.Literal(batch_id),
+            )
+        )
+        return int(cursor.rowcount)
+
+
+def keep_difference(connection: Connection, contract: Contract, batch_id: int) -> tuple[int, int]:
+    """Reduce a whole-table batch to its difference from the accepted state.
+
+    Rows equal to their newest known version go; a key that the source no longer has gets a tombstone (`_op` = 'D').
+    Returns (rows that had not changed, tombstones).
+    """
+    batch = batch_table(contract, batch_id)
+    key = sql.SQL(", ").join(sql.Identifier(name) for name in contract.key)
+    same_key = sql.SQL(" and ").join(
+        sql.SQL("batch.{0} = known.{0}").format(sql.Identifier(name)) for name in contract.key
+    )
+
+    def row_hash(alias: str) -> sql.Composed:
+        values = (
+            sql.SQL("{}.{}").format(sql.Identifier(alias), sql.Identifier(c.source_name)) for c in contract.columns
+        )
+        return sql.SQL("md5(row({})::text)").format(sql.SQL(", ").join(values))
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                create temporary table known on commit drop as
+                select distinct on ({key}) {key}, _op, {hash} as row_hash
+                from (
+                    select {columns}, _batch_id, _op from {parent}
+                    union all
+                    select {columns}, _batch_id, 'U' from {quarantine}
+                ) as version
+                order by {key}, _batch_id desc
+                """
+            ).format(
+                key=key,
+                hash=row_hash("version"),
+                columns=columns(contract),
+                parent=parent(contract),
+                quarantine=quarantine(contract),
+            )
+        )
+        cursor.execute(
+            sql.SQL(
+                """
+                insert into {batch} ({key}, _op)
+                select {known_key}, 'D' from known
+                where known._op = 'U' and not exists (select 1 from {batch} as batch where {same_key})
+                """
+            ).format(
+                batch=batch,
+                key=key,
+                known_key=sql.SQL(", ").join(sql.SQL("known.{}").format(sql.Identifier(n)) for n in contract.key),
+                same_key=same_key,
+            )
+        )
+        deleted = int(cursor.rowcount)
+        cursor.execute(
+            sql.SQL(
+                """
+                delete from {batch} as batch using known
+                where {same_key} and batch._op = 'U' and known._op = 'U' and known.row_hash = {hash}
+                """
+            ).format(batch=batch, same_key=same_key, hash=row_hash("batch"))
+        )
+        return int(cursor.rowcount), deleted
+
+
+def count_keys(connection: Connection, contract: Contract) -> KeyCounts:
+    """Count the dataset's source keys by what became of their newest version."""
+    key = sql.SQL(", ").join(sql.Identifier(name) for name in contract.key)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                select
+                    count(*) filter (where fate = 'U'),
+                    count(*) filter (where fate = 'Q'),
+                    count(*) filter (where fate = 'D')
+                from (
+                    select distinct on ({key}) fate
+                    from (
+                        select {key}, _batch_id, _op as fate from {parent}
+                        union all
+                        select {key}, _batch_id, 'Q' from {quarantine}
+                    ) as version
+                    order by {key}, _batch_id desc
+                ) as newest
+                """
+            ).format(key=key, parent=parent(contract), quarantine=quarantine(contract))
+        )
+        return KeyCounts(*(int(value) for value in one(cursor)))

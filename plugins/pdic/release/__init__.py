@@ -1,0 +1,13 @@
+"""A release: one consistent version of all shared tables.
+
+    open_release   pin the newest accepted batch of every dataset
+    conform        dbt builds `candidate`; in between, people get their keys (`pdic.identity`)
+    audit          every rule of every published table, on `candidate`
+    publish        one transaction swaps `candidate` and `live` and turns the readers' views over
+
+Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
+"""
+
+from pdic.release.steps import Progress, audit, conform, is_current, open_release, publish, release, rollback, settle
+
+__all__ = ["Progress", "audit", "conform", "is_current", "open_release", "publish", "release", "rollback", "settle"]

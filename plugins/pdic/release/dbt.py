@@ -1,0 +1,117 @@
+"""Run dbt inside this process, so that nothing of it outlives us, and read what it did for each model."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pdic import settings
+from pdic.errors import ReleaseError
+
+PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
+STATES_SHOWN = ("error", "fail", "runtime error")
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What dbt did for one node: rows affected where the adapter says so, failures of a test in `failures`."""
+
+    node: str
+    status: str
+    seconds: float
+    rows: int | None
+    failures: int | None
+    message: str | None
+
+    @property
+    def failed(self) -> bool:
+        """Did the node stop the build?"""
+        return self.status in STATES_SHOWN
+
+
+def build(transformer_uri: str, *arguments: str, full_refresh: bool = False) -> list[NodeResult]:
+    """`dbt build` with the transformer's role. Raises `ReleaseError` naming each model or test that failed."""
+    from dbt.cli.main import dbtRunner
+
+    root = settings.project_root() / "dbt_project"
+    command = ["build", "--project-dir", str(root), "--profiles-dir", str(root), "--quiet", *arguments]
+    if full_refresh:
+        command.append("--full-refresh")
+    with _environment(transformer_uri), _quiet_logging():
+        outcome = dbtRunner().invoke(command)
+    if outcome.exception is not None and outcome.result is None:
+        raise ReleaseError(f"dbt could not run: {outcome.exception}")
+    results = [_read(result) for result in getattr(outcome.result, "results", [])]
+    failed = [result for result in results if result.failed]
+    if failed:
+        named = "; ".join(f"{result.node}: {_explain(result)}" for result in failed[:5])
+        more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+        raise ReleaseError(
+            f"dbt: {named}{more}. Readers still see the former release; mend the model or the data and release again."
+        )
+    return results
+
+
+def _explain(result: NodeResult) -> str:
+    if result.failures:
+        return f"{result.failures} rows break this test"
+    # A database error may quote a row in its DETAIL line: keep what precedes it.
+    text = (result.message or result.status).split("DETAIL:", 1)[0]
+    return " ".join(text.split())[:400]
+
+
+def _read(result: Any) -> NodeResult:
+    affected = (result.adapter_response or {}).get("rows_affected")
+    return NodeResult(
+        node=result.node.unique_id,
+        status=str(result.status),
+        seconds=float(result.execution_time),
+        rows=int(affected) if affected is not None else None,
+        failures=result.failures,
+        message=result.message,
+    )
+
+
+@contextmanager
+def _environment(uri: str) -> Iterator[None]:
+    """dbt reads its connection from the environment of this process; it is put back afterwards."""
+    parts = urlsplit(uri)
+    home = settings.home() / "dbt"
+    wanted = {
+        "PDIC_DB_HOST": parts.hostname or "localhost",
+        "PDIC_DB_PORT": str(parts.port or 5432),
+        "PDIC_DB_NAME": unquote(parts.path.lstrip("/")),
+        "PDIC_DB_USER": unquote(parts.username or ""),
+        PASSWORD: unquote(parts.password or ""),
+        "DBT_TARGET_PATH": str(home / "target"),
+        "DBT_LOG_PATH": str(home / "log"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DBT_VERSION_CHECK": "false",
+    }
+    former = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in former.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _quiet_logging() -> Iterator[None]:
+    """dbt rearranges the process's logging; put the root logger's handlers back."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)

@@ -1,0 +1,157 @@
+"""Where PDIC keeps its things, and its secrets.
+
+`PDIC_HOME` (default `<project root>/.pdic`) holds everything one installation writes:
+
+    pgdata/     the embedded PostgreSQL            airflow/   AIRFLOW_HOME
+    secrets/    0700, every file 0600              dbt/       dbt's target and logs
+    log/        what the processes say             state.json ports and process ids
+
+Nothing here imports more than the standard library: DAG files and the CLI's start-up pay for this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets as _random
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pdic.errors import PdicError
+
+SECRET_BYTES = 32
+
+
+def project_root() -> Path:
+    """The checkout (contracts/, dags/, dbt_project/ …): `PDIC_ROOT`, else the folder this package is installed from.
+
+    Raises PdicError where the package was installed apart from a checkout and `PDIC_ROOT` is not set.
+    """
+    if root := os.environ.get("PDIC_ROOT"):
+        return Path(root).resolve()
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / "pyproject.toml").is_file():
+        raise PdicError(
+            f"{checkout} is not a checkout of PDIC: set PDIC_ROOT to the folder that holds dags/ and contracts/"
+        )
+    return checkout
+
+
+def home() -> Path:
+    """The folder this installation writes to: `PDIC_HOME`, else `.pdic` in the checkout. It need not exist."""
+    if path := os.environ.get("PDIC_HOME"):
+        return Path(path).resolve()
+    return project_root() / ".pdic"
+
+
+def secret_path(name: str, of: Path | None = None) -> Path:
+    """The file of one secret of the home `of` (default: this installation's)."""
+    if not name or name.startswith(".") or "/" in name:
+        raise ValueError(f"not a secret's name: {name!r}")
+    return (of or home()) / "secrets" / name
+
+
+def secret(name: str, create: bool = False, of: Path | None = None) -> str:
+    """One secret's text, without the line end; with `create`, a random one (256 bits, hex) is made when there is none.
+
+    A file that exists is never replaced: put your own `identity_key` there beforehand and two homes share it.
+    Two processes that create the same secret at once end up with the same text. Raises PdicError where it is missing or empty.
+    """
+    path = secret_path(name, of)
+    if create and not path.exists():
+        make_private(path.parent)
+        _write_new(path, _random.token_hex(SECRET_BYTES) + "\n")
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise PdicError(
+            f"the secret {path} is missing: start the stack once (`pdic up`), or put the file there"
+        ) from None
+    if not text:
+        raise PdicError(f"the secret {path} is empty: delete the file to have a new one made, or fill it")
+    return text
+
+
+def make_private(folder: Path) -> None:
+    """Makes `folder` (and its parents), readable by its owner only. A folder that is already there is closed too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replaces `path` by `text` in one step, readable by its owner only; a crash leaves the old or the new, never half."""
+    temporary = _temporary(path, text)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Like write_private, but the first writer wins: an existing file stays."""
+    temporary = _temporary(path, text)
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _temporary(path: Path, text: str) -> Path:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(name)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(of: Path, name: str) -> Iterator[None]:
+    """Holds the lock `name` of the home `of` against other processes; the kernel lets go when the holder dies."""
+    of.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (of / f"{name}.lock").open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read_state(of: Path, section: str) -> dict[str, Any]:
+    """What `state.json` says of `section` ('postgres', 'airflow'); {} where it says nothing or is unreadable.
+
+    State is a hint that survives kill -9: whoever reads it checks it against the machine.
+    """
+    found = _read_json(of / "state.json").get(section)
+    return found if isinstance(found, dict) else {}
+
+
+def write_state(of: Path, section: str, state: Mapping[str, Any]) -> None:
+    """Replaces `section` of `state.json`, leaving the others as they are."""
+    with locked(of, "state"):
+        path = of / "state.json"
+        whole = _read_json(path)
+        whole[section] = dict(state)
+        write_private(path, json.dumps(whole, indent=2, sort_keys=True) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

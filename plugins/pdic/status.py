@@ -1,0 +1,123 @@
+"""How things stand: every dataset's rows accounted for, the live release, what the shared tables hold."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from psycopg2 import sql
+
+from pdic import connections, contracts, raw
+from pdic.sources import postgres
+from pdic.warehouse import Connect, one, records, transaction
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
+
+Report = dict[str, Any]
+
+
+def status(connect_to: Connect = connections.uri, *, checksums: bool = False) -> Report:
+    """Datasets, releases and shared tables as plain values.
+
+    `checksums` adds one per shared table: independent of row order, of which schema holds it, and of when it was built.
+    """
+    return {
+        "datasets": datasets(connect_to),
+        "release": releases(connect_to),
+        "shared": shared_tables(connect_to, checksums=checksums),
+    }
+
+
+def datasets(connect_to: Connect = connections.uri) -> list[Report]:
+    """Per dataset: rows at the source, and how many of their keys are accepted, quarantined, or deleted since.
+
+    `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load.
+    """
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda contract: _dataset(contract, connect_to), contracts.load_all().values()))
+
+
+def _dataset(contract: Contract, connect_to: Connect) -> Report:
+    source_rows = postgres.count_rows(connect_to(f"pdic_source_{contract.sector}"), contract)
+    report: Report = {"sector": contract.sector, "dataset": contract.dataset, "source_rows": source_rows}
+    with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
+        cursor.execute("select to_regclass(%s) is not null", (raw.parent(contract).as_string(loader),))
+        counts = raw.count_keys(loader, contract) if one(cursor)[0] else raw.KeyCounts(0, 0, 0)
+        cursor.execute(
+            "select watermark from control.dataset where sector = %s and dataset = %s",
+            (contract.sector, contract.dataset),
+        )
+        watermark = cursor.fetchone()
+        cursor.execute(
+            """
+            select batch_id, status, rows_extracted, rows_accepted, rows_quarantined, rows_unchanged, rows_deleted,
+                digest, drift, message
+            from control.batch where sector = %s and dataset = %s order by batch_id desc limit 1
+            """,
+            (contract.sector, contract.dataset),
+        )
+        batches = records(cursor)
+    return report | {
+        "accepted": counts.accepted,
+        "quarantined": counts.quarantined,
+        "deleted": counts.deleted,
+        "balanced": source_rows == counts.accepted + counts.quarantined,
+        "watermark": watermark[0].isoformat() if watermark and watermark[0] else None,
+        "last_batch": batches[0] if batches else None,
+    }
+
+
+def releases(connect_to: Connect = connections.uri) -> Report:
+    """The live release, the one a rollback would bring back (None where there is none whole), and the newest attempts."""
+    with transaction(connect_to("pdic_warehouse_publisher"), "status") as publisher, publisher.cursor() as cursor:
+        slots = {}
+        for slot in ("live", "candidate"):
+            cursor.execute(
+                sql.SQL("select release_id from {} where complete").format(sql.Identifier(slot, "release_slot"))
+            )
+            found = cursor.fetchone()
+            slots[slot] = found[0] if found else None
+        cursor.execute(
+            """
+            select release_id, status, full_refresh, message, seconds, started_at, published_at
+            from control.release order by release_id desc limit 5
+            """
+        )
+        newest = records(cursor)
+        cursor.execute(
+            """
+            select publication.published_at from control.publication
+            where publication.release_id = %s order by publication_id desc limit 1
+            """,
+            (slots["live"],),
+        )
+        since = cursor.fetchone()
+    for release in newest:
+        for name in ("started_at", "published_at"):
+            release[name] = release[name].isoformat() if release[name] else None
+    return {
+        "live": slots["live"],
+        "live_since": since[0].isoformat() if since else None,
+        "former": slots["candidate"],
+        "newest": newest,
+    }
+
+
+def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = False) -> list[Report]:
+    """Every table a reader sees, with its rows, read as the reader."""
+    with transaction(connect_to("pdic_warehouse_reader"), "status") as reader, reader.cursor() as cursor:
+        # Values are compared as text: the session decides how times are written.
+        cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1")
+        cursor.execute("select table_name from information_schema.tables where table_schema = 'shared' order by 1")
+        tables = []
+        for (name,) in cursor.fetchall():
+            checksum = "null"
+            if checksums:
+                checksum = "coalesce(sum(('x' || substr(md5(t::text), 1, 16))::bit(64)::bigint::numeric), 0)::text"
+            cursor.execute(
+                sql.SQL("select count(*), {} from {} as t").format(sql.SQL(checksum), sql.Identifier("shared", name))
+            )
+            rows, digest = one(cursor)
+            tables.append({"table": name, "rows": rows} | ({"checksum": digest} if checksums else {}))
+    return tables

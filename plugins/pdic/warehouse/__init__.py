@@ -1,0 +1,10 @@
+"""The warehouse: its schemas, roles' rights and migrations, and how to connect to it.
+
+`migrate` brings the database up to the newest migration; it is the only code that changes the warehouse's own structure.
+Tables of datasets follow from contracts (`pdic.raw`), models from dbt.
+"""
+
+from pdic.warehouse.connect import Connect, connect, one, records, transaction
+from pdic.warehouse.migrate import migrate
+
+__all__ = ["Connect", "connect", "migrate", "one", "records", "transaction"]

@@ -1,0 +1,180 @@
+"""Seed, load, release, and again after days have passed: what readers see is a function of the sources, whole and proven.
+
+One story in order, on one home: each step stands on the last.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pdic import settings
+from tests.integration.province import Province, Refused
+
+CITIZENS = "1500"
+SEED = "7"
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
+    """A seeded province, loaded and released once."""
+    province = Province(tmp_path_factory.mktemp("first"))
+    try:
+        province.pdic("demo", "seed", "--citizens", CITIZENS, "--seed", SEED)
+        province.pdic("load")
+        province.pdic("release")
+        yield province
+    finally:
+        province.pdic("down")
+
+
+@pytest.fixture(scope="module")
+def later(first: Province) -> dict[str, str]:
+    """The same province three days on, loaded and released step by step; its checksums."""
+    for _ in range(2):
+        first.pdic("demo", "tick", "--days", "1")
+        first.pdic("load")
+        first.pdic("release")
+    first.pdic("demo", "tick", "--days", "1")
+    first.pdic("load")
+    assert first.pdic("release")["status"] == "published"
+    return first.checksums()
+
+
+def test_every_source_row_is_accepted_or_quarantined(first: Province) -> None:
+    datasets = first.pdic("status")["datasets"]
+    assert len(datasets) >= 24
+    for dataset in datasets:
+        assert dataset["source_rows"] == dataset["accepted"] + dataset["quarantined"], dataset
+    assert sum(dataset["quarantined"] for dataset in datasets) > 0, "the profile plants defects that rules catch"
+
+
+def test_a_load_without_news_changes_nothing(first: Province) -> None:
+    before = first.checksums()
+    reports = first.pdic("load")
+    cursors = [report for report in reports if report["capture"] == "cursor"]
+    assert sum(report["rows_extracted"] for report in cursors) == 0
+    assert all(report["rows_accepted"] == 0 and report["rows_quarantined"] == 0 for report in reports)
+    assert first.pdic("release")["status"] == "unchanged"
+    assert first.checksums() == before
+
+
+def test_days_later_it_equals_a_full_refresh(first: Province, later: dict[str, str]) -> None:
+    first.pdic("release", "--full-refresh")
+    assert first.checksums() == later
+
+
+def test_days_later_it_equals_a_fresh_build(
+    first: Province, later: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    fresh = Province(tmp_path_factory.mktemp("fresh"))
+    settings.make_private(fresh.home / "secrets")
+    shutil.copy(first.home / "secrets" / "identity_key", fresh.home / "secrets" / "identity_key")
+    try:
+        fresh.pdic("demo", "seed", "--citizens", CITIZENS, "--seed", SEED)
+        fresh.pdic("demo", "tick", "--days", "3")
+        fresh.pdic("load")
+        fresh.pdic("release")
+        assert fresh.checksums() == later
+    finally:
+        fresh.pdic("down")
+
+
+def test_rows_stay_accounted_for_after_days(first: Province, later: dict[str, str]) -> None:
+    for dataset in first.pdic("status")["datasets"]:
+        assert dataset["source_rows"] == dataset["accepted"] + dataset["quarantined"], dataset
+
+
+def test_rollback_shows_the_former_release(first: Province, later: dict[str, str]) -> None:
+    now = first.checksums()
+    first.pdic("demo", "tick", "--days", "1")
+    first.pdic("load")
+    first.pdic("release")
+    assert first.checksums() != now
+    report = first.pdic("rollback")
+    assert first.checksums() == now
+    assert report["seconds"] < 5  # a minute would mean a rebuild; the figure that counts is in benchmarks/
+    first.pdic("rollback")
+
+
+def test_a_failed_audit_keeps_the_former_release(first: Province, later: dict[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(
+        settings.project_root(),
+        root,
+        ignore=shutil.ignore_patterns(".venv", ".git", ".pdic", "tests", "target"),
+        symlinks=True,
+    )
+    rules = root / "expectations" / "release" / "fct_birth.yaml"
+    text = rules.read_text(encoding="utf-8") if rules.exists() else "rules:\n"
+    rules.write_text(
+        text
+        + "  - id: planted\n    type: expect_table_row_count_to_be_between\n    kwargs: {max_value: 1}\n"
+        + "    severity: critical\n    dimension: consistency\n    on_fail: halt\n"
+        + "    reason: {vi: 'Thử', en: 'A planted failure'}\n    origin: test\n",
+        encoding="utf-8",
+    )
+    before = first.checksums()
+    with pytest.raises(Refused, match=r"fct_birth.*planted") as refusal:
+        first.pdic("release", "--force", root=root)
+    assert re.search(r"\d+", str(refusal.value))
+    assert first.checksums() == before
+    assert first.pdic("status")["release"]["newest"][0]["status"] == "failed"
+    first.pdic("release", "--force")
+    assert first.checksums() == before
+
+
+def test_a_reader_reaches_shared_and_nothing_else(first: Province) -> None:
+    with psycopg.connect(first.uri("reader"), autocommit=True) as reader:
+        tables = reader.execute(
+            """
+            select nspname, relname
+            from pg_class inner join pg_namespace on pg_namespace.oid = relnamespace
+            where relkind in ('r', 'p', 'v') and nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+            """
+        ).fetchall()
+        assert {"raw", "staging", "vault", "candidate", "live", "quarantine", "control", "shared"} <= {
+            t[1] for t in tables
+        }
+        for table, schema in tables:
+            if schema == "shared":
+                reader.execute(sql.SQL("select * from {} limit 1").format(table))
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute(sql.SQL("delete from {}").format(table))
+            else:
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    reader.execute(sql.SQL("select * from {} limit 1").format(table))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("create table shared.mine (a int)")
+
+
+def test_nobody_can_be_found_in_what_readers_see(first: Province) -> None:
+    with psycopg.connect(first.pdic("dsn", "source", "truth", "--role", "owner")["uri"]) as truth:
+        people = truth.execute("select full_name, personal_id from person").fetchall()
+    names = {name.casefold() for name, _ in people}
+    with psycopg.connect(first.uri("reader")) as reader:
+        for (table,) in reader.execute(
+            "select table_name from information_schema.tables where table_schema = 'shared'"
+        ).fetchall():
+            columns = reader.execute(
+                "select column_name, data_type from information_schema.columns where table_schema = 'shared' and table_name = %s",
+                (table,),
+            ).fetchall()
+            for column, kind in columns:
+                place = {"table": sql.Identifier("shared", table), "column": sql.Identifier(column)}
+                found = reader.execute(
+                    sql.SQL("select count(*) from {table} where {column}::text ~ %s").format(**place), (r"\d{12}",)
+                ).fetchone()
+                assert found == (0,), f"shared.{table}.{column} holds twelve digits in a row"
+                if kind == "text" or "char" in kind:
+                    values = reader.execute(
+                        sql.SQL("select distinct lower({column}) from {table}").format(**place)
+                    ).fetchall()
+                    assert not names & {value for (value,) in values if value}, f"shared.{table}.{column} names people"
