@@ -76,7 +76,11 @@ def plant_all(
         if rate <= 0 or table.label not in registered.targets:
             continue
         target = registered.targets[table.label]
-        can = np.ones(original, dtype=bool) if registered.eligible is None else registered.eligible(table, target)[:original]
+        can = (
+            np.ones(original, dtype=bool)
+            if registered.eligible is None
+            else registered.eligible(table, target)[:original]
+        )
         free = np.flatnonzero(can & ~taken[:original])
         wanted = min(int(rate * can.sum() + rng.random()), len(free))
         rows = np.sort(rng.choice(free, wanted, replace=False)) if wanted else free[:0]
@@ -87,12 +91,8 @@ def plant_all(
     return counts
 
 
-def _column(table: Table, name: str) -> np.ndarray:
-    return pc.fill_null(pc.equal(pc.utf8_length(table.columns[name]), 12), False).to_numpy(zero_copy_only=False)
-
-
 def _has_full_id(table: Table, target: Any) -> np.ndarray:
-    return _column(table, target)
+    return pc.fill_null(pc.equal(pc.utf8_length(table.columns[target]), 12), False).to_numpy(zero_copy_only=False)
 
 
 _ID_COLUMNS = {
@@ -201,8 +201,7 @@ def year_only_birth(p: Plant) -> np.ndarray:
 
 
 def _after_reform(table: Table, target: Any) -> np.ndarray:
-    assert table.after is not None
-    return table.after
+    return np.zeros(table.n, dtype=bool) if table.after is None or table.place is None else table.after
 
 
 @kind(
@@ -222,8 +221,7 @@ def _after_reform(table: Table, target: Any) -> np.ndarray:
 )
 def old_commune_code(p: Plant) -> np.ndarray:
     """Commune, district and province codes from before the reform on a record from after it."""
-    assert p.table.place is not None
-    place = p.table.place[p.rows]
+    place = np.asarray(p.table.place)[p.rows]
     before = np.zeros(len(p.rows), dtype=bool)
     commune, district, province = p.target
     codes = p.units.code(place, before).to_pylist()
@@ -258,7 +256,10 @@ def dates_out_of_order(p: Plant) -> np.ndarray:
     first, second = p.target
     ones, others = p.table.get(first, p.rows), p.table.get(second, p.rows)
     if p.table.sector == "civil_registry":
-        early = [_day(value) - timedelta(days=int(gap)) for value, gap in zip(others, p.rng.integers(1, 90, len(others)), strict=True)]
+        early = [
+            _day(value) - timedelta(days=int(gap))
+            for value, gap in zip(others, p.rng.integers(1, 90, len(others)), strict=True)
+        ]
         p.table.set(first, p.rows, early)
     else:
         p.table.set(first, p.rows, others)

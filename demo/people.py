@@ -118,7 +118,9 @@ def serials(*keys: np.ndarray) -> np.ndarray:
     return result
 
 
-def insurance_groups(rng: np.random.Generator, born: np.ndarray, highland: np.ndarray, insured: float, on: int) -> Array:
+def insurance_groups(
+    rng: np.random.Generator, born: np.ndarray, highland: np.ndarray, insured: float, on: int
+) -> Array:
     """First three characters of the BHYT card by age; null for the uninsured."""
     n = len(born)
     age = (on - born) / YEAR
@@ -185,7 +187,12 @@ class _Builder:
         couple, born = [], []
         day = first.copy()
         for child in range(4):
-            fits = (wanted > child) & (day <= as_of) & (day > as_of - int(CHILD_YEARS * YEAR)) & (day - wife < int(44 * YEAR))
+            fits = (
+                (wanted > child)
+                & (day <= as_of)
+                & (day > as_of - int(CHILD_YEARS * YEAR))
+                & (day - wife < int(44 * YEAR))
+            )
             couple.append(np.flatnonzero(fits))
             born.append(day[fits])
             day = day + (1.2 * YEAR + rng.gamma(2.0, 1.1 * YEAR, count)).astype(np.int64)
@@ -236,7 +243,9 @@ class _Builder:
         rng = self.rng("basics")
         single_born = as_of - ((CHILD_YEARS + rng.gamma(1.3, 12.0, singles).clip(0, 70)) * YEAR).astype(np.int64)
         born = np.concatenate([husband, wife, single_born, child_born])
-        female = np.concatenate([np.zeros(couples, bool), np.ones(couples, bool), rng.random(singles) < 0.5, rng.random(kids) < 0.473])
+        female = np.concatenate(
+            [np.zeros(couples, bool), np.ones(couples, bool), rng.random(singles) < 0.5, rng.random(kids) < 0.473]
+        )
         ids = np.arange(1, n + 1)
         home = self.places(couples + singles)
         tribe = self.ethnicities(home)
@@ -295,7 +304,9 @@ class _Builder:
         registered = registration_day(rng, born, profile.number("late_registration"))
         rewritten = ~child & (born < text.new_year(1990)) & (rng.random(n) < 0.25)
         registered = np.where(rewritten, np.minimum(as_of, text.new_year(2012) + rng.integers(0, 4000, n)), registered)
-        covered = rng.random(n) < np.where(child, profile.number("birth_registered"), profile.number("digitised_births"))
+        covered = rng.random(n) < np.where(
+            child, profile.number("birth_registered"), profile.number("digitised_births")
+        )
         registered = np.where(covered & (registered < died) & ~elsewhere, registered, FAR)
         death_day = death_registration_day(rng, np.minimum(died, as_of))
         death_registered = np.where((died < FAR) & (rng.random(n) < profile.number("death_registered")), death_day, FAR)
@@ -369,10 +380,18 @@ def facilities(units: Units) -> Facilities:
     names = dict(zip(units.district.to_pylist(), units.district_name.to_pylist(), strict=True))
     provinces = np.array(units.province.to_pylist())
     stations = text.concat("Trạm y tế ", units.old_name)
-    hospitals = [f"Bệnh viện đa khoa khu vực {names[code].split(' ', 1)[1].removeprefix('xã ').removeprefix('phố ')}" for code in districts]
+    hospitals = [
+        f"Bệnh viện đa khoa khu vực {names[code].split(' ', 1)[1].removeprefix('xã ').removeprefix('phố ')}"
+        for code in districts
+    ]
     town = int(np.flatnonzero(provinces == "44")[0])
     other_town = int(np.flatnonzero(provinces == "45")[0])
-    others = ["Bệnh viện Hữu nghị Việt Nam - Cuba", "Bệnh viện đa khoa tỉnh Quảng Trị", "Bệnh viện Y học cổ truyền", "Bệnh viện tư nhân Thuận Đức"]
+    others = [
+        "Bệnh viện Hữu nghị Việt Nam - Cuba",
+        "Bệnh viện đa khoa tỉnh Quảng Trị",
+        "Bệnh viện Y học cổ truyền",
+        "Bệnh viện tư nhân Thuận Đức",
+    ]
     place = np.concatenate([np.arange(units.n), seat, [town, other_town, town, other_town]])
     level = np.concatenate([np.full(units.n, 4), np.full(len(districts), 3), np.full(4, 2)])
     number = serials(provinces[place])

@@ -55,6 +55,12 @@ def load(path: Path = DEFAULT) -> Profile:
     return Profile(data, hashlib.sha256(raw).hexdigest())
 
 
+def on_day(data: dict[str, Any], day: int) -> Profile:
+    """The profile kept with a seed (dates as text), with another business date."""
+    province = {**data["province"], "reform": date.fromisoformat(str(data["province"]["reform"]))}
+    return Profile({**data, "province": province, "as_of": to_date(day)}, "")
+
+
 def to_days(day: date) -> int:
     """Days since 1970-01-01."""
     return (day - EPOCH).days

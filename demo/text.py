@@ -84,7 +84,9 @@ def new_year(years: np.ndarray | int) -> np.ndarray:
 
 def dates(days: np.ndarray, known: np.ndarray | None = None) -> Array:
     """Days since 1970 as dates; null where not known."""
-    return pa.array(np.asarray(days).astype(np.int32), pa.int32(), mask=None if known is None else ~known).cast(pa.date32())
+    return pa.array(np.asarray(days).astype(np.int32), pa.int32(), mask=None if known is None else ~known).cast(
+        pa.date32()
+    )
 
 
 def compact(days: np.ndarray) -> Array:

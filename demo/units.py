@@ -63,7 +63,9 @@ class Units:
     def address(self, hamlet: Array | None, place: np.ndarray, after: np.ndarray) -> Array:
         """Free text: hamlet, commune, (district,) province."""
         new = concat(pick(self.new_name, self.new[place]), ", tỉnh Quảng Trị")
-        old = concat(pick(self.old_name, place), ", ", pick(self.district_name, place), ", ", pick(self.province_name, place))
+        old = concat(
+            pick(self.old_name, place), ", ", pick(self.district_name, place), ", ", pick(self.province_name, place)
+        )
         place_name = either(after, new, old)
         return place_name if hamlet is None else concat(hamlet, ", ", place_name)
 
@@ -90,7 +92,9 @@ def load(folder: Path = SEEDS, province: str = "44") -> Units:
         ]
     if not pairs:
         raise DemoError(f"{folder / MAPPING} has no commune of province {province}")
-    before = {row["unit_code"]: row for row in units.values() if row["valid_to"] == "2025-07-01" and row["level"] != "commune"}
+    before = {
+        row["unit_code"]: row for row in units.values() if row["valid_to"] == "2025-07-01" and row["level"] != "commune"
+    }
     pairs.sort(key=lambda row: row["old_code"])
     olds = [units[row["old_unit_key"]] for row in pairs]
     new_keys = sorted({row["new_unit_key"] for row in pairs})

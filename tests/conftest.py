@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,13 +40,25 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def pdic_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def pdic_home() -> Iterator[Path]:
     """A home with its server up, all databases and logins made, and PDIC_HOME naming it."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PDIC_HOME", str(home))
+    # Not below pytest's own folder: every pytest that starts closes that one to others, the account of a server
+    # that runs there among them.
+    with tempfile.TemporaryDirectory(prefix="pdic-test-") as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_HOME", home)
         try:
-            embedded.start(home)
+            embedded.start(Path(home))
+            yield Path(home)
+        finally:
+            embedded.stop(Path(home))
+
+
+@pytest.fixture
+def fresh_home() -> Iterator[Path]:
+    """A home of one test's own, without a server yet; whatever runs in it is stopped afterwards."""
+    with tempfile.TemporaryDirectory(prefix="pdic-test-") as folder:
+        home = Path(folder) / "home"
+        try:
             yield home
         finally:
             embedded.stop(home)

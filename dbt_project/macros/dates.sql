@@ -80,3 +80,13 @@ case
 {% macro clock_time(value) -%}
 case when {{ value }} ~ '^([01]\d|2[0-3]):[0-5]\d$' then {{ value }}::time end
 {%- endmacro %}
+
+{#- First day of a school year written 2026-2027: 1 September of its first year; nothing for another shape. -#}
+{% macro school_year_start(school_year) -%}
+case when {{ school_year }} ~ '^[12]\d{3}-[12]\d{3}$' then make_date(substr({{ school_year }}, 1, 4)::integer, 9, 1) end
+{%- endmacro %}
+
+{#- The date a school record speaks of: the start of its school year, or the day of entry where that came later. -#}
+{% macro school_year_date(school_year, entered_on) -%}
+greatest({{ school_year_start(school_year) }}, {{ entered_on }})
+{%- endmacro %}

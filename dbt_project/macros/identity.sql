@@ -42,3 +42,35 @@ case
 {% macro mention_id(sector, dataset, key, role) -%}
 '{{ sector }}.{{ dataset }}:' || {{ key }} || ':{{ role }}'
 {%- endmacro %}
+
+{#-
+    The mentions of one role in one dataset, those of changed records only in an incremental run.
+
+    person         prefix of the columns that speak of the person: <prefix>name (full_name where there is none), <prefix>birth_…
+    paper          where the number of the person is
+    residence_on   the date at which the recorded residence held, where the record codes one (residence_…_code)
+-#}
+{% macro mention(source, sector, dataset, role, rank, person='', paper='personal_id', sex=none, residence_on=none) -%}
+select
+        {{ mention_id(sector, dataset, '_key', role) }} as mention_id,
+        '{{ sector }}' as sector,
+        '{{ dataset }}' as dataset,
+        _key as source_key,
+        '{{ role }}' as role,
+        {{ rank }}::smallint as trust_rank,
+        {{ citizen_id(paper) }} as citizen_id,
+        {{ (person ~ 'name') if person else 'full_name' }} as full_name,
+        {{ sex if sex else person ~ 'sex' }} as sex,
+        {{ person }}birth_date as birth_date,
+        {{ person }}birth_year as birth_year,
+        {{ person }}birth_precision as birth_precision,
+        {{ 'residence_commune_code' if residence_on else 'null::text as residence_commune_code' }},
+        {{ 'residence_district_code' if residence_on else 'null::text as residence_district_code' }},
+        {{ 'residence_province_code' if residence_on else 'null::text as residence_province_code' }},
+        {{ residence_on if residence_on else 'null::date' }} as residence_on,
+        {{ stands() }} as _stands
+    from {{ source }}
+    {%- if is_incremental() %}
+    where _release_id > {{ high_water() }}
+    {%- endif %}
+{%- endmacro %}

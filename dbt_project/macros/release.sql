@@ -6,6 +6,10 @@
     release it was itself brought to. Each schema keeps that mark per model in `applied_release`, written in the
     model's own transaction. The table travels with its schema when `live` and `candidate` swap, so a candidate that is
     one or more releases behind catches up from its own mark.
+
+    Staging and the mentions are sometimes built anew from raw, which forgets what was removed before. Whatever had been
+    derived from them can then no longer be mended step by step: it is of an older generation, and is built anew as well,
+    each schema when its turn comes (should_full_refresh).
 -#}
 
 {#- The id of the release being built; stops the run where there is none. -#}
@@ -39,16 +43,47 @@
     {%- for schema in ['vault', 'candidate'] %}
 create table if not exists {{ schema }}.applied_release (
     model text primary key,
-    release_id bigint not null
+    release_id bigint not null,
+    generation bigint not null
 );
     {%- endfor %}
 {%- endmacro %}
 
-{#- post-hook: this model's table now stands at the release being built. -#}
+{#- pre-hook of person_mention: where it is about to be built anew, a new generation begins. -#}
+{% macro begin_generation() -%}
+    {%- if execute and not is_incremental() -%}
+insert into vault.applied_release (model, release_id, generation)
+values ('{{ this.name }}', 0, 1)
+on conflict (model) do update set generation = applied_release.generation + 1
+    {%- endif -%}
+{%- endmacro %}
+
+{#- post-hook: this model's table now stands at the release being built, and of this generation. -#}
 {% macro remember_release() -%}
-insert into {{ this.schema }}.applied_release (model, release_id)
-values ('{{ this.name }}', {{ building_release() }})
-on conflict (model) do update set release_id = excluded.release_id
+insert into {{ this.schema }}.applied_release (model, release_id, generation)
+select '{{ this.name }}', {{ building_release() }}, generation
+from vault.applied_release
+where model = 'person_mention'
+on conflict (model) do update set release_id = excluded.release_id, generation = excluded.generation
+{%- endmacro %}
+
+{#-
+    dbt asks this of every incremental table. What follows from the mentions is built anew when they were since, and only
+    then: `--full-refresh` on a candidate must not make the vault forget what the other schema has yet to hear of.
+-#}
+{% macro should_full_refresh() -%}
+    {%- set asked = config.get('full_refresh') -%}
+    {%- if asked is none -%}
+        {%- set asked = flags.FULL_REFRESH -%}
+    {%- endif -%}
+    {%- if execute and config.get('materialized') == 'incremental' and this.schema in ('vault', 'candidate') and this.name != 'person_mention' -%}
+        {%- set outdated = run_query(
+            "select not exists (select 1 from " ~ this.schema ~ ".applied_release as own inner join vault.applied_release as mentions"
+            ~ " on own.generation = mentions.generation where own.model = '" ~ this.name ~ "' and mentions.model = 'person_mention')"
+        ).rows[0][0] -%}
+        {{ return(outdated or (asked and this.schema == 'candidate')) }}
+    {%- endif -%}
+    {{ return(asked) }}
 {%- endmacro %}
 
 {#- pre-hook: settings of the model's own transaction. -#}

@@ -20,11 +20,30 @@ nullif(btrim({{ value }}::text), '')
 {%- endmacro %}
 
 {#-
-    Sex in the common list: male, female, unknown. The sectors disagree on the code for unknown only: education says 0,
-    civil registry and health insurance say 3.
+    A sector's code in the common list (seeds/code_list.csv), by which the sectors can be compared: each numbers the same
+    things differently. The list is written into the statement when the model runs. A code that is not on the list stays
+    as it is, for a test to find; nothing stays nothing.
 -#}
-{% macro common_sex(value) -%}
-case btrim({{ value }}::text) when '1' then 'male' when '2' then 'female' else 'unknown' end
+{% macro common_code(list, sector, value) -%}
+    {%- set code = clean_text(value) -%}
+    {%- set code_list = ref('code_list') -%}
+    {%- set pairs = [] -%}
+    {%- if execute -%}
+        {%- set pairs = run_query(
+            "select source_code, common_code from " ~ code_list
+            ~ " where list = '" ~ list ~ "' and sector = '" ~ sector ~ "' order by source_code"
+        ).rows -%}
+    {%- endif -%}
+    {%- if not pairs -%}
+{{ code }}
+    {%- else -%}
+case {{ code }}
+            {%- for pair in pairs %}
+            when '{{ pair[0] | replace("'", "''") }}' then '{{ pair[1] | replace("'", "''") }}'
+            {%- endfor %}
+            else {{ code }}
+        end
+    {%- endif -%}
 {%- endmacro %}
 
 {#-
@@ -63,4 +82,9 @@ case
             when {{ code }} < 'Z00' then '20'
             else '21'
         end
+{%- endmacro %}
+
+{#- How many đồng one of the amount's units is (seeds/code_list.csv, list amount_unit); nothing for a unit that is not listed. -#}
+{% macro unit_factor(value) -%}
+case when {{ common_code('amount_unit', 'investment', 'lower(' ~ value ~ ')') }} ~ '^\d+$' then {{ common_code('amount_unit', 'investment', 'lower(' ~ value ~ ')') }}::numeric end
 {%- endmacro %}

@@ -60,10 +60,9 @@ comment on column person.death_certificate is 'MA_GBT of the hospital''s paper, 
 create table mention (
     sector    text not null,
     dataset   text not null,
-    key       text not null,
+    key       text collate "C" not null,
     role      text not null,
-    person_id bigint not null,
-    primary key (sector, dataset, key, role)
+    person_id bigint not null
 );
 
 comment on table mention is 'Which record of a source speaks of which person, and in which role; people outside the population have no row';
@@ -76,11 +75,10 @@ comment on column mention.person_id is 'The person';
 create table defect (
     sector      text not null,
     dataset     text not null,
-    key         text not null,
+    key         text collate "C" not null,
     kind        text not null,
     planted_on  date not null,
-    repaired_on date,
-    primary key (sector, dataset, key, kind)
+    repaired_on date
 );
 
 comment on table defect is 'Which record of a source carries which planted defect';
@@ -97,6 +95,7 @@ create table seed_run (
     profile_digest text not null,
     as_of          date not null,
     result         jsonb not null,
+    profile        jsonb not null,
     primary key (seed)
 );
 
@@ -106,6 +105,7 @@ comment on column seed_run.seed is 'Seed of every random stream';
 comment on column seed_run.profile_digest is 'Digest of the profile, the administrative units and the generator version';
 comment on column seed_run.as_of is 'Business date of the seed';
 comment on column seed_run.result is 'What seed() returned';
+comment on column seed_run.profile is 'The profile, for the ticks';
 
 create table clock (
     one           boolean not null,
@@ -147,4 +147,6 @@ comment on column day_plan.step is 'The step';
 create index person_birth_registered_on_idx on person (birth_registered_on);
 create index person_death_registered_on_idx on person (death_registered_on);
 create index person_personal_id_idx on person (personal_id);
+alter table mention add primary key (sector, dataset, key, role);
 create index mention_person_id_idx on mention (person_id);
+alter table defect add primary key (sector, dataset, key, kind);

@@ -11,10 +11,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -22,12 +20,11 @@ from pathlib import Path
 
 import psutil
 
-from pdic import accounts, processes, settings
+from pdic import accounts, ports, processes, settings
 from pdic.errors import PdicError
+from pdic.ports import HOST
 from pdic.reach import Runner, runner
 
-HOST = "127.0.0.1"
-PORTS = range(20000, 32000)  # below the range from which systems take the ports of outgoing connections
 SUPERUSER = "postgres"
 SUPERUSER_SECRET = "postgres_superuser"  # noqa: S105 (the name of the file, not the secret)
 START_SECONDS = 120  # crash recovery of a busy server can take this long
@@ -53,6 +50,7 @@ def start(home: Path) -> Server:
     """
     home = home.resolve()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.make_private(home / "secrets")
     with settings.locked(home, "postgres"):
         server = _running(home) or _start(home, runner())
         settings.secret("identity_key", create=True, of=home)
@@ -130,9 +128,8 @@ def _postmaster_lines(pgdata: Path) -> list[str]:
 def _is_postmaster(pid: int, pgdata: Path) -> bool:
     try:
         process = psutil.Process(pid)
-        return (
-            process.name() == "postgres" and process.cwd() == str(pgdata) and process.status() != psutil.STATUS_ZOMBIE
-        )
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return bool(alive and process.name() == "postgres" and process.cwd() == str(pgdata))
     except psutil.Error:
         return False
 
@@ -150,12 +147,12 @@ def _start(home: Path, who: Runner) -> Server:
     _clear_remains(pgdata)
     port = settings.read_state(home, "postgres").get("port")
     for _ in range(5):
-        port = port if isinstance(port, int) and _is_free(port) else _free_port()
+        port = ports.keep_or_find(port)
         _configure(pgdata, port, who)
         if (server := _launch(home, program, who, port, log)) is not None:
             settings.write_state(home, "postgres", {"port": server.port, "pid": server.pid})
             return server
-        if _is_free(port):
+        if ports.is_free(port):
             break  # the port was not the trouble
         port = None
     raise PdicError(f"the embedded PostgreSQL did not start; the last lines of {log} say why:\n{_tail(log)}")
@@ -283,23 +280,6 @@ def _size_of(folder: str) -> int:
     except OSError:
         return 0
     return system.f_bsize * system.f_blocks
-
-
-def _free_port() -> int:
-    for port in random.sample(PORTS, 200):
-        if _is_free(port):
-            return port
-    raise PdicError(f"no free port between {PORTS.start} and {PORTS.stop} on {HOST}")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _tail(log: Path, lines: int = 8) -> str:

@@ -36,14 +36,26 @@ def started(pid: int) -> Started:
     return Started(pid, psutil.Process(pid).create_time())
 
 
-def with_environment(name: str, value: str) -> list[Started]:
-    """Every process of this user that was started with `name=value` in its environment, children of children too."""
-    return _search(lambda process: process.environ().get(name) == value)
+def session_of(leader: Started) -> list[Started]:
+    """Every running process of the session that `leader` began, whether it still lives or not.
+
+    While any of them runs, the system gives the leader's id to nobody else; so where somebody else has it, there are none.
+    """
+    if not leader.alive() and psutil.pid_exists(leader.pid) and not _is_zombie(leader.pid):
+        return []
+    return _search(lambda process: os.getsid(process.pid) == leader.pid)
 
 
 def working_in(folder: str, program: str) -> list[Started]:
     """Every process called `program` whose working folder is `folder`."""
     return _search(lambda process: process.name() == program and process.cwd() == folder)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _search(matches: Callable[[psutil.Process], bool]) -> list[Started]:

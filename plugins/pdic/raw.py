@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from pdic import settings
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ class KeyCounts:
 
 def parent(contract: Contract) -> sql.Identifier:
     """`raw.<sector>__<dataset>`: all accepted batches of a dataset."""
-    return sql.Identifier("raw", f"{contract.sector}__{contract.dataset}")
+    return sql.Identifier("raw", contract.raw_table)
 
 
 def quarantine(contract: Contract) -> sql.Identifier:
     """`quarantine.<sector>__<dataset>`: the rows that broke a row rule."""
-    return sql.Identifier("quarantine", f"{contract.sector}__{contract.dataset}")
+    return sql.Identifier("quarantine", contract.raw_table)
 
 
 def batch_name(contract: Contract, batch_id: int) -> str:
     """The name of a batch's table, in `raw_batch` until it is accepted and in `raw` after."""
-    return f"{contract.sector}__{contract.dataset}__{batch_id}"
+    return f"{contract.raw_table}__{batch_id}"
 
 
 def batch_table(contract: Contract, batch_id: int) -> sql.Identifier:
@@ -51,11 +51,24 @@ def columns(contract: Contract) -> sql.Composed:
 
 
 def ensure_tables(connection: Connection, contract: Contract) -> None:
-    """Create the dataset's raw and quarantine tables, or add the columns that its contract has gained."""
-    script = resources.files("pdic.generated").joinpath("raw", f"{contract.sector}__{contract.dataset}.sql")
+    """Create the dataset's raw and quarantine tables, or add the columns that its contract has gained.
+
+    Complete tables are left alone: even a change that changes nothing would wait for every reader of them.
+    """
+    wanted = {column.source_name for column in contract.columns}
     with connection.cursor() as cursor:
+        for schema in ("raw", "quarantine"):
+            cursor.execute(
+                "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
+                (schema, contract.raw_table),
+            )
+            if wanted - {name for (name,) in cursor.fetchall()}:
+                break
+        else:
+            return
+        folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
         cursor.execute("set local client_min_messages = warning")
-        cursor.execute(script.read_text(encoding="utf-8"))
+        cursor.execute((folder / f"{contract.raw_table}.sql").read_text(encoding="utf-8"))
 
 
 def create_batch_table(contract: Contract, batch_id: int) -> sql.Composed:

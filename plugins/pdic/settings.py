@@ -64,7 +64,7 @@ def secret(name: str, create: bool = False, of: Path | None = None) -> str:
     path = secret_path(name, of)
     if create and not path.exists():
         make_private(path.parent)
-        _write_new(path, _random.token_hex(SECRET_BYTES) + "\n")
+        _write_new(path, _random.token_hex(SECRET_BYTES))  # no line end: some readers (`cat`) hand it on
     try:
         text = path.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -77,10 +77,13 @@ def secret(name: str, create: bool = False, of: Path | None = None) -> str:
 
 
 def make_private(folder: Path) -> None:
-    """Makes `folder` (and its parents), readable by its owner only. A folder that is already there is closed too."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
+    """Makes `folder` (and its parents), and closes it and the files in it to everyone but their owner."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in (folder, *folder.iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # another process's temporary file, gone again
+            mode = path.stat().st_mode
+            if mode & 0o077:
+                path.chmod(mode & ~0o077)
 
 
 def write_private(path: Path, text: str) -> None:

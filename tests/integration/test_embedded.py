@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -20,11 +19,9 @@ from pdic.errors import PdicError
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home of this test's own, without a server yet."""
-    path = tmp_path / "home"
-    yield path
-    embedded.stop(path)
+def home(fresh_home: Path) -> Path:
+    """The shorter name of a home without a server."""
+    return fresh_home
 
 
 def server_processes(home: Path) -> list[processes.Started]:
@@ -72,6 +69,7 @@ def test_a_server_killed_outright_comes_back_with_what_was_committed(home: Path,
         busy.execute("insert into planted values (43)")
         killed = server_processes(home) if victims == "all" else [processes.started(server.pid)]
         processes.send(killed, signal.SIGKILL)
+        assert processes.wait_gone(killed, 10) == []
         embedded.start(home)
         busy.execute("select 1")
     assert scalar(uri_of(home, "pdic_demo_health"), "select count(*) from planted") == 1
@@ -116,24 +114,25 @@ def test_a_folder_of_someone_elses_is_not_overwritten(home: Path) -> None:
     assert (home / "pgdata" / "thesis.odt").exists()
 
 
-def test_it_runs_below_folders_closed_to_others(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    home = closed / "a" / "home"
-    home.mkdir(parents=True)
-    for folder in (home, closed / "a", closed):
+def test_it_runs_below_folders_closed_to_others(home: Path) -> None:
+    folders = [home.parent, home, home / "a", home / "a" / "b"]
+    folders[-1].mkdir(parents=True)
+    for folder in folders:
         folder.chmod(0o700)
     try:
-        embedded.start(home)
-        plant(home)
-        assert stat.S_IMODE((home / "pgdata").stat().st_mode) == 0o700
+        embedded.start(folders[-1])
+        plant(folders[-1])
+        assert stat.S_IMODE((folders[-1] / "pgdata").stat().st_mode) == 0o700
         # Passing is all that may have been granted: nobody else can list or read.
-        assert not any(stat.S_IMODE(folder.stat().st_mode) & 0o066 for folder in (closed, closed / "a", home))
+        assert not any(stat.S_IMODE(folder.stat().st_mode) & 0o066 for folder in folders)
     finally:
-        embedded.stop(home)
+        embedded.stop(folders[-1])
 
 
 def test_two_starters_at_once_get_the_same_server(home: Path) -> None:
-    code = "import sys; from pathlib import Path; from pdic import embedded; print(embedded.start(Path(sys.argv[1])).pid)"
+    code = (
+        "import sys; from pathlib import Path; from pdic import embedded; print(embedded.start(Path(sys.argv[1])).pid)"
+    )
     both = [subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True) for _ in "ab"]
     pids = {starter.communicate(timeout=120)[0].strip() for starter in both}
     assert [starter.returncode for starter in both] == [0, 0]
@@ -180,10 +179,9 @@ def test_the_server_log_holds_nothing_that_people_own(home: Path) -> None:
                 connection.execute(statement, parameters)  # type: ignore[arg-type]
             except psycopg.Error:
                 failed += 1
-        with pytest.raises(psycopg.errors.InvalidDatetimeFormat), connection.cursor().copy("copy once from stdin") as copy:
+        connection.execute("create temp table dated (day date)")
+        with pytest.raises(psycopg.errors.DataError), connection.cursor().copy("copy dated from stdin") as copy:
             copy.write(f"{secret_value}\n".encode())
-            copy.write(b"\\.\n")
-            connection.execute(f"select '{secret_value}'::date")  # type: ignore[arg-type]
     assert failed >= 4
     assert secret_value not in (home / "log" / "postgres.log").read_text(encoding="utf-8")
 

@@ -25,8 +25,8 @@ def test_great_expectations_is_imported_silently_and_sends_nothing() -> None:
         "def refuse(*a, **k): raise SystemExit('the network was used')\n"
         "socket.socket.connect = refuse\n"
         "import os\n"
-        "from pdic.quality.gate import _context\n"
-        "_context()\n"
+        "from pdic.quality.gate import _context, import_great_expectations\n"
+        "_context(import_great_expectations())\n"
         "print(os.environ['GX_ANALYTICS_ENABLED'])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

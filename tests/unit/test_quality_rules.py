@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pdic import settings
 from pdic.quality import (
     Dimension,
     OnFail,
@@ -182,3 +183,13 @@ def test_a_shared_table_without_rules_is_not_audited_by_nothing(tmp_path: Path) 
     assert len(rules_for_release(tmp_path, "dim_citizen")) == 1
     write(expectations / "shape" / "shared" / "dim_citizen.yaml", {**GOOD, "id": "shape", "on_fail": "warn"})
     assert [rule.id for rule in rules_for_release(tmp_path, "dim_citizen")] == ["shape", GOOD["id"]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((settings.project_root() / "expectations").rglob("*.yaml")),
+    ids=lambda p: f"{p.parent.name}/{p.stem}",
+)
+def test_every_rule_file_of_the_project_is_sound(path: Path) -> None:
+    release = path.parent.name == "shared" or path.parent.name == "release"
+    load_rules([path], Stage.RELEASE if release else Stage.BATCH)

@@ -68,7 +68,14 @@ def test_state_survives_half_written_files_and_keeps_other_sections(tmp_path: Pa
 
 
 def test_a_uri_escapes_what_needs_it() -> None:
-    entry = {"host": "h", "port": 5, "login": "a b", "password": "p@:/ß", "schema": "d", "extra": {"sslmode": "require"}}
+    entry = {
+        "host": "h",
+        "port": 5,
+        "login": "a b",
+        "password": "p@:/ß",
+        "schema": "d",
+        "extra": {"sslmode": "require"},
+    }
     assert connections.to_uri(entry) == "postgresql://a%20b:p%40%3A%2F%C3%9F@h:5/d?sslmode=require"
     assert connections.to_uri({**entry, "extra": '{"sslmode": "require"}'}) == connections.to_uri(entry)
     assert connections.to_uri({"host": "h", "schema": "d"}) == "postgresql://h/d"
@@ -95,7 +102,9 @@ def test_an_unknown_connection_says_which_there_are(monkeypatch: pytest.MonkeyPa
 
 def test_connections_that_are_not_json_are_an_error_that_shows_no_content(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets" / connections.FILE).write_text(json.dumps({"a": {"password": "geheim"}})[:-1], encoding="utf-8")
+    (tmp_path / "secrets" / connections.FILE).write_text(
+        json.dumps({"a": {"password": "geheim"}})[:-1], encoding="utf-8"
+    )
     with pytest.raises(PdicError) as raised:
         connections.load(tmp_path)
     assert "geheim" not in str(raised.value)

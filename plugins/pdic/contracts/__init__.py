@@ -7,6 +7,7 @@ are derived from them. How to write a contract: docs/contracts.md.
 
 from __future__ import annotations
 
+from pdic.contracts.compile import Difference, compile_all
 from pdic.contracts.errors import ContractError, Problem
 from pdic.contracts.model import Column, Contract, SharedContract
 from pdic.contracts.read import get, load_all, load_shared
@@ -15,8 +16,10 @@ __all__ = [
     "Column",
     "Contract",
     "ContractError",
+    "Difference",
     "Problem",
     "SharedContract",
+    "compile_all",
     "get",
     "load_all",
     "load_shared",

@@ -12,7 +12,8 @@ from typing import Final
 _FAMILIES: Final[tuple[tuple[str, str], ...]] = (
     (r"smallint|integer|bigint", "integer"),
     (r"numeric(\(\d+,-?\d+\))?|real|double precision", "number"),
-    (r"character varying(\(\d+\))?|character(\(\d+\))|text|uuid|inet|cidr|macaddr|interval|xml", "string"),
+    (r"character varying(\(\d+\))?|character(\(\d+\))|text|uuid|inet|cidr|macaddr8?|interval|xml", "string"),
+    (r"bit varying(\(\d+\))?|bit\(\d+\)|(int4|int8|num|ts|tstz|date)(multi)?range|tsvector|point", "string"),
     (r"boolean", "boolean"),
     (r"date", "date"),
     (r"timestamp(\(\d\))? (with|without) time zone", "timestamp"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ SESSION = "-c default_transaction_read_only=on -c statement_timeout=30min"
 """Rules only read, and none may run for ever."""
 
 APPLICATION = "pdic quality"
+_ENGINE_NAME = "pdic_quality"
 _ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 
 
@@ -129,6 +131,7 @@ class Gate:
                 yield from self._run(target, query, some, result_format)
 
     def _run(self, target: Target, query: str, rules: Sequence[Rule], result_format: str) -> Iterator[RuleResult]:
+        gx = import_great_expectations()
         expectations: list[Expectation] = []
         ready: list[Rule] = []
         row_rules = [rule for rule in rules if rule.is_row_rule]
@@ -143,7 +146,7 @@ class Gate:
         if not expectations:
             return
         try:
-            answers = self._validate(query, expectations, result_format)
+            answers = self._validate(gx, query, expectations, result_format)
         except Exception as error:  # whatever it is, the rules were not evaluated, and that must be said of each
             text = safe_text(error)
             yield from (_raised(rule, text) for rule in ready)
@@ -152,13 +155,12 @@ class Gate:
         yield from (_result(rule, by_id[rule.id]) for rule in ready if rule.id in by_id)
 
     def _validate(
-        self, query: str, expectations: list[Expectation], result_format: str
+        self, gx: Any, query: str, expectations: list[Expectation], result_format: str
     ) -> list[ExpectationValidationResult]:
-        gx = import_great_expectations()
         self._runs += 1
         name = f"run {self._runs}"
         if self._context is None:
-            self._context = _context()
+            self._context = _context(gx)
         if self._source is None:
             self._source = _source(self._context, self._uri)
         rows = self._source.add_query_asset(name=name, query=query).add_batch_definition_whole_table(name)
@@ -174,30 +176,52 @@ class Gate:
 
 
 def import_great_expectations() -> Any:
-    """Great Expectations, silent: nothing is sent anywhere, and its log lines, which repeat database messages, stay unwritten."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-    import great_expectations
+    """Great Expectations, silent: nothing is sent anywhere, and its log lines, which repeat database messages, stay unwritten.
 
+    Its child loggers set levels of their own, so its records are stopped where they would leave its logger.
+    """
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    log = logging.getLogger("great_expectations")
+    if log.propagate:
+        log.propagate = False
+        log.addHandler(logging.NullHandler())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        show = warnings.showwarning
+        import great_expectations
+
+        if warnings.showwarning is not show:  # the import sends the whole process's warnings to the log: take that back
+            logging.captureWarnings(False)
     return great_expectations
 
 
-def _context() -> EphemeralDataContext:
-    gx = import_great_expectations()
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+def _context(gx: Any) -> EphemeralDataContext:
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
 
-    context: EphemeralDataContext = gx.get_context(mode="ephemeral")
-    context.enable_analytics(False)
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+    )
+    context: EphemeralDataContext = gx.get_context(mode="ephemeral", project_config=config)
     return context
 
 
 def _source(context: EphemeralDataContext, uri: str) -> PostgresDatasource:
+    # At level DEBUG SQLAlchemy logs the rows it fetches, and some of Great Expectations' own fetch values.
+    logging.getLogger(f"sqlalchemy.engine.Engine.{_ENGINE_NAME}").setLevel(logging.CRITICAL)
     return context.data_sources.add_postgres(  # type: ignore[call-arg] # its stub leaves out `kwargs`
         name="warehouse",
         connection_string=sqlalchemy_url(uri),
         create_temp_table=False,
-        kwargs={"connect_args": {"options": SESSION, "application_name": APPLICATION, "connect_timeout": 10}},
+        kwargs={
+            "logging_name": _ENGINE_NAME,
+            "connect_args": {"options": SESSION, "application_name": APPLICATION, "connect_timeout": 10},
+        },
     )
 
 

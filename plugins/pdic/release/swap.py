@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import psycopg2.errors
 from psycopg2 import sql
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
+from pdic import settings
 from pdic.errors import ReleaseError
 from pdic.warehouse import transaction
 
@@ -36,7 +36,8 @@ class View:
 
 def views() -> tuple[View, ...]:
     """The readers' views, as the contracts of the shared tables say (compiled into `generated/shared_views.json`)."""
-    manifest = json.loads(resources.files("pdic.generated").joinpath("shared_views.json").read_text(encoding="utf-8"))
+    path = settings.project_root() / "plugins" / "pdic" / "generated" / "shared_views.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     return tuple(_view(entry) for entry in manifest["views"])
 
 
@@ -45,7 +46,7 @@ def _view(entry: dict[str, Any]) -> View:
     return View(
         name=entry["name"],
         columns=tuple(column["name"] for column in columns),
-        removable=bool(entry["removable"]),
+        removable=bool(entry["not_removed"]),
         comment=entry["comment"],
         column_comments={column["name"]: column["comment"] for column in columns},
     )

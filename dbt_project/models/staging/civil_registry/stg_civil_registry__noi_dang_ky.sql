@@ -19,7 +19,7 @@ typed as (
         "hieuLucTu" as valid_from,
         "hieuLucDen" as valid_to,
         {{ clean_text('"tenNoiDangKy"') }} as office_name,
-        {{ clean_code('"capDangKy"') }} as office_level_code,
+        {{ common_code('office_level', 'civil_registry', '"capDangKy"') }} as office_level_code,
         {{ clean_code('"maHuyen"') }} as district_code,
         {{ clean_code('"maTinh"') }} as province_code
     from versions

@@ -20,7 +20,7 @@ typed as (
         {{ clean_text('tendiemtruong') }} as school_site_name,
         ladiemchinh as is_main_site,
         kcdentruongchinh as distance_to_main_site_km,
-        {{ clean_code('phuongtiendilai') }} as transport_code
+        {{ common_code('transport', 'education', 'phuongtiendilai') }} as transport_code
     from versions
     offset 0
 ),

@@ -20,7 +20,7 @@ typed as (
         {{ clean_code('masobhxh') }} as social_insurance_number,
         {{ clean_code('sodinhdanh') }} as personal_id,
         {{ clean_words('hovaten') }} as full_name,
-        {{ common_sex('gioitinh') }} as sex,
+        {{ common_code('sex', 'education', 'gioitinh') }} as sex,
         ngaythangnamsinh as birth_date,
         coalesce(extract(year from ngaythangnamsinh)::integer, {{ partial_year("thangnamsinh || '00'") }}, namsinh) as birth_year,
         case
@@ -28,10 +28,10 @@ typed as (
             when {{ partial_month("thangnamsinh || '00'") }} is not null then 'month'
             when namsinh is not null then 'year'
         end as birth_precision,
-        {{ clean_code('dantoc') }} as ethnicity_code,
+        {{ common_code('ethnicity', 'education', 'dantoc') }} as ethnicity_code,
         cacmonday as subjects_taught,
-        {{ clean_code('matrinhdo') }} as qualification_code,
-        {{ clean_code('matrangthai') }} as status_code,
+        {{ common_code('qualification', 'education', 'matrinhdo') }} as qualification_code,
+        {{ common_code('teacher_status', 'education', 'matrangthai') }} as status_code,
         ngayvaonganh as joined_sector_on,
         {{ clean_code('noiohientai_maxa') }} as residence_commune_code,
         {{ clean_code('noiohientai_mahuyen') }} as residence_district_code,

@@ -22,11 +22,11 @@ typed as (
         {{ clean_code('mahocsinh') }} as student_code,
         {{ clean_code('malop') }} as class_code,
         {{ clean_code('namhoc') }} as school_year,
-        {{ clean_code('hocky') }} as term_code,
+        {{ common_code('term', 'education', 'hocky') }} as term_code,
         {{ meaningless_key(['mahocsinh']) }} as student_key,
         {{ meaningless_key(['mahocsinh', 'namhoc', 'hocky']) }} as learning_result_key,
         diemtongket as average_score,
-        {{ clean_code('xeploai') }} as rating_code,
+        {{ common_code('rating', 'education', 'xeploai') }} as rating_code,
         colenlop as is_promoted,
         songaynghi as days_absent,
         ngayketthuc as term_ended_on

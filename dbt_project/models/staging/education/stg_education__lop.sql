@@ -18,7 +18,7 @@ typed as (
         {{ clean_code('malop') }} as class_code,
         {{ clean_code('matruong') }} as school_code,
         {{ clean_code('namhoc') }} as school_year,
-        {{ clean_code('makhoi') }} as grade_code,
+        {{ common_code('grade', 'education', 'makhoi') }} as grade_code,
         {{ clean_text('tenlop') }} as class_name,
         {{ clean_code('magiaoviencn') }} as homeroom_teacher_code,
         lopghep as is_multigrade,

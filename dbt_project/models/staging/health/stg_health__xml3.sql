@@ -21,7 +21,7 @@ typed as (
         "STT" as line_number,
         {{ clean_code('"MA_DICH_VU"') }} as service_code,
         {{ clean_code('"MA_VAT_TU"') }} as supply_code,
-        {{ clean_code('"MA_NHOM"') }} as cost_group_code,
+        {{ common_code('cost_group', 'health', '"MA_NHOM"') }} as cost_group_code,
         {{ clean_text('"TEN_DICH_VU"') }} as service_name,
         "SO_LUONG" as quantity,
         "DON_GIA_BV" as hospital_unit_price_vnd,

@@ -17,7 +17,7 @@ typed as (
         {{ staging_columns(['ma_chu_dau_tu']) }},
         {{ clean_code('ma_chu_dau_tu') }} as investor_code,
         {{ clean_text('ten') }} as investor_name,
-        {{ clean_code('cap') }} as level_code,
+        {{ common_code('government_level', 'investment', 'cap') }} as level_code,
         {{ clean_code('ma_xa') }} as commune_code,
         {{ clean_code('ma_huyen') }} as district_code,
         {{ clean_code('ma_tinh') }} as province_code,

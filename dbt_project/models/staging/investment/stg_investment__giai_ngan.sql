@@ -26,7 +26,7 @@ typed as (
         luy_ke_nam as year_to_date_vnd,
         {{ clean_text('so_chung_tu') }} as voucher_number,
         ngay_bao_cao as reported_on,
-        {{ clean_code('trang_thai') }} as status_code
+        {{ common_code('disbursement_status', 'investment', 'trang_thai') }} as status_code
     from versions
     offset 0
 ),

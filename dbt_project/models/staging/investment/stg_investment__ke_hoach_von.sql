@@ -20,14 +20,11 @@ typed as (
         {{ clean_code('ma_du_an') }} as project_code,
         {{ clean_code('ma_nguon_von') }} as funding_source_code,
         nam as budget_year,
-        {{ clean_code('loai') }} as plan_kind_code,
+        {{ common_code('plan_type', 'investment', 'loai') }} as plan_kind_code,
         {{ meaningless_key(['ma_du_an', 'ma_nguon_von', 'nam::text', 'loai']) }} as capital_plan_key,
         so_von as planned_amount,
         {{ clean_text('don_vi_tinh') }} as amount_unit,
-        case lower({{ clean_text('don_vi_tinh') }})
-            when 'triệu đồng' then so_von
-            when 'đồng' then so_von / 1000000
-        end::numeric(18, 6) as planned_vnd_million,
+        (so_von * {{ unit_factor('don_vi_tinh') }} / 1000000)::numeric(18, 6) as planned_vnd_million,
         {{ clean_text('so_quyet_dinh_giao') }} as decision_number,
         ngay_giao as assigned_on
     from versions

@@ -17,7 +17,7 @@ typed as (
         {{ staging_columns(['ma_nguon_von']) }},
         {{ clean_code('ma_nguon_von') }} as funding_source_code,
         {{ clean_text('ten') }} as funding_source_name,
-        {{ clean_code('nhom') }} as funding_group_code,
+        {{ common_code('funding_group', 'investment', 'nhom') }} as funding_group_code,
         trong_ngan_sach as is_state_budget
     from versions
     offset 0

@@ -1,0 +1,42 @@
+"""Make one consistent version of all shared tables from everything accepted, audit it, and show it to readers.
+
+Runs when a sector's load announces news. News that arrives while a release is under way is taken by the next one, whoever it
+came from. Readers see the former release until the last step, and keep it where any step fails.
+
+Run it by hand with `full_refresh` to build every table anew.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, Asset, AssetAny, Param
+
+from pdic.generated.catalogue import SECTORS
+from pdic.operators import RELEASE_RETRIES, AuditOperator, ConformOperator, OpenOperator, PublishOperator
+
+news = [Asset(about["asset_name"], about["asset_uri"]) for _, about in sorted(SECTORS.items())]
+
+with DAG(
+    dag_id="release",
+    description="Conform, audit and publish the shared tables",
+    schedule=AssetAny(*news),
+    catchup=False,
+    max_active_runs=1,
+    tags=["release"],
+    doc_md=__doc__,
+    params={"full_refresh": Param(False, type="boolean", description="Build every table anew")},
+    default_args={
+        "owner": "pdic",
+        "retries": 3,
+        "retry_delay": timedelta(seconds=20),
+        "retry_exponential_backoff": 3,
+        "max_retry_delay": timedelta(minutes=10),
+        "retry_policy": RELEASE_RETRIES,
+    },
+):
+    open_release = OpenOperator(task_id="open", execution_timeout=timedelta(minutes=30))
+    conform = ConformOperator(task_id="conform", opened="open", execution_timeout=timedelta(hours=4))
+    audit = AuditOperator(task_id="audit", opened="open", execution_timeout=timedelta(hours=1))
+    publish = PublishOperator(task_id="publish", opened="open", execution_timeout=timedelta(minutes=15))
+    open_release >> conform >> audit >> publish

@@ -1,0 +1,26 @@
+-- Where projects are built.
+-- Grain: one row per project and commune (project_commune_key), by the commune lists of the day the project was approved.
+with
+
+locations as (
+    select distinct
+        project.project_code,
+        project.approved_on,
+        project.district_code,
+        project.province_code,
+        {{ clean_code('location.commune_code') }} as commune_code
+    from {{ ref('stg_investment__du_an') }} as project
+    cross join lateral unnest(project.commune_codes) as location (commune_code)
+    where {{ stands('project') }}
+),
+
+placed as ({{ resolve_commune('locations', 'commune_code', 'district_code', 'province_code', 'approved_on') }}
+)
+
+select
+    {{ meaningless_key(['project_code', 'commune_code']) }} as project_commune_key,
+    {{ meaningless_key(['project_code']) }} as project_key,
+    commune_unit_key,
+    commune_resolution
+from placed
+where commune_code is not null

@@ -1,0 +1,45 @@
+-- Births, marriages and deaths registered, by month of registration and the commune that stands there today.
+-- Grain: one row per commune and month (vital_events_key).
+with
+
+events as (
+    select
+        event_date,
+        commune_unit_key,
+        'birth' as event,
+        coalesce(is_late, false) as is_late
+    from {{ ref('fct_birth') }}
+    where not _removed
+    union all
+    select
+        event_date,
+        commune_unit_key,
+        'marriage' as event,
+        false as is_late
+    from {{ ref('fct_marriage') }}
+    where not _removed
+    union all
+    select
+        event_date,
+        commune_unit_key,
+        'death' as event,
+        false as is_late
+    from {{ ref('fct_death') }}
+    where not _removed
+),
+
+units as (
+    select * from {{ ref('dim_administrative_unit') }}
+)
+
+select
+    {{ meaningless_key(["coalesce(units.current_unit_key, '')", "date_trunc('month', events.event_date)::date::text"]) }} as vital_events_key,
+    units.current_unit_key as commune_unit_key,
+    date_trunc('month', events.event_date)::date as month_start,
+    count(*) filter (where events.event = 'birth') as births,
+    count(*) filter (where events.event = 'birth' and events.is_late) as late_births,
+    count(*) filter (where events.event = 'marriage') as marriages,
+    count(*) filter (where events.event = 'death') as deaths
+from events
+left join units on events.commune_unit_key = units.unit_key
+group by units.current_unit_key, date_trunc('month', events.event_date)::date

@@ -1,0 +1,142 @@
+"""Airflow's configuration for an embedded home: one file, `PDIC_HOME/airflow/airflow.cfg`, written anew at each start.
+
+Secrets are not in it: where Airflow takes a `*_cmd` option, the file names the command that reads `secrets/`, so that no secret
+shows in a process list, in an environment that tasks inherit, or in this file. `AIRFLOW_HOME=<home>/airflow airflow …` works.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import secrets
+import shlex
+import sys
+from configparser import RawConfigParser
+from pathlib import Path
+
+from pdic import connections, settings
+from pdic.ports import HOST
+
+ADMIN = "admin"
+PASSWORDS = "airflow_passwords.json"  # noqa: S105 (the name of the file)
+DATABASE = "airflow_database"
+BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+
+
+def write(home: Path, port: int, parallelism: int) -> bool:
+    """Writes the configuration for an API server on `port`; returns whether it differs from the one that was there."""
+    _make_secrets(home)
+    path = home / "airflow" / "airflow.cfg"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    text = _text(home, port, parallelism)
+    changed = not path.exists() or path.read_text(encoding="utf-8") != text
+    if changed:
+        settings.write_private(path, text)
+    return changed
+
+
+def environment(home: Path) -> dict[str, str]:
+    """The environment of Airflow's processes: the caller's, without another Airflow's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    # Tasks talk to the API server over 127.0.0.1; a proxy meant for the outside must not get in between.
+    local = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), HOST, "localhost"]))
+    return {
+        **kept,
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "PDIC_HOME": str(home),
+        "PDIC_ROOT": str(settings.project_root()),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": local,
+        "no_proxy": local,
+    }
+
+
+def password(home: Path) -> str:
+    """The web login's password, made at the first start."""
+    found = json.loads(settings.secret(PASSWORDS, of=home))
+    return str(found[ADMIN])
+
+
+def _make_secrets(home: Path) -> None:
+    for name in ("airflow_jwt", "airflow_api"):
+        settings.secret(name, create=True, of=home)
+    fernet = settings.secret_path("airflow_fernet", home)
+    if not fernet.exists():
+        settings.write_private(fernet, base64.urlsafe_b64encode(os.urandom(32)).decode())
+    passwords = settings.secret_path(PASSWORDS, home)
+    if not passwords.exists():
+        settings.write_private(passwords, json.dumps({ADMIN: secrets.token_urlsafe(18)}) + "\n")
+    database = connections.load(home)["airflow_db"]
+    settings.write_private(settings.secret_path(DATABASE, home), connections.to_uri(database))
+
+
+def _text(home: Path, port: int, parallelism: int) -> str:
+    def read(name: str) -> str:
+        return f"cat {shlex.quote(str(settings.secret_path(name, home)))}"
+
+    root = settings.project_root()
+    base_url = f"http://{HOST}:{port}"
+    backend_kwargs = json.dumps({"connections_file_path": str(settings.secret_path(connections.FILE, home))})
+    sections: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": root / "dags",
+            "plugins_folder": root / "plugins",
+            "load_examples": False,
+            "executor": "LocalExecutor",
+            "parallelism": parallelism,
+            "dags_are_paused_at_creation": False,
+            "default_timezone": "Asia/Ho_Chi_Minh",
+            "fernet_key_cmd": read("airflow_fernet"),
+            "simple_auth_manager_users": f"{ADMIN}:admin",
+            "simple_auth_manager_passwords_file": settings.secret_path(PASSWORDS, home),
+            # Without this, tasks report to whoever owns port 8080.
+            "execution_api_server_url": f"{base_url}/execution/",
+        },
+        "database": {"sql_alchemy_conn_cmd": read(DATABASE)},
+        "api": {
+            "host": HOST,
+            "port": port,
+            "base_url": base_url,
+            "workers": 1,
+            "secret_key_cmd": read("airflow_api"),
+            "expose_config": False,
+            "instance_name": "PDIC",
+        },
+        "api_auth": {"jwt_secret_cmd": read("airflow_jwt")},
+        "secrets": {"backend": BACKEND, "backend_kwargs": backend_kwargs},
+        "workers": {
+            "secrets_backend": BACKEND,
+            "secrets_backend_kwargs": backend_kwargs,
+            "execution_api_timeout": 30,
+        },
+        "logging": {
+            "base_log_folder": home / "log" / "airflow",
+            "dag_processor_child_process_log_directory": home / "log" / "airflow" / "dag_processor",
+            "file_task_handler_new_folder_permissions": "0o700",
+            "file_task_handler_new_file_permissions": "0o600",
+            "colored_console_log": False,
+            # Imported after Airflow, Great Expectations tells of every function it registers.
+            "namespace_levels": "great_expectations=WARNING http.access=WARNING",
+        },
+        "scheduler": {
+            "task_instance_heartbeat_timeout": 120,
+            "catchup_by_default": False,
+        },
+        "dag_processor": {
+            "parsing_processes": 1,
+            "min_file_process_interval": 60,
+            "refresh_interval": 60,
+            "dag_version_inflation_check_level": "error",
+        },
+    }
+    parser = RawConfigParser()
+    for section, options in sections.items():
+        parser.add_section(section)
+        for name, value in options.items():
+            parser.set(section, name, str(value).replace("%", "%%"))
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()

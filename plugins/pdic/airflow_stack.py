@@ -1,0 +1,247 @@
+"""Airflow's four processes on the embedded PostgreSQL: up, down, and how they are.
+
+Each process leads a session of its own, recorded by process id and start time in `state.json`. Whatever it starts (executor
+workers, tasks, parsers) stays in that session, even in a process group of its own and after the leader's death, so `down`
+finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from pdic import airflow_api, airflow_config, connections, embedded, ports, processes, settings
+from pdic.airflow_api import Api
+from pdic.airflow_names import POOL, POOL_SLOTS
+from pdic.errors import PdicError
+from pdic.generated.catalogue import SECTORS
+from pdic.processes import Started
+
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "api-server": (),
+    "dag-processor": (),
+    # All read the same log folder, so nobody needs the log servers, which would listen on every interface.
+    "scheduler": ("--skip-serve-logs",),
+    "triggerer": ("--skip-serve-logs",),
+}
+HEALTH_NAMES = {
+    "metadatabase": "metadatabase",
+    "scheduler": "scheduler",
+    "triggerer": "triggerer",
+    "dag-processor": "dag_processor",
+}
+PARALLELISM = 4
+UP_SECONDS = 180
+DAG_SECONDS = 120
+TERM_SECONDS = 15
+LOG_BYTES = 10_000_000
+
+
+def up(home: Path, parallelism: int = PARALLELISM) -> str:
+    """Makes PostgreSQL and Airflow of `home` run and returns the web address. Doing it again mends what is missing.
+
+    Raises PdicError, naming the log, where a process ends or is not healthy within UP_SECONDS.
+    """
+    home = home.resolve()
+    embedded.start(home)
+    with settings.locked(home, "airflow"):
+        state = settings.read_state(home, "airflow")
+        recorded = _recorded(state)
+        running = {name: process for name, process in recorded.items() if process.alive()}
+        _end({name: process for name, process in recorded.items() if name not in running})  # what outlived its leader
+        port = state.get("port") if "api-server" in running else ports.keep_or_find(state.get("port"))
+        assert isinstance(port, int)
+        if airflow_config.write(home, port, parallelism) and running:
+            _end(running)
+            running = {}
+        state = {**state, "port": port, "migrated": _migrate(home, state.get("migrated"))}
+        for name in COMPONENTS:
+            if name not in running:
+                running[name] = _launch(home, name)
+                # Recorded at once: whatever happens next, `down` knows of it.
+                settings.write_state(home, "airflow", {**state, "processes": _record(running)})
+        _wait_healthy(home, running)
+        api = _api(home)
+        for sector in sorted(SECTORS):
+            api.ensure_pool(POOL.format(sector=sector), POOL_SLOTS, f"connections to the source {sector} at a time")
+    return api.base_url
+
+
+def down(home: Path) -> bool:
+    """Ends all of Airflow's processes of `home` (PostgreSQL stays); returns whether there were any.
+
+    Running tasks are ended too and start again at the next `up`. Raises PdicError where a process will not end.
+    """
+    home = home.resolve()
+    if not home.is_dir():
+        return False
+    with settings.locked(home, "airflow"):
+        state = settings.read_state(home, "airflow")
+        were = _end(_recorded(state))
+        if state:
+            settings.write_state(home, "airflow", {**state, "processes": {}})
+    return were
+
+
+def health(home: Path) -> dict[str, Any]:
+    """Whether everything runs, the address (None where it never ran), and each part's state."""
+    home = home.resolve()
+    state = settings.read_state(home, "airflow")
+    alive = {name: process.alive() for name, process in _recorded(state).items()}
+    reported: dict[str, Any] = {}
+    if alive.get("api-server"):
+        with contextlib.suppress(PdicError):
+            reported = airflow_api.request("GET", f"{_base_url(state)}/api/v2/monitor/health")
+    parts = {name: (reported.get(key) or {}).get("status") for name, key in HEALTH_NAMES.items()}
+    components = {
+        name: parts.get(name, "healthy" if reported else "starting") or "starting" if alive.get(name) else "down"
+        for name in COMPONENTS
+    }
+    healthy = all(status == "healthy" for status in components.values()) and parts["metadatabase"] == "healthy"
+    return {"running": healthy, "url": _base_url(state), "components": components}
+
+
+def login(home: Path) -> dict[str, str]:
+    """The web login: `username` and `password`."""
+    return {"username": airflow_config.ADMIN, "password": airflow_config.password(home.resolve())}
+
+
+def api(home: Path) -> Api:
+    """An opened API of the running stack. Raises PdicError where it does not answer."""
+    return _api(home.resolve())
+
+
+def trigger_dag(home: Path, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
+    """Asks the scheduler for a run as soon as the DAG is known; returns the run's id."""
+    opened = _api(home.resolve())
+    opened.wait_for_dag(dag_id, DAG_SECONDS)
+    return opened.trigger(dag_id, conf)
+
+
+def wait_dag_run(home: Path, dag_id: str, run_id: str, timeout: float = 1200) -> str:
+    """Waits until the run has ended; returns 'success' or 'failed'."""
+    return _api(home.resolve()).wait(dag_id, run_id, timeout)
+
+
+def dag_runs(home: Path, dag_id: str) -> list[dict[str, Any]]:
+    """The runs of a DAG, newest first."""
+    return _api(home.resolve()).runs(dag_id)
+
+
+def _api(home: Path) -> Api:
+    url = _base_url(settings.read_state(home, "airflow"))
+    if url is None:
+        raise PdicError(f"no Airflow has run in {home}: start it with `pdic up`")
+    return airflow_api.log_in(url, airflow_config.ADMIN, airflow_config.password(home))
+
+
+def _base_url(state: Mapping[str, Any]) -> str | None:
+    return f"http://{ports.HOST}:{state['port']}" if state.get("port") else None
+
+
+def _recorded(state: Mapping[str, Any]) -> dict[str, Started]:
+    return {
+        name: Started(int(entry["pid"]), float(entry["started"])) for name, entry in state.get("processes", {}).items()
+    }
+
+
+def _record(running: Mapping[str, Started]) -> dict[str, dict[str, float]]:
+    return {name: {"pid": process.pid, "started": process.started} for name, process in running.items()}
+
+
+def _migrate(home: Path, migrated: object) -> str:
+    """Brings Airflow's database to the installed version, where it is not there yet; returns the version."""
+    version = importlib.metadata.version("apache-airflow-core")
+    if migrated == version and _has_tables(home):
+        return version
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=airflow_config.environment(home),
+        cwd=home / "airflow",
+    )
+    if done.returncode != 0:
+        raise PdicError(f"`airflow db migrate` failed: {(done.stderr or done.stdout)[-2000:]}")
+    return version
+
+
+def _has_tables(home: Path) -> bool:
+    """Whether the metadata are there: the record says so, but somebody may have dropped the database since."""
+    with psycopg.connect(connections.to_uri(connections.load(home)["airflow_db"])) as connection:
+        found = connection.execute("select to_regclass('public.alembic_version') is not null").fetchone()
+    return found is not None and bool(found[0])
+
+
+def _launch(home: Path, component: str) -> Started:
+    log = _log(home, component)
+    log.parent.mkdir(exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    with log.open("ab") as output:
+        log.chmod(0o600)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "airflow", component, *COMPONENTS[component]],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=airflow_config.environment(home),
+            cwd=home / "airflow",
+            start_new_session=True,
+            umask=0o077,
+        )
+    child.returncode = 0  # it outlives us: keeps Popen from warning that it still runs
+    return processes.started(child.pid)
+
+
+def _log(home: Path, component: str) -> Path:
+    return home / "log" / f"{component}.log"
+
+
+def _wait_healthy(home: Path, running: Mapping[str, Started]) -> None:
+    deadline = time.monotonic() + UP_SECONDS
+    while True:
+        found = health(home)
+        if found["running"]:
+            return
+        for name, process in running.items():
+            if processes.wait_gone([process], 0) == []:
+                raise PdicError(
+                    f"Airflow's {name} ended; the last lines of {_log(home, name)}:\n{_tail(_log(home, name))}"
+                )
+        if time.monotonic() > deadline:
+            raise PdicError(f"Airflow is not healthy after {UP_SECONDS} s ({found['components']}): see {home / 'log'}")
+        time.sleep(0.3)
+
+
+def _end(recorded: Mapping[str, Started]) -> bool:
+    """Ends the sessions of `recorded`: politely, the API server last so that the others can report, then by force."""
+    were = False
+    for names in (sorted(set(COMPONENTS) - {"api-server"}), ["api-server"]):
+        leaders = [recorded[name] for name in names if name in recorded]
+        for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, 10)):
+            targets = _sessions(leaders)
+            were = were or bool(targets)
+            processes.send(targets, number)
+            processes.wait_gone(targets, seconds)
+    if left := _sessions(recorded.values()):
+        raise PdicError(f"processes of Airflow will not end: {', '.join(str(process.pid) for process in left)}")
+    return were
+
+
+def _sessions(leaders: Iterable[Started]) -> list[Started]:
+    return [process for leader in leaders for process in processes.session_of(leader)]
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

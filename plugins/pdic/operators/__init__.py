@@ -1,0 +1,27 @@
+"""Airflow's face of PDIC: one small operator per step, each calling the function the command line calls.
+
+    ExtractOperator, CheckOperator, AcceptOperator, ReportOperator     the steps of a sector's load
+    OpenOperator, ConformOperator, AuditOperator, PublishOperator      the steps of a release
+
+The functions are imported when a task runs, never when a DAG file is parsed. XComs carry ids, names and counts, no data.
+"""
+
+from pdic.operators.accept import AcceptOperator
+from pdic.operators.check import CheckOperator
+from pdic.operators.extract import ExtractOperator
+from pdic.operators.release import AuditOperator, ConformOperator, OpenOperator, PublishOperator
+from pdic.operators.report import ReportOperator
+from pdic.operators.retries import LOAD_RETRIES, RELEASE_RETRIES
+
+__all__ = [
+    "LOAD_RETRIES",
+    "RELEASE_RETRIES",
+    "AcceptOperator",
+    "AuditOperator",
+    "CheckOperator",
+    "ConformOperator",
+    "ExtractOperator",
+    "OpenOperator",
+    "PublishOperator",
+    "ReportOperator",
+]

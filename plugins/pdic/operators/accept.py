@@ -1,0 +1,55 @@
+"""Make a sector's checked batches part of `raw`, and tell the release that there is news."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from pdic.errors import PdicError
+from pdic.operators.base import PdicOperator, connect_to
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+NEWS = ("rows_accepted", "rows_deleted", "rows_quarantined")
+
+
+class AcceptOperator(PdicOperator):
+    """Accepts each batch the task `check` passed; returns dataset → counts.
+
+    A dataset that cannot be accepted does not stop the others: its entry has no batch_id, and the load's report fails the run.
+    Ends as skipped, so that its outlets announce nothing, where no batch held any news.
+    """
+
+    def __init__(self, *, sector: str, check: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sector = sector
+        self.check = check
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Raises the last passing trouble (as Busy) while a retry is left; by then the others have been accepted."""
+        from pdic import load
+
+        task = context["ti"]
+        accepted: dict[str, dict[str, Any]] = {}
+        passing: PdicError | None = None
+        for dataset, checked in sorted(task.xcom_pull(task_ids=self.check).items()):
+            if checked["status"] == "rejected":
+                continue
+            try:
+                report = load.accept(self.sector, dataset, checked["batch_id"], connect_to)
+            except PdicError as error:
+                self.log.error("%s.%s: %s", self.sector, dataset, error)  # noqa: TRY400 (the trace can quote rows)
+                accepted[dataset] = {"batch_id": None, "error": type(error).__name__}
+                passing = error if error.retryable else passing
+                continue
+            counts = {name: report.get(name) for name in (*NEWS, "rows_unchanged")}
+            self.log.info("%s.%s: accepted batch %s: %s", self.sector, dataset, checked["batch_id"], counts)
+            accepted[dataset] = {"batch_id": checked["batch_id"], **counts}
+        if passing is not None and task.try_number <= task.max_tries:
+            raise passing
+        if not any(entry.get(name) for entry in accepted.values() for name in NEWS):
+            task.xcom_push(key="return_value", value=accepted)
+            raise AirflowSkipException(f"{self.sector}: nothing new, so nothing is announced")
+        return accepted

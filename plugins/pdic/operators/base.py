@@ -1,0 +1,61 @@
+"""What all operators of PDIC share: where connections come from, and what an error may say."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator, Connection
+
+from pdic.errors import PdicError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def connect_to(conn_id: str) -> str:
+    """The libpq URI of an Airflow connection, so that environment variables and any secrets backend work."""
+    from pdic import connections
+
+    found = Connection.get(conn_id)
+    fields = ("host", "port", "login", "password", "schema")
+    return connections.to_uri({name: getattr(found, name) for name in fields} | {"extra": found.extra_dejson})
+
+
+class StepFailed(Exception):
+    """A step failed in a way PDIC did not foresee. Says what kind of error, not what it said: that can quote rows."""
+
+
+class PdicOperator(BaseOperator):
+    """One step. Subclasses say what to do in `run`; errors reach the task's log without the rows they were about."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Runs the step and returns ids and counts. Raises PdicError as it is, database errors as StepFailed."""
+        try:
+            return self.run(context)
+        except PdicError as error:
+            raise error from None  # its causes can quote rows
+        except Exception as error:
+            if described := describe(error):
+                raise StepFailed(described) from None
+            raise
+
+    @abstractmethod
+    def run(self, context: Context) -> dict[str, Any]:
+        """The step itself."""
+
+
+def describe(error: BaseException) -> str | None:
+    """A database's error without its message (`duplicate key … (079301000001)` names a person); None for other errors."""
+    found: BaseException | None = error
+    while found is not None:
+        code = getattr(found, "sqlstate", None) or getattr(found, "pgcode", None)
+        if code or type(found).__module__.split(".")[0] in {"psycopg", "psycopg2", "sqlalchemy"}:
+            diagnosis = getattr(found, "diag", None)
+            names = [getattr(diagnosis, f"{part}_name", None) for part in ("schema", "table", "column", "constraint")]
+            where = ".".join(name for name in names if name)
+            return " ".join(
+                filter(None, [type(found).__name__, code and f"(SQLSTATE {code})", where and f"at {where}"])
+            )
+        found = found.__cause__ or found.__context__
+    return None

@@ -1,0 +1,72 @@
+"""The four steps of a release."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from pdic.operators.base import PdicOperator, connect_to
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class OpenOperator(PdicOperator):
+    """Waits until no load is under way, then pins the newest accepted batches; returns release_id.
+
+    Skips the run where readers already see everything. The run's conf may say `full_refresh`.
+    """
+
+    def __init__(self, *, settle_seconds: float = 600, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.settle_seconds = settle_seconds
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Raises what `pdic.release.open_release` raises."""
+        from pdic import release
+
+        waited = release.settle(self.settle_seconds, connect_to)
+        full_refresh = bool(context["params"].get("full_refresh"))
+        report = release.open_release(full_refresh=full_refresh, connect_to=connect_to)
+        if report["status"] == "unchanged":
+            raise AirflowSkipException(f"release {report['release_id']} already shows everything")
+        self.log.info("release %s is open (waited %.0f s for loads)", report["release_id"], waited)
+        return {"release_id": report["release_id"]}
+
+
+class ReleaseStepOperator(PdicOperator):
+    """A later step of the release that the task `opened` began. Subclasses name the function of `pdic.release`."""
+
+    step: str
+
+    def __init__(self, *, opened: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.opened = opened
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Raises ReleaseFenced where a newer release has begun, ReleaseError where the step says no."""
+        from pdic import release
+
+        release_id = context["ti"].xcom_pull(task_ids=self.opened)["release_id"]
+        report = getattr(release, self.step)(release_id, connect_to)
+        self.log.info("release %s: %s", release_id, report["status"])
+        return {"release_id": release_id, "status": report["status"]}
+
+
+class ConformOperator(ReleaseStepOperator):
+    """Builds the candidate."""
+
+    step = "conform"
+
+
+class AuditOperator(ReleaseStepOperator):
+    """Judges the candidate."""
+
+    step = "audit"
+
+
+class PublishOperator(ReleaseStepOperator):
+    """Shows the candidate to readers."""
+
+    step = "publish"

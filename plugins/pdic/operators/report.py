@@ -1,0 +1,58 @@
+"""The last word on a sector's load: every dataset arrived, or the run fails and says which did not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pdic.errors import LoadError
+from pdic.operators.base import PdicOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ReportOperator(PdicOperator):
+    """Compares what the tasks `extracts` (dataset → task id), `check` and `accept` say; fails for datasets left behind."""
+
+    def __init__(self, *, sector: str, extracts: Mapping[str, str], check: str, accept: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sector = sector
+        self.extracts = dict(extracts)
+        self.check = check
+        self.accept = accept
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Raises LoadError naming each dataset that was not extracted, was rejected or not accepted."""
+        task = context["ti"]
+        extracted = {
+            found["dataset"]: found for found in task.xcom_pull(task_ids=list(self.extracts.values())) if found
+        }
+        checked = task.xcom_pull(task_ids=self.check) or {}
+        accepted = task.xcom_pull(task_ids=self.accept) or {}
+        troubles = {
+            dataset: trouble
+            for dataset in self.extracts
+            if (trouble := verdict(extracted.get(dataset), checked.get(dataset), accepted.get(dataset)))
+        }
+        if troubles:
+            listed = "; ".join(f"{dataset} {trouble}" for dataset, trouble in sorted(troubles.items()))
+            raise LoadError(
+                f"{self.sector}: {listed}. The other datasets were loaded; see the tasks' logs and `pdic status`"
+            )
+        return {"datasets": len(self.extracts), "rows": sum(found["rows"] or 0 for found in extracted.values())}
+
+
+def verdict(
+    extracted: Mapping[str, Any] | None, checked: Mapping[str, Any] | None, accepted: Mapping[str, Any] | None
+) -> str | None:
+    """What went wrong with one dataset, in words; None where it was accepted."""
+    if extracted is None:
+        return "was not extracted"
+    if checked is None:
+        return f"was not checked (batch {extracted['batch_id']})"
+    if checked["status"] == "rejected":
+        return f"was rejected (batch {checked['batch_id']})"
+    if accepted is None or accepted.get("batch_id") is None:
+        return f"was not accepted (batch {checked['batch_id']})"
+    return None

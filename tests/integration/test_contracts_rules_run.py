@@ -1,0 +1,154 @@
+"""The compiled rules and those in expectations/batch run on the raw tables, and judge sample rows as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import psycopg2
+import pytest
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from pdic import settings
+from pdic.contracts import Contract, load_all
+from pdic.contracts.raw_tables import raw_tables
+from pdic.quality import Rule, predicate, quarantine_sql, rules_for_batch
+
+ROOT = settings.project_root()
+CONTRACTS = load_all(ROOT)
+
+
+class Server(Protocol):
+    """What this module needs of the session's server."""
+
+    def create_database(self, name: str) -> str: ...
+
+
+@pytest.fixture(scope="module")
+def tables(postgres: Server) -> Iterator[Connection]:
+    """A connection to a database with every dataset's tables; what a test inserts is rolled back."""
+    with psycopg2.connect(postgres.create_database("contracts_rules")) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute("create schema raw; create schema quarantine")
+            for contract in CONTRACTS.values():
+                cursor.execute(raw_tables(contract).text)
+        connection.commit()
+        yield connection
+    connection.close()
+
+
+def rules_of(contract: Contract) -> tuple[Rule, ...]:
+    return rules_for_batch(ROOT, contract.sector, contract.dataset)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.id)
+def test_every_row_rule_is_sql_that_the_table_understands(contract: Contract, tables: Connection) -> None:
+    """Checked on one row of NULLs: the rules about missing values see it, no other rule does."""
+    table = sql.Identifier("quarantine", contract.raw_table)
+    row_rules = [rule for rule in rules_of(contract) if rule.is_row_rule]
+    with tables.cursor() as cursor:
+        cursor.execute(sql.SQL("insert into {} (_batch_id) values (1)").format(table))
+        counts = sql.SQL(", ").join(sql.SQL("count(*) filter (where {})").format(predicate(rule)) for rule in row_rules)
+        cursor.execute(sql.SQL("select {} from {}").format(counts, table))
+        failed = {rule.id for rule, count in zip(row_rules, cursor.fetchone() or (), strict=True) if count}
+    tables.rollback()
+    required = {f"{contract.dataset}.{column.source_name}.required" for column in contract.columns if column.required}
+    # Birth in one of three columns and service or supply are the two rules about what is missing from several columns.
+    several = {rule.id for rule in row_rules if rule.id.endswith((".one_of_three", ".service_or_supply"))}
+    assert failed == required | several
+
+
+def reasons(tables: Connection, sector: str, dataset: str, row: dict[str, Any]) -> set[str]:
+    """The quarantine rules that a row breaks, those about missing values left out."""
+    contract = CONTRACTS[sector, dataset]
+    table = sql.Identifier("quarantine", contract.raw_table)
+    with tables.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("insert into {} (_batch_id, {}) values (1, {})").format(
+                table,
+                sql.SQL(", ").join(map(sql.Identifier, row)),
+                sql.SQL(", ").join(map(sql.Literal, row.values())),
+            )
+        )
+        cursor.execute(sql.SQL("select {} from {}").format(quarantine_sql(rules_of(contract)), table))
+        (found,) = cursor.fetchone() or ([],)
+    tables.rollback()
+    return {reason for reason in found if not reason.endswith(".required")}
+
+
+@pytest.mark.parametrize(
+    ("registered", "born", "good"),
+    [
+        ("2026-05-10", "10.05.2026", True),
+        ("2026-05-10", "11.05.2026", False),
+        ("2026-05-10", "05.2026", True),
+        ("2026-05-10", "06.2026", False),
+        ("2026-05-10", "2026", True),
+        ("2026-05-10", "2027", False),
+        ("2026-05-10", "31.12.2025", True),
+        ("2026-05-10", "khong ro", True),  # malformed: a warning of its own, not an order of dates
+        ("2026-05-10", None, True),
+        (None, "10.05.2026", True),
+    ],
+)
+def test_registration_follows_birth(tables: Connection, registered: str | None, born: str | None, good: bool) -> None:
+    found = reasons(tables, "civil_registry", "khai_sinh", {"ngayDangKy": registered, "nksNgaySinh": born})
+    assert found == (set() if good else {"khai_sinh.registration.after_birth"})
+
+
+@pytest.mark.parametrize(
+    ("died", "born", "good"),
+    [
+        ("01.01.2026", "31.12.2025", True),
+        ("01.01.2026", "02.01.2026", False),
+        ("2026", "02.01.2026", True),
+        ("01.01.2026", "2026", True),
+        ("2025", "01.2026", False),
+        ("12.2025", "2026", False),
+    ],
+)
+def test_death_follows_birth(tables: Connection, died: str, born: str, good: bool) -> None:
+    found = reasons(tables, "civil_registry", "khai_tu", {"nktNgayChet": died, "nktNgaySinh": born})
+    assert found == (set() if good else {"khai_tu.death.after_birth"})
+
+
+@pytest.mark.parametrize(
+    ("sector", "dataset", "row", "broken"),
+    [
+        ("civil_registry", "khai_tu", {"ngayDangKy": "2026-01-01", "nktNgayChet": "02.01.2026"}, "khai_tu.registration.after_death"),
+        ("civil_registry", "khai_tu", {"nktNgayChet": "13/01/2026"}, "khai_tu.nktNgayChet.format"),
+        ("civil_registry", "noi_dang_ky", {"hieuLucTu": "2025-07-01", "hieuLucDen": "2025-07-01"}, "noi_dang_ky.validity.in_order"),
+        ("civil_registry", "khai_sinh", {"noiDangKy": "44"}, None),
+        ("civil_registry", "khai_sinh", {"meSoGiayToTuyThan": "191234567"}, None),
+        ("civil_registry", "khai_sinh", {"nksSoDinhDanh": "4420612345"}, "khai_sinh.nksSoDinhDanh.format"),
+        ("education", "hocsinh", {"sodinhdanh": "044206123456"}, None),
+        ("education", "hocsinh", {"sodinhdanh": "044206O23456"}, "hocsinh.sodinhdanh.format"),
+        ("education", "hocsinh", {"sodinhdanh": "44206123456"}, "hocsinh.sodinhdanh.format"),
+        ("education", "hocsinh", {"chieucao": 999}, None),  # implausible: a warning
+        ("education", "hocsinh", {"noiohientai_maxa": "1885"}, None),
+        ("education", "hocsinh", {"gioitinh": "3"}, "hocsinh.gioitinh.enum"),
+        ("education", "ketquahoctap", {"diemtongket": 10.5}, "ketquahoctap.diemtongket.range"),
+        ("health", "xml1", {"GIOI_TINH": "3"}, None),
+        ("health", "xml1", {"GIOI_TINH": "0"}, "xml1.GIOI_TINH.enum"),
+        ("health", "xml1", {"SO_CCCD": "191234567"}, None),
+        ("health", "xml1", {"NGAY_SINH": "195000000000"}, None),
+        ("health", "xml1", {"NGAY_VAO": "202601021530", "NGAY_RA": "202601021531"}, None),
+        ("health", "xml1", {"NGAY_VAO": "202601021530", "NGAY_RA": "202601021529"}, "xml1.stay.dates_in_order"),
+        ("health", "xml1", {"NGAY_VAO": "202613021530"}, "xml1.NGAY_VAO.format"),
+        ("health", "xml1", {"MA_CSKCB": "4500"}, "xml1.MA_CSKCB.format"),
+        ("health", "xml3", {"NGAY_YL": "202601021530", "NGAY_TH_YL": "202601011530"}, "xml3.order.dates_in_order"),
+        ("health", "giay_chung_sinh", {"NGAY_CT": "20260101", "NGAY_SINH_CON": "202601020000"}, "giay_chung_sinh.issue.after_birth"),
+        ("health", "giay_bao_tu", {"NGAY_CT": "20260102", "NGAY_TU_VONG": "202601020000"}, None),
+        ("health", "giay_bao_tu", {"NGAY_CT": "20260101", "NGAY_TU_VONG": "202601020000"}, "giay_bao_tu.issue.after_death"),
+        ("health", "giay_bao_tu", {"NGAY_SINH": "202700000000", "NGAY_TU_VONG": "202601020000"}, "giay_bao_tu.death.after_birth"),
+        ("investment", "du_an", {"ngay_khoi_cong": "2026-01-02", "ngay_hoan_thanh": "2026-01-01"}, "du_an.works.dates_in_order"),
+        ("investment", "hop_dong", {"ngay_ky": "2026-01-02", "ngay_ket_thuc": "2026-01-01"}, "hop_dong.term.dates_in_order"),
+        ("investment", "vuong_mac", {"ngay_phat_sinh": "2026-01-02", "ngay_giai_quyet": None}, None),
+        ("investment", "giai_ngan", {"thang": 14}, "giai_ngan.thang.range"),
+        ("investment", "giai_ngan", {"so_tien_thang": -5}, None),  # advances are taken back
+        ("investment", "ke_hoach_von", {"don_vi_tinh": "tỷ"}, "ke_hoach_von.don_vi_tinh.enum"),
+    ],
+)  # fmt: skip
+def test_sample_rows(tables: Connection, sector: str, dataset: str, row: dict[str, Any], broken: str | None) -> None:
+    assert reasons(tables, sector, dataset, row) == ({broken} if broken else set())

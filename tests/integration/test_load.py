@@ -1,0 +1,338 @@
+"""A load of one dataset, against a real source: nothing lost at the seams, nothing doubled, bad rows set aside with reasons."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pdic import connections, load, warehouse
+from pdic.contracts.compile import compile_all
+from pdic.contracts.pg_types import logical_type
+from pdic.errors import BatchFenced, BatchRejected, DriftError, LoadError, PdicError
+from tests.conftest import Postgres
+
+CONTRACT = """\
+apiVersion: v3.2.0
+kind: DataContract
+id: {sector}.{dataset}
+name: {dataset}
+version: 1.0.0
+status: active
+domain: {sector}
+team: {{name: Sở Thử nghiệm}}
+description: {{purpose: Bảng thử.}}
+slaProperties:
+  - {{property: frequency, value: 1, unit: d, scheduler: cron, schedule: '0 1 * * *'}}
+  - {{property: latency, value: 26, unit: h}}
+customProperties:
+  - {{property: descriptionEn, value: A table for tests.}}
+{capture}
+schema:
+  - name: {dataset}
+    physicalName: public.{dataset}
+    physicalType: table
+    businessName: Bảng thử
+    properties:
+      - name: source_id
+        physicalName: id
+        physicalType: bigint
+        logicalType: integer
+        description: Khoá
+        classification: internal
+        primaryKey: true
+        required: true
+        customProperties: [{{property: descriptionEn, value: Key}}]
+      - name: label
+        physicalName: Nhãn X
+        physicalType: {type}
+        logicalType: {logical_type}
+        description: Nhãn
+        classification: public
+        required: {required}
+        customProperties: [{{property: descriptionEn, value: Label}}]
+{cursor_column}
+"""
+CURSOR = "  - {property: capture, value: cursor}\n  - {property: cursorColumn, value: sửa}\n  - {property: deletes, value: none}"
+SNAPSHOT = "  - {property: capture, value: snapshot}\n  - {property: deletes, value: none}"
+CURSOR_COLUMN = """\
+      - name: updated_at
+        physicalName: sửa
+        physicalType: timestamp with time zone
+        logicalType: timestamp
+        description: Lúc sửa
+        classification: internal
+        required: true
+        customProperties: [{property: descriptionEn, value: Changed at}]
+"""
+
+
+class Sector:
+    """A sector of its own: a source database, a project folder with its contracts, and the loads over it."""
+
+    name = "thu"
+
+    def __init__(self, root: Path, source_uri: str, reader_uri: str) -> None:
+        self.root = root
+        self.source_uri = source_uri
+        self._uris = {"pdic_source_thu": reader_uri}
+
+    def connect_to(self, conn_id: str) -> str:
+        return self._uris.get(conn_id) or connections.uri(conn_id)
+
+    def add(self, dataset: str, *, capture: str = CURSOR, type_: str = "text", required: bool = True) -> None:
+        """A contract and its source table: a key, a label under an awkward name, and perhaps a cursor."""
+        text = CONTRACT.format(
+            sector=self.name,
+            dataset=dataset,
+            capture=capture,
+            type=type_,
+            logical_type=logical_type(type_),
+            required=str(required).lower(),
+            cursor_column=CURSOR_COLUMN if capture == CURSOR else "",
+        )
+        path = self.root / "contracts" / self.name / f"{dataset}.odcs.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        compile_all(self.root, check=False)
+        cursor = ', "sửa" timestamptz default clock_timestamp()' if capture == CURSOR else ""
+        self.source(f'create table {dataset} (id bigint primary key, "Nhãn X" {type_}{cursor})')
+
+    def source(self, statement: str) -> None:
+        with psycopg.connect(self.source_uri) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def load(self, dataset: str) -> dict[str, Any]:
+        (report,) = load.load([f"{self.name}.{dataset}"], self.connect_to)
+        return report
+
+    def extract(self, dataset: str) -> int:
+        return int(load.extract(self.name, dataset, self.connect_to)["batch_id"])
+
+    def raw(self, dataset: str, columns: str = 'id, "Nhãn X"') -> list[tuple[Any, ...]]:
+        return self.warehouse(f"select {columns} from raw.thu__{dataset} order by _batch_id, id")
+
+    def warehouse(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(connections.warehouse("loader")) as connection:
+            return connection.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture(scope="module")
+def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
+    root = tmp_path_factory.mktemp("project")
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    warehouse.migrate(connections.warehouse("admin"))
+    uri = postgres.create_database("thu")
+    with psycopg.connect(postgres.uri("thu"), autocommit=True) as admin:
+        admin.execute("grant pg_monitor to thu_owner")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_ROOT", str(root))
+        yield Sector(root, uri, uri)
+
+
+@pytest.fixture
+def table(sector: Sector, request: pytest.FixtureRequest) -> Callable[..., str]:
+    def make(**options: Any) -> str:
+        name = request.node.name.removeprefix("test_").replace("[", "_").replace("]", "")[:30].rstrip("_")
+        sector.add(name, **options)
+        return name
+
+    return make
+
+
+def test_first_load_brings_every_row(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} select i, 'nhãn ' || i from generate_series(1, 1000) as i")
+    report = sector.load(name)
+    assert (report["status"], report["rows_extracted"], report["rows_accepted"]) == ("accepted", 1000, 1000)
+    assert sector.raw(name) == [(i, f"nhãn {i}") for i in range(1, 1001)]
+
+
+def test_second_load_brings_what_changed(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} select i, 'a', now() - interval '1 day' from generate_series(1, 100) as i")
+    sector.load(name)
+    sector.source(f"""update {name} set "Nhãn X" = 'b', "sửa" = clock_timestamp() where id = 7""")
+    report = sector.load(name)
+    assert report["rows_extracted"] == 1
+    assert sector.raw(name)[-1] == (7, "b")
+
+
+def test_a_row_committed_late_arrives(sector: Sector, table: Callable[..., str]) -> None:
+    """Fault: a transaction stamps its row, then commits after a load has gone by. Invariant: the next load brings it."""
+    name = table()
+    with psycopg.connect(sector.source_uri) as slow:
+        slow.execute(f"insert into {name} values (1, 'slow', now())")
+        sector.source(f"insert into {name} select i, 'fast', clock_timestamp() from generate_series(2, 50) as i")
+        sector.load(name)
+        assert (1, "slow") not in sector.raw(name)
+        slow.commit()
+    sector.load(name)
+    assert (1, "slow") in sector.raw(name)
+
+
+AWKWARD = {
+    "numeric": ["'NaN'", "'Infinity'", "-1.50", "12345678901234567890.0123456789"],
+    "timestamp with time zone": ["'infinity'", "'-infinity'", "'0044-03-15 00:00 BC'", "'epoch'"],
+    "date": ["'infinity'", "'4713-01-01 BC'", "'5874897-12-31'"],
+    "text[]": ["array[null, '', '{x}', 'ạ']", "'{}'", "array['NULL']", "'{{a,b},{c,d}}'", "'[2:3]={a,b}'"],
+    "jsonb": ["""'{"a": 1e400}'""", "'null'", "'[]'", """'"Đ"'"""],
+    "json": ["""'{"a": 1,  "a": 2}'"""],
+    "bytea": [r"'\x00ff'", "''", "null"],
+    "interval": ["'2 years 3 days'", "'-1 mon'", "'24:00'"],
+    "double precision": ["'NaN'", "'-0'", "'-Infinity'", "'1e-320'"],
+    "character varying(5)": ["''", "' a '", "'ạ̣x'", "null"],
+    "character(5)": ["'ab'", "''"],
+    "int4range": ["'[1,5)'", "'empty'", "'(,)'"],
+    "uuid": ["'00000000-0000-0000-0000-000000000001'"],
+    "time without time zone": ["'24:00'", "'12:34:56.789'"],
+    "bit varying(9)": ["B'101'", "B''"],
+    "inet": ["'10.0.0.1/8'", "'::1'"],
+}
+
+
+@pytest.mark.parametrize("kind", AWKWARD)
+def test_awkward_values_arrive_as_they_are(sector: Sector, kind: str) -> None:
+    name = f"awkward_{list(AWKWARD).index(kind)}"
+    sector.add(name, type_=kind, required=False)
+    values = ", ".join(f"({number}, {value})" for number, value in enumerate(AWKWARD[kind]))
+    sector.source(f"insert into {name} values {values}")
+    assert sector.load(name)["rows_accepted"] == len(AWKWARD[kind])
+    with psycopg.connect(sector.source_uri) as source:
+        sent = source.execute(f"""select id, "Nhãn X"::text from {name} order by id""").fetchall()  # type: ignore[call-overload]
+    assert sector.raw(name, """id, "Nhãn X"::text""") == sent
+
+
+def test_bad_rows_go_to_quarantine_with_their_reason(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} values (1, 'good'), (2, null), (3, 'good'), (4, null)")
+    report = sector.load(name)
+    assert (report["rows_extracted"], report["rows_accepted"], report["rows_quarantined"]) == (4, 2, 2)
+    assert [row[0] for row in sector.raw(name)] == [1, 3]
+    held = sector.warehouse(f"select id, _reasons from quarantine.thu__{name} order by id")
+    assert [key for key, _ in held] == [2, 4]
+    assert all(len(reasons) == 1 and name in reasons[0] for _, reasons in held)
+
+
+def test_a_changed_source_stops_that_dataset_alone(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.add("beside_drift")
+    sector.source(f"insert into {name} values (1, 'a'); insert into beside_drift values (1, 'a')")
+    sector.source(f'alter table {name} rename column "Nhãn X" to khac')
+    with pytest.raises(DriftError, match="column Nhãn X is gone"):
+        sector.extract(name)
+    reports = {
+        report["dataset"]: report for report in load.load(["thu.beside_drift", f"thu.{name}"], sector.connect_to)
+    }
+    assert reports["beside_drift"]["status"] == "accepted"
+    assert reports[name]["status"] == "failed"
+    assert sector.warehouse(f"select count(*) from pg_tables where tablename like 'thu\\_\\_{name}\\_\\_%'") == [(0,)]
+
+
+def test_an_added_column_is_remarked(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"alter table {name} add column moi text; insert into {name} values (1, 'a')")
+    assert sector.load(name)["drift"] == "columns not in the contract: moi"
+
+
+def test_a_snapshot_keeps_the_difference(sector: Sector, table: Callable[..., str]) -> None:
+    name = table(capture=SNAPSHOT)
+    sector.source(f"insert into {name} values (1, 'a'), (2, 'b'), (3, 'c')")
+    sector.load(name)
+    again = sector.load(name)
+    assert (again["rows_extracted"], again["rows_accepted"], again["rows_unchanged"]) == (3, 0, 3)
+    sector.source(f"""delete from {name} where id = 1; update {name} set "Nhãn X" = 'B' where id = 2""")
+    third = sector.load(name)
+    assert (third["rows_accepted"], third["rows_unchanged"], third["rows_deleted"]) == (1, 1, 1)
+    assert sector.raw(name, 'id, "Nhãn X", _op')[3:] == [(1, None, "D"), (2, "B", "U")]
+    assert sector.load(name)["rows_deleted"] == 0
+
+
+def test_an_abandoned_batch_leaves_nothing(sector: Sector, table: Callable[..., str]) -> None:
+    """Fault: the process dies after extract. Invariant: the next load starts again, the orphan may not be accepted."""
+    name = table()
+    sector.source(f"insert into {name} values (1, 'a')")
+    orphan = sector.extract(name)
+    assert sector.load(name)["rows_accepted"] == 1
+    with pytest.raises(BatchFenced):
+        load.check("thu", {name: orphan}, sector.connect_to)
+    with pytest.raises(BatchFenced):
+        load.accept("thu", name, orphan, sector.connect_to)
+    assert sector.raw(name) == [(1, "a")]
+    assert sector.warehouse(f"select count(*) from pg_tables where tablename like 'thu\\_\\_{name}\\_\\_{orphan}'") == [
+        (0,)
+    ]
+
+
+def test_accepting_twice_changes_nothing(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} values (1, 'a')")
+    batch = sector.extract(name)
+    load.check("thu", {name: batch}, sector.connect_to)
+    first = load.accept("thu", name, batch, sector.connect_to)
+    assert load.accept("thu", name, batch, sector.connect_to) == first
+    assert sector.raw(name) == [(1, "a")]
+
+
+def test_a_batch_must_be_checked_before_it_is_accepted(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} values (1, 'a')")
+    batch = sector.extract(name)
+    with pytest.raises(LoadError, match="is extracted, not checked"):
+        load.accept("thu", name, batch, sector.connect_to)
+
+
+def test_a_halting_rule_holds_the_whole_batch(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    rules = sector.root / "expectations" / "batch" / "thu" / f"{name}.yaml"
+    rules.parent.mkdir(parents=True, exist_ok=True)
+    rules.write_text(
+        "rules:\n- id: few\n  type: expect_table_row_count_to_be_between\n  kwargs: {max_value: 1}\n  severity: critical\n"
+        "  dimension: completeness\n  on_fail: halt\n  reason: {vi: Ít, en: Few}\n  origin: text\n",
+        encoding="utf-8",
+    )
+    sector.source(f"insert into {name} values (1, 'a'), (2, 'b')")
+    batch = sector.extract(name)
+    assert load.check("thu", {name: batch}, sector.connect_to)[name]["status"] == "rejected"
+    with pytest.raises(BatchRejected, match="few"):
+        load.accept("thu", name, batch, sector.connect_to)
+    assert sector.raw(name) == []
+
+
+def test_a_source_that_breaks_off_loses_nothing(
+    sector: Sector, table: Callable[..., str], postgres: Postgres
+) -> None:
+    """Fault: the source ends the session in the middle of the copy. Invariant: an error, no batch; the next load is whole."""
+    name = table()
+    sector.source(f"insert into {name} select i, repeat('x', 1000) from generate_series(1, 200000) as i")
+    stop = threading.Event()
+
+    def kill() -> None:
+        with psycopg.connect(postgres.uri("thu"), autocommit=True) as killer:
+            while not stop.is_set():
+                killer.execute(
+                    """
+                    select pg_terminate_backend(pid) from pg_stat_activity
+                    where datname = 'thu' and state = 'active' and query like 'copy (%' and pid <> pg_backend_pid()
+                    """
+                )
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        with pytest.raises(PdicError, match="broke off"):
+            sector.extract(name)
+    finally:
+        stop.set()
+        thread.join()
+    assert sector.load(name)["rows_accepted"] == 200_000
+    assert sector.warehouse(f"select count(*), count(distinct id) from raw.thu__{name}") == [(200_000, 200_000)]
+
+
+def test_an_unknown_target_is_named(sector: Sector) -> None:
+    with pytest.raises(LoadError, match="nothing is called nosuch"):
+        load.load(["nosuch"], sector.connect_to)
