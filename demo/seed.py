@@ -40,9 +40,9 @@ def seed(
 ) -> dict[str, Any]:
     """Fills the databases (`uris`: database → libpq URI of its owner) with `citizens` people.
 
-    Returns rows by table, defects by kind (`eligible`, `planted`), seconds, and `already`: the same seed was there and nothing was done.
-    `force` makes the seed anew whatever is there. Raises SeedMismatchError where another seed is there, DemoError where a database is not the demo's to fill.
-    A seed that was interrupted is made again.
+    Returns rows by table, defects by kind (`eligible`, `planted`), seconds, and `already`: the same seed was there, nothing
+    was done. `force` makes the seed anew whatever is there. Raises SeedMismatchError where another seed is there, DemoError
+    where a database is not the demo's to fill. A seed that was interrupted is made again.
     """
     if citizens < 500:
         raise DemoError(f"a population of {citizens} is too small for families and schools: take 500 or more")
@@ -51,9 +51,12 @@ def seed(
             f"no connection for {', '.join(missing)}: seed() wants one for each of {', '.join(store.DATABASES)}"
         )
     chosen, known = profiles.load(profile), units.load()
+    if unknown := sorted(chosen.data["defects"].keys() - defects.KINDS.keys() - defects.EVENT_KINDS.keys()):
+        raise DemoError(f"{profile}: no such kind of defect: {', '.join(unknown)}; demo/defects.py has the kinds")
     world = World(seed, chosen, known, people.facilities(known))
     digest = hashlib.sha256("/".join((GENERATOR, chosen.digest, known.digest)).encode()).hexdigest()
     with store.connect(uris["truth"]) as lock:
+        lock.autocommit = True
         lock.execute("select pg_advisory_lock(%s)", (store.LOCK,))  # one seed or tick at a time
         found = present(uris["truth"])
         if found is not None and not force:
@@ -346,7 +349,8 @@ class _Seeding:
             for table in tables[1:]:
                 self.ids(table.label)(table.n)
             health.stamp_visits(world, rng, tables)
-            tables[0].marks["visit_after_death"] = late
+            if world.profile.rate("visit_after_death"):
+                tables[0].marks["visit_after_death"] = late
             for table in tables:
                 self.put(table, part)
 

@@ -113,7 +113,7 @@ def serial_ids(start: int, n: int) -> Array:
 
 def falses(n: int) -> Array:
     """False n times: nothing is deleted yet."""
-    return text.blank(np.zeros(1, dtype=bool), n)
+    return pa.array(np.zeros(n, dtype=bool))
 
 
 def stamped(world_as_of: int, minutes: np.ndarray, rng: np.random.Generator) -> Array:

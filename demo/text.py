@@ -112,8 +112,3 @@ def moments(minutes: np.ndarray, rng: np.random.Generator) -> Array:
     """Minutes since 1970 (local time) as timestamps, with random seconds."""
     seconds = np.asarray(minutes, dtype=np.int64) * 60_000_000 + rng.integers(0, 60_000_000, len(minutes))
     return pa.array(seconds, pa.timestamp("us"))
-
-
-def blank(mask: np.ndarray, n: int) -> Array:
-    """Booleans."""
-    return pa.array(np.broadcast_to(mask, n))

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from pdic import accounts, connections, embedded
+from pdic import accounts, airflow_stack, connections, embedded
+
+# Whoever imports Airflow gets files in AIRFLOW_HOME, which must not be the user's own ~/airflow.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="pdic-test-airflow-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+ORDER = ("unit", "dags", "integration", "faults", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What fails fastest comes first."""
+    rooms = [str(Path(__file__).parent / room) for room in ORDER]
+    items.sort(key=lambda item: next((at for at, room in enumerate(rooms) if str(item.path).startswith(room)), len(rooms)))
 
 
 @dataclass
@@ -40,28 +55,42 @@ class Postgres:
 
 
 @pytest.fixture(scope="session")
-def pdic_home() -> Iterator[Path]:
-    """A home with its server up, all databases and logins made, and PDIC_HOME naming it."""
-    # Not below pytest's own folder: every pytest that starts closes that one to others, the account of a server
-    # that runs there among them.
-    with tempfile.TemporaryDirectory(prefix="pdic-test-") as home, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PDIC_HOME", home)
-        try:
-            embedded.start(Path(home))
-            yield Path(home)
-        finally:
-            embedded.stop(Path(home))
+def new_home() -> Iterator[Callable[[], Path]]:
+    """Makes paths for homes of a test's own; whatever runs in one is stopped at the end of the session.
+
+    Not below pytest's own folder: every pytest that starts closes that one to others, and, where tests run as root, "others"
+    is the account of a server that runs there.
+    """
+    folders: list[Path] = []
+
+    def make() -> Path:
+        folders.append(Path(tempfile.mkdtemp(prefix="pdic-test-")))
+        return folders[-1] / "home"
+
+    yield make
+    for folder in folders:
+        airflow_stack.down(folder / "home")
+        embedded.stop(folder / "home")
+        shutil.rmtree(folder)
 
 
 @pytest.fixture
-def fresh_home() -> Iterator[Path]:
-    """A home of one test's own, without a server yet; whatever runs in it is stopped afterwards."""
-    with tempfile.TemporaryDirectory(prefix="pdic-test-") as folder:
-        home = Path(folder) / "home"
-        try:
-            yield home
-        finally:
-            embedded.stop(home)
+def fresh_home(new_home: Callable[[], Path]) -> Iterator[Path]:
+    """A home of one test's own, without a server yet; stopped when the test ends."""
+    home = new_home()
+    yield home
+    embedded.stop(home)
+
+
+@pytest.fixture(scope="session")
+def pdic_home(new_home: Callable[[], Path]) -> Iterator[Path]:
+    """A home with its server up, all databases and logins made, and PDIC_HOME naming it."""
+    home = new_home()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_HOME", str(home))
+        embedded.start(home)
+        yield home
+        embedded.stop(home)
 
 
 @pytest.fixture(scope="session")

@@ -33,6 +33,9 @@ nullif(btrim({{ value }}::text), '')
             "select source_code, common_code from " ~ code_list
             ~ " where list = '" ~ list ~ "' and sector = '" ~ sector ~ "' order by source_code"
         ).rows -%}
+        {%- if not pairs -%}
+            {{ exceptions.raise_compiler_error('seeds/code_list.csv has no list ' ~ list ~ ' of sector ' ~ sector ~ ', which ' ~ this.name ~ ' reads: name a list that is there.') }}
+        {%- endif -%}
     {%- endif -%}
     {%- if not pairs -%}
 {{ code }}

@@ -25,6 +25,7 @@ def status(connect_to: Connect = connections.uri, *, checksums: bool = False) ->
     return {
         "datasets": datasets(connect_to),
         "release": releases(connect_to),
+        "quality": quality(connect_to),
         "shared": shared_tables(connect_to, checksums=checksums),
     }
 
@@ -102,6 +103,41 @@ def releases(connect_to: Connect = connections.uri) -> Report:
         "former": slots["candidate"],
         "newest": newest,
     }
+
+
+def quality(connect_to: Connect = connections.uri) -> list[Report]:
+    """Per sector: the rules of each dataset's newest batch that brought rows; and, as `shared`, the live release's audit."""
+    with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
+        cursor.execute(
+            """
+            with newest as (
+                select distinct on (sector, dataset) batch_id
+                from control.batch
+                where status in ('accepted', 'rejected') and rows_extracted > 0
+                order by sector, dataset, batch_id desc
+            ),
+            results as (
+                select sector, success, failed, on_fail from control.expectation_result
+                inner join newest using (batch_id)
+                union all
+                select sector, success, failed, on_fail from control.expectation_result
+                where
+                    release_id = (
+                        select release_id from control.publication order by publication_id desc limit 1
+                    )
+            )
+            select
+                sector,
+                count(*) as rules,
+                count(*) filter (where success) as hold,
+                coalesce(sum(failed) filter (where on_fail = 'quarantine'), 0)::bigint as failures_quarantined,
+                coalesce(sum(failed) filter (where on_fail = 'warn'), 0)::bigint as failures_warned
+            from results
+            group by sector
+            order by sector = 'shared', sector
+            """
+        )
+        return records(cursor)
 
 
 def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = False) -> list[Report]:

@@ -117,9 +117,7 @@ def _show(report: dict[str, Any], home: Path) -> None:
         ["sector", "dataset", "source_rows", "accepted", "quarantined", "balanced"],
     )
     print_table("What readers see", report["shared"], ["table", "rows"])
-    quality = report.get("quality")
-    if quality:
-        print_table("Quality", quality, ["sector", "rules", "passed", "rows_checked", "rows_failed"])
+    print_table("Quality", report["quality"], ["sector", "rules", "hold", "failures_quarantined", "failures_warned"])
     login = airflow_stack.login(home)
     out.print(f"release {report['release']['live']} is live")
     command = _pdic_command()

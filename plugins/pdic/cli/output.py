@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -12,10 +13,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-console = Console(stderr=True, highlight=False)
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 160
+"""Columns where standard output is a file or a pipe."""
 
-AsJson = typer.Option(False, "--json", help="Print JSON on standard output.")
+NAMES = ("sector", "dataset", "table", "status")
+
+console = Console(stderr=True, highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def print_json(value: Any) -> None:
@@ -28,7 +32,7 @@ def print_table(title: str, rows: list[dict[str, Any]], columns: list[str]) -> N
     table = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", no_wrap=column in NAMES)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     out.print(table)

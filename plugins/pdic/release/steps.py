@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pdic import connections, identity, quality, settings
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced
 from pdic.release import code, dbt
+from pdic.release.seeds import load_seeds
 from pdic.release.swap import swap, views
 from pdic.warehouse import Connect, connect, one, transaction
 
@@ -147,9 +148,10 @@ def conform(release_id: int, connect_to: Connect = connections.uri) -> Report:
     logic = code.digest(settings.project_root(), code.LOGIC)
     with _step(connect_to, release_id, "conform", "building") as (publisher, seconds):
         whole_staging, whole_core = _begin_build(publisher, release_id, logic)
-        selection = [*STAGING, "resource_type:seed"] if whole_staging else list(STAGING)
         with _timed(seconds, "staging"):
-            results = dbt.build(transformer_uri, "--select", *selection, full_refresh=whole_staging)
+            if whole_staging:
+                load_seeds(transformer_uri, settings.project_root() / "dbt_project" / "seeds")
+            results = dbt.build(transformer_uri, "--select", *STAGING, full_refresh=whole_staging)
         with _timed(seconds, "identity"):
             identity.found_citizens(transformer_uri, settings.secret("identity_key", create=True).encode())
         with _timed(seconds, "core"):

@@ -123,6 +123,7 @@ def _next_lower_bound(connection: Connection, contract: Contract, watermark: dat
                 exists (select 1 from pg_prepared_xacts where database = current_database())
             """
         )
+        now: datetime
         now, sees_others, oldest, prepared = one(cursor)
     if prepared:
         return watermark if watermark is not None else datetime.min.replace(tzinfo=now.tzinfo)

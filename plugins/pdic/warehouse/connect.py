@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 Connect = Callable[[str], str]
 """Resolves a connection id (`pdic_source_health`, `pdic_warehouse_loader`, …) to a libpq URI."""
 
-KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 def connect(uri: str, step: str, *, autocommit: bool = False) -> Connection:
     """Open a psycopg2 connection; `step` appears in `pg_stat_activity` as `pdic <step>`."""
-    connection = psycopg2.connect(uri, application_name=f"pdic {step}"[:63], connect_timeout=10, **KEEPALIVES)
+    connection: Connection = psycopg2.connect(uri, application_name=f"pdic {step}"[:63], connect_timeout=10, **KEEPALIVES)
     connection.autocommit = autocommit
     return connection
 

@@ -28,7 +28,7 @@ typed as (
         {{ clean_code('"quyenSo"') }} as book_number,
         {{ clean_code('"trangSo"') }} as page_number,
         "ngayDangKy" as registered_on,
-        {{ common_code('change_type', 'civil_registry', '"loaiDangKy"') }} as registration_code,
+        {{ common_code('civil_status_change', 'civil_registry', '"loaiDangKy"') }} as registration_code,
         {{ clean_code('"noiDangKy"') }} as registration_commune_code,
         {{ clean_code('"maHuyen"') }} as registration_district_code,
         {{ common_code('corrected_register', 'civil_registry', '"loaiGiayToGoc"') }} as corrected_register_code,

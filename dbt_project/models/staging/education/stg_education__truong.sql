@@ -18,7 +18,7 @@ typed as (
         {{ clean_code('matruong') }} as school_code,
         {{ clean_code('maddtc') }} as organization_code,
         {{ clean_text('tentruong') }} as school_name,
-        {{ common_code('school_level', 'education', 'manhomcaphoc') }} as education_level_code,
+        {{ common_code('education_level', 'education', 'manhomcaphoc') }} as education_level_code,
         {{ common_code('school_ownership', 'education', 'maloaihinhtruong') }} as ownership_code,
         {{ common_code('school_area', 'education', 'makhuvuc') }} as area_code,
         {{ clean_code('diachi_maxa') }} as commune_code,

@@ -18,7 +18,7 @@ typed as (
         {{ clean_code('"MA_CSKCB"') }} as facility_code,
         {{ clean_text('"TEN_CSKCB"') }} as facility_name,
         {{ common_code('hospital_class', 'health', '"HANG"') }} as hospital_class_code,
-        {{ common_code('facility_tier', 'health', '"TUYEN"') }} as former_tier_code,
+        {{ common_code('former_tier', 'health', '"TUYEN"') }} as former_tier_code,
         {{ common_code('facility_ownership', 'health', '"LOAI_HINH"') }} as ownership_code,
         {{ clean_code('"MA_XA"') }} as commune_code,
         {{ clean_code('"MA_HUYEN"') }} as district_code,

@@ -44,7 +44,7 @@ typed as (
         {{ clean_code('"MA_DKBD"') }} as registered_facility_code,
         {{ compact_timestamp('"GT_THE_TU"') }} as card_valid_from,
         {{ compact_timestamp('"GT_THE_DEN"') }} as card_valid_to,
-        {{ common_code('visit_category', 'health', '"MA_DOITUONG_KCB"') }} as admission_route_code,
+        {{ common_code('admission_route', 'health', '"MA_DOITUONG_KCB"') }} as admission_route_code,
         {{ compact_timestamp('"NGAY_VAO"') }} as admitted_at,
         {{ compact_timestamp('"NGAY_RA"') }} as discharged_at,
         {{ compact_timestamp('"NGAY_TTOAN"') }} as settled_at,

@@ -18,7 +18,7 @@ typed as (
         {{ staging_columns(['id'], 'da_xoa') }},
         id as disbursement_record_id,
         {{ clean_code('ma_du_an') }} as project_code,
-        {{ clean_code('ma_nguon_von') }} as funding_source_code,
+        {{ common_code('funding_source', 'investment', 'ma_nguon_von') }} as funding_source_code,
         nam as budget_year,
         thang as budget_month,
         {{ meaningless_key(['ma_du_an', 'ma_nguon_von', 'nam::text', 'thang::text']) }} as disbursement_key,

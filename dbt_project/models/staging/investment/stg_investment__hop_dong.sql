@@ -19,7 +19,7 @@ typed as (
         {{ clean_code('ma_du_an') }} as project_code,
         {{ clean_text('so_hop_dong') }} as contract_number,
         {{ clean_text('ten_goi_thau') }} as package_name,
-        {{ common_code('contract_type', 'investment', 'loai') }} as contract_kind_code,
+        {{ common_code('contract_kind', 'investment', 'loai') }} as contract_kind_code,
         {{ common_code('selection_method', 'investment', 'hinh_thuc') }} as selection_code,
         {{ clean_text('nha_thau') }} as contractor_name,
         {{ clean_code('ma_so_thue') }} as contractor_tax_code,

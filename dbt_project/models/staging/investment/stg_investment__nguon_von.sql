@@ -15,7 +15,7 @@ versions as ({{ newest_versions('investment', 'nguon_von', ['ma_nguon_von']) }}
 typed as (
     select
         {{ staging_columns(['ma_nguon_von']) }},
-        {{ clean_code('ma_nguon_von') }} as funding_source_code,
+        {{ common_code('funding_source', 'investment', 'ma_nguon_von') }} as funding_source_code,
         {{ clean_text('ten') }} as funding_source_name,
         {{ common_code('funding_group', 'investment', 'nhom') }} as funding_group_code,
         trong_ngan_sach as is_state_budget

@@ -18,7 +18,7 @@ typed as (
         id as decision_record_id,
         {{ clean_code('ma_du_an') }} as project_code,
         {{ clean_text('so_quyet_dinh') }} as decision_number,
-        {{ common_code('decision_type', 'investment', 'loai') }} as decision_kind_code,
+        {{ common_code('decision_kind', 'investment', 'loai') }} as decision_kind_code,
         ngay_ban_hanh as issued_on,
         {{ clean_text('co_quan_ban_hanh') }} as issuing_agency_name,
         gia_tri as approved_vnd,

@@ -17,7 +17,7 @@ typed as (
         {{ staging_columns(['id'], 'da_xoa') }},
         id as obstacle_record_id,
         {{ clean_code('ma_du_an') }} as project_code,
-        {{ common_code('issue_type', 'investment', 'loai') }} as obstacle_kind_code,
+        {{ common_code('obstacle_kind', 'investment', 'loai') }} as obstacle_kind_code,
         {{ common_code('severity', 'investment', 'muc_do') }} as severity_code,
         {{ clean_text('noi_dung') }} as description,
         {{ clean_text('co_quan_xu_ly') }} as responsible_agency_name,

@@ -188,6 +188,7 @@ grant select on control.release, control.release_batch, control.building, contro
     to pdic_transformer, pdic_auditor, pdic_loader, pdic_publisher;
 grant select, insert on control.expectation_result to pdic_auditor;
 grant select on control.expectation_result to pdic_loader, pdic_publisher;
+grant select on control.publication to pdic_loader;
 grant select, insert, update, delete on control.model_result to pdic_publisher;
 
 grant usage on schema raw, quarantine to pdic_transformer;

@@ -1,0 +1,57 @@
+# PDIC. `make` lists what there is.
+# Wants git, make and python 3.11, 3.12 or 3.13; everything else is fetched into .venv, pinned by hash.
+
+BIN := .venv/bin
+READY := .venv/.ready
+CITIZENS ?= 20000
+SEED ?= 44
+
+# Airflow and dbt start many Python processes: without cached bytecode each would compile for seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test lint format bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Variables: CITIZENS=$(CITIZENS) SEED=$(SEED) (demo), PYTHON=… (setup), PDIC_HOME=… (where data, logs and secrets go)"
+
+setup: $(READY) ## Make .venv with all that is pinned; again only where the pins changed
+
+$(READY): requirements.lock requirements-uv.lock pyproject.toml scripts/setup
+	@PYTHON='$(PYTHON)' scripts/setup
+	@touch $@
+
+demo: $(READY) ## Make a synthetic province, load and release it by a real Airflow scheduler
+	@$(BIN)/pdic demo run --citizens $(CITIZENS) --seed $(SEED)
+
+up: $(READY) ## Start the embedded PostgreSQL and Airflow
+	@$(BIN)/pdic up
+
+down: $(READY) ## Stop them
+	@$(BIN)/pdic down
+
+test: $(READY) ## Run every test: unit, DAGs, integration, end to end
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Check style, types, SQL, and that generated files follow from the contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint dbt_project
+	$(BIN)/pdic contracts compile --check
+
+format: $(READY) ## Put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Measure (docs/ tells what was measured where)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(READY) ## Resolve the dependencies of pyproject.toml anew; versions that still fit stay
+	.venv/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--extra dev pyproject.toml --output-file requirements.lock
+
+clean: ## Stop what runs here and delete .pdic (all data of the demo!) and caches; .venv stays
+	@if [ -x $(BIN)/pdic ] && [ -d .pdic ]; then env -u PDIC_HOME $(BIN)/pdic down >/dev/null; fi
+	rm -rf .pdic .mypy_cache .ruff_cache .pytest_cache .hypothesis dbt_project/target dbt_project/logs
