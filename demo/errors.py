@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pdic.errors import PdicError
 
-class DemoError(Exception):
+
+class DemoError(PdicError):
     """The demo cannot do what was asked; the message says what to do instead."""
 
 

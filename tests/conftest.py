@@ -25,7 +25,9 @@ ORDER = ("unit", "dags", "integration", "faults", "e2e")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What fails fastest comes first."""
     rooms = [str(Path(__file__).parent / room) for room in ORDER]
-    items.sort(key=lambda item: next((at for at, room in enumerate(rooms) if str(item.path).startswith(room)), len(rooms)))
+    items.sort(
+        key=lambda item: next((at for at, room in enumerate(rooms) if str(item.path).startswith(room)), len(rooms))
+    )
 
 
 @dataclass

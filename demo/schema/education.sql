@@ -132,7 +132,7 @@ comment on column hocsinh.gioitinh is 'Giới tính: 0 không rõ, 1 nam, 2 nữ
 comment on column hocsinh.ngaythangnamsinh is 'Ngày tháng năm sinh, khi biết đủ; chỉ một trong ba cột ngày sinh có giá trị';
 comment on column hocsinh.thangnamsinh is 'Tháng năm sinh dạng yyyymm, khi không rõ ngày';
 comment on column hocsinh.namsinh is 'Năm sinh, khi chỉ biết năm';
-comment on column hocsinh.dantoc is 'Mã dân tộc theo danh mục 54 dân tộc: 01 Kinh, 19 Bru - Vân Kiều, 24 Tà Ôi (Pa Kô), 40 Chứt, 02 Tày, 06 Mường';
+comment on column hocsinh.dantoc is 'Mã dân tộc theo danh mục 54 dân tộc: 01 Kinh, 23 Bru - Vân Kiều, 31 Tà Ôi (Pa Kô), 44 Chứt, 02 Tày, 06 Mường';
 comment on column hocsinh.quoctich is 'Mã quốc tịch: VNM';
 comment on column hocsinh.noisinh_maxa is 'Mã xã nơi sinh, theo danh mục lúc sinh';
 comment on column hocsinh.noisinh_mahuyen is 'Mã huyện nơi sinh: để trống nếu sinh từ 1/7/2025';

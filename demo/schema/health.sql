@@ -78,7 +78,7 @@ comment on column xml1."HO_TEN" is 'Họ và tên người bệnh';
 comment on column xml1."SO_CCCD" is 'Số căn cước công dân, chứng minh nhân dân 9 số hoặc hộ chiếu; để trống khi không có';
 comment on column xml1."NGAY_SINH" is 'Ngày giờ sinh dạng yyyymmddHHMM, phần không rõ ghi số 0';
 comment on column xml1."GIOI_TINH" is 'Giới tính: 1 nam, 2 nữ, 3 chưa xác định';
-comment on column xml1."MA_DANTOC" is 'Mã dân tộc: 01 Kinh, 19 Bru - Vân Kiều, 24 Tà Ôi (Pa Kô), 40 Chứt, 02 Tày, 06 Mường';
+comment on column xml1."MA_DANTOC" is 'Mã dân tộc: 01 Kinh, 23 Bru - Vân Kiều, 31 Tà Ôi (Pa Kô), 44 Chứt, 02 Tày, 06 Mường';
 comment on column xml1."DIA_CHI" is 'Địa chỉ cư trú, ghi tự do';
 comment on column xml1."MATINH_CU_TRU" is 'Mã tỉnh nơi cư trú';
 comment on column xml1."MAHUYEN_CU_TRU" is 'Mã huyện nơi cư trú: để trống từ 1/7/2025';

@@ -22,6 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg2 import sql
 
 from pdic import connections, contracts, ledger, quality, raw, settings
 from pdic.errors import BatchRejected, LoadError, PdicError
@@ -114,8 +115,9 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         )
         quarantined = 0
         if _rows_to_quarantine(loader, batch_id):
-            reasons = quality.quarantine_sql(quality.rules_for_batch(settings.project_root(), sector, dataset))
-            quarantined = raw.quarantine_failing(loader, contract, batch_id, reasons)
+            rules = quality.rules_for_batch(settings.project_root(), sector, dataset)
+            fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(rules))
+            quarantined = raw.quarantine_failing(loader, contract, batch_id, fails, quality.quarantine_sql(rules))
         accepted = (batch.rows_extracted or 0) - quarantined - unchanged
         if accepted + deleted > 0:
             raw.attach(loader, contract, batch_id)

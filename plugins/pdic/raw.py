@@ -103,33 +103,30 @@ def attach(connection: Connection, contract: Contract, batch_id: int) -> None:
         )
 
 
-def quarantine_failing(connection: Connection, contract: Contract, batch_id: int, reasons: sql.Composable) -> int:
-    """Move the rows of a batch with at least one reason to quarantine. Returns how many.
+def quarantine_failing(
+    connection: Connection, contract: Contract, batch_id: int, fails: sql.Composable, reasons: sql.Composable
+) -> int:
+    """Move the rows of a batch that break a row rule to quarantine. Returns how many.
 
-    `reasons` is an expression of type text[] over the batch's columns: the ids of the row rules that the row breaks.
+    `fails` is a condition over the batch's columns, true where the row breaks a rule; `reasons`, of type text[], names
+    the rules that it breaks.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             sql.SQL(
                 """
                 with failing as (
-                    delete from {batch} using (
-                        select ctid as row_id, {reasons} as reasons from {batch} where _op = 'U'
-                    ) as judged
-                    where {batch}.ctid = judged.row_id and cardinality(judged.reasons) > 0
-                    returning {qualified}, judged.reasons
+                    delete from {batch} where _op = 'U' and ({fails})
+                    returning {columns}, {reasons} as _reasons
                 )
                 insert into {quarantine} ({columns}, _batch_id, _reasons, _quarantined_at)
-                select {columns}, {batch_id}, reasons, clock_timestamp() from failing
+                select {columns}, {batch_id}, _reasons, clock_timestamp() from failing
                 """
             ).format(
                 batch=batch_table(contract, batch_id),
                 quarantine=quarantine(contract),
                 columns=columns(contract),
-                qualified=sql.SQL(", ").join(
-                    sql.SQL("{}.{}").format(batch_table(contract, batch_id), sql.Identifier(column.source_name))
-                    for column in contract.columns
-                ),
+                fails=fails,
                 reasons=reasons,
                 batch_id=sql.Literal(batch_id),
             )

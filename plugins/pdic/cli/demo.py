@@ -17,7 +17,7 @@ from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
 DATABASES = ("civil_registry", "education", "health", "investment", "truth")
-Citizens = Annotated[int, typer.Option(min=100, help="How many people live in the demo province.")]
+Citizens = Annotated[int, typer.Option(min=500, help="How many people live in the demo province.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same province.")]
 Profile = Annotated[Path | None, typer.Option(help="Name lists and defect rates (default: demo/profile.yaml).")]
 

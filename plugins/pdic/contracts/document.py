@@ -78,7 +78,9 @@ def check_identity(document: OpenDataContractStandard, sector: str, name: str, f
     for field, value in expected.items():
         if found[field] != value:
             findings.add(field, f"{found[field]!r} does not match the file's place", f"say {value}, or move the file")
-    for word, part in (("folder", sector), ("name", name)):
+    # Published tables may have two parts: mart_<domain>__<question>, bridge_<a>__<b>.
+    parts = name.split("__") if sector == "shared" else [name]
+    for word, part in (("folder", sector), *(("name", part) for part in parts)):
         if not SNAKE_CASE.fullmatch(part):
             findings.add("file", f"its {word} {part!r} is not snake_case", "rename it")
     if document.apiVersion not in API_VERSIONS:

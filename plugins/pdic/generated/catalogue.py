@@ -82,4 +82,28 @@ SECTORS: Final[dict[str, Sector]] = {
     },
 }
 
-SHARED_TABLES: Final[tuple[str, ...]] = ()
+SHARED_TABLES: Final[tuple[str, ...]] = (
+    "bridge_administrative_unit__successor",
+    "bridge_investment_project__commune",
+    "dim_administrative_unit",
+    "dim_agency",
+    "dim_citizen",
+    "dim_date",
+    "dim_health_facility",
+    "dim_investment_project",
+    "dim_school",
+    "fct_birth",
+    "fct_capital_plan",
+    "fct_death",
+    "fct_disbursement",
+    "fct_enrolment",
+    "fct_health_visit",
+    "fct_learning_result",
+    "fct_marriage",
+    "mart_civil_registry__vital_events_by_commune_month",
+    "mart_cross__children_not_enrolled",
+    "mart_cross__insured_visits_after_death",
+    "mart_education__enrolment_by_commune",
+    "mart_health__visits_by_facility_month",
+    "mart_investment__disbursement_against_plan",
+)

@@ -5,7 +5,7 @@ declare
     retyped text;
 begin
     if to_regclass('raw."education__hocsinh"') is not null
-        and obj_description(to_regclass('quarantine."education__hocsinh__batch"'), 'pg_class') = 'made by script 864e31237db4fc3a9700acf3d31d88c3324c00d59bc2f5588ab8455278631f5f'
+        and obj_description(to_regclass('quarantine."education__hocsinh__batch"'), 'pg_class') = 'made by script dce8951aac128b29adf17e6a5f77dba15b548f1cf70bedd759f469ee69e17da2'
     then
         return;
     end if;
@@ -97,7 +97,7 @@ begin
     comment on column raw."education__hocsinh"."ngaythangnamsinh" is 'Ngày tháng năm sinh, khi biết đủ; chỉ một trong ba cột ngày sinh có giá trị | Date of birth where it is known in full; only one of the three birth columns is filled';
     comment on column raw."education__hocsinh"."thangnamsinh" is 'Tháng năm sinh dạng yyyymm, khi không rõ ngày | Month of birth as yyyymm where the day is unknown';
     comment on column raw."education__hocsinh"."namsinh" is 'Năm sinh, khi chỉ biết năm | Year of birth where only that is known';
-    comment on column raw."education__hocsinh"."dantoc" is 'Mã dân tộc theo danh mục 54 dân tộc: 01 Kinh, 19 Bru - Vân Kiều, 24 Tà Ôi (Pa Kô), 40 Chứt, 02 Tày, 06 Mường | Code of the ethnic group in the list of 54';
+    comment on column raw."education__hocsinh"."dantoc" is 'Mã dân tộc theo danh mục 54 dân tộc: 01 Kinh, 23 Bru - Vân Kiều, 31 Tà Ôi (Pa Kô), 44 Chứt, 02 Tày, 06 Mường | Code of the ethnic group in the list of 54';
     comment on column raw."education__hocsinh"."quoctich" is 'Mã quốc tịch: VNM | Code of the nationality, like VNM';
     comment on column raw."education__hocsinh"."noisinh_maxa" is 'Mã xã nơi sinh, theo danh mục lúc sinh | Commune of birth, by the list at the time of birth';
     comment on column raw."education__hocsinh"."noisinh_mahuyen" is 'Mã huyện nơi sinh: để trống nếu sinh từ 1/7/2025 | District of birth; empty for births since 2025-07-01';
@@ -201,7 +201,7 @@ begin
     comment on column quarantine."education__hocsinh"."ngaythangnamsinh" is 'Ngày tháng năm sinh, khi biết đủ; chỉ một trong ba cột ngày sinh có giá trị | Date of birth where it is known in full; only one of the three birth columns is filled';
     comment on column quarantine."education__hocsinh"."thangnamsinh" is 'Tháng năm sinh dạng yyyymm, khi không rõ ngày | Month of birth as yyyymm where the day is unknown';
     comment on column quarantine."education__hocsinh"."namsinh" is 'Năm sinh, khi chỉ biết năm | Year of birth where only that is known';
-    comment on column quarantine."education__hocsinh"."dantoc" is 'Mã dân tộc theo danh mục 54 dân tộc: 01 Kinh, 19 Bru - Vân Kiều, 24 Tà Ôi (Pa Kô), 40 Chứt, 02 Tày, 06 Mường | Code of the ethnic group in the list of 54';
+    comment on column quarantine."education__hocsinh"."dantoc" is 'Mã dân tộc theo danh mục 54 dân tộc: 01 Kinh, 23 Bru - Vân Kiều, 31 Tà Ôi (Pa Kô), 44 Chứt, 02 Tày, 06 Mường | Code of the ethnic group in the list of 54';
     comment on column quarantine."education__hocsinh"."quoctich" is 'Mã quốc tịch: VNM | Code of the nationality, like VNM';
     comment on column quarantine."education__hocsinh"."noisinh_maxa" is 'Mã xã nơi sinh, theo danh mục lúc sinh | Commune of birth, by the list at the time of birth';
     comment on column quarantine."education__hocsinh"."noisinh_mahuyen" is 'Mã huyện nơi sinh: để trống nếu sinh từ 1/7/2025 | District of birth; empty for births since 2025-07-01';
@@ -262,6 +262,6 @@ begin
     if retyped is not null then
         raise exception 'education__hocsinh: %', retyped using hint = 'alter the column in the schemas raw and quarantine to the type of contracts/education/hocsinh.odcs.yaml, load again';
     end if;
-    comment on index quarantine."education__hocsinh__batch" is 'made by script 864e31237db4fc3a9700acf3d31d88c3324c00d59bc2f5588ab8455278631f5f';
+    comment on index quarantine."education__hocsinh__batch" is 'made by script dce8951aac128b29adf17e6a5f77dba15b548f1cf70bedd759f469ee69e17da2';
 end
 $ddl$;

@@ -5,7 +5,7 @@ declare
     retyped text;
 begin
     if to_regclass('raw."health__xml1"') is not null
-        and obj_description(to_regclass('quarantine."health__xml1__batch"'), 'pg_class') = 'made by script cfd2129987d301b2164418a459f9cf68d82c8cbbaf7738c432e2da44b3f65c08'
+        and obj_description(to_regclass('quarantine."health__xml1__batch"'), 'pg_class') = 'made by script 6c68f7cef3c5dfeb5e396a3d01df7f951038c8220d1c10970967892e6697db53'
     then
         return;
     end if;
@@ -101,7 +101,7 @@ begin
     comment on column raw."health__xml1"."SO_CCCD" is 'Số căn cước công dân, chứng minh nhân dân 9 số hoặc hộ chiếu; để trống khi không có | Citizen card, former 9-digit card or passport; empty where there is none';
     comment on column raw."health__xml1"."NGAY_SINH" is 'Ngày giờ sinh dạng yyyymmddHHMM, phần không rõ ghi số 0 | Time of birth as yyyymmddHHMM, zeros for what is unknown';
     comment on column raw."health__xml1"."GIOI_TINH" is 'Giới tính: 1 nam, 2 nữ, 3 chưa xác định | Sex: 1 male, 2 female, 3 undetermined';
-    comment on column raw."health__xml1"."MA_DANTOC" is 'Mã dân tộc: 01 Kinh, 19 Bru - Vân Kiều, 24 Tà Ôi (Pa Kô), 40 Chứt, 02 Tày, 06 Mường | Code of the ethnic group';
+    comment on column raw."health__xml1"."MA_DANTOC" is 'Mã dân tộc: 01 Kinh, 23 Bru - Vân Kiều, 31 Tà Ôi (Pa Kô), 44 Chứt, 02 Tày, 06 Mường | Code of the ethnic group';
     comment on column raw."health__xml1"."DIA_CHI" is 'Địa chỉ cư trú, ghi tự do | Address of residence, free text';
     comment on column raw."health__xml1"."MATINH_CU_TRU" is 'Mã tỉnh nơi cư trú | Province of residence';
     comment on column raw."health__xml1"."MAHUYEN_CU_TRU" is 'Mã huyện nơi cư trú: để trống từ 1/7/2025 | District of residence; empty since 2025-07-01';
@@ -229,7 +229,7 @@ begin
     comment on column quarantine."health__xml1"."SO_CCCD" is 'Số căn cước công dân, chứng minh nhân dân 9 số hoặc hộ chiếu; để trống khi không có | Citizen card, former 9-digit card or passport; empty where there is none';
     comment on column quarantine."health__xml1"."NGAY_SINH" is 'Ngày giờ sinh dạng yyyymmddHHMM, phần không rõ ghi số 0 | Time of birth as yyyymmddHHMM, zeros for what is unknown';
     comment on column quarantine."health__xml1"."GIOI_TINH" is 'Giới tính: 1 nam, 2 nữ, 3 chưa xác định | Sex: 1 male, 2 female, 3 undetermined';
-    comment on column quarantine."health__xml1"."MA_DANTOC" is 'Mã dân tộc: 01 Kinh, 19 Bru - Vân Kiều, 24 Tà Ôi (Pa Kô), 40 Chứt, 02 Tày, 06 Mường | Code of the ethnic group';
+    comment on column quarantine."health__xml1"."MA_DANTOC" is 'Mã dân tộc: 01 Kinh, 23 Bru - Vân Kiều, 31 Tà Ôi (Pa Kô), 44 Chứt, 02 Tày, 06 Mường | Code of the ethnic group';
     comment on column quarantine."health__xml1"."DIA_CHI" is 'Địa chỉ cư trú, ghi tự do | Address of residence, free text';
     comment on column quarantine."health__xml1"."MATINH_CU_TRU" is 'Mã tỉnh nơi cư trú | Province of residence';
     comment on column quarantine."health__xml1"."MAHUYEN_CU_TRU" is 'Mã huyện nơi cư trú: để trống từ 1/7/2025 | District of residence; empty since 2025-07-01';
@@ -318,6 +318,6 @@ begin
     if retyped is not null then
         raise exception 'health__xml1: %', retyped using hint = 'alter the column in the schemas raw and quarantine to the type of contracts/health/xml1.odcs.yaml, load again';
     end if;
-    comment on index quarantine."health__xml1__batch" is 'made by script cfd2129987d301b2164418a459f9cf68d82c8cbbaf7738c432e2da44b3f65c08';
+    comment on index quarantine."health__xml1__batch" is 'made by script 6c68f7cef3c5dfeb5e396a3d01df7f951038c8220d1c10970967892e6697db53';
 end
 $ddl$;

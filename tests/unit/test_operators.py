@@ -1,0 +1,252 @@
+"""What the operators make of what the functions behind them do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException
+
+from pdic import errors, load, release
+from pdic.operators import (
+    LOAD_RETRIES,
+    RELEASE_RETRIES,
+    AcceptOperator,
+    CheckOperator,
+    ExtractOperator,
+    OpenOperator,
+    PublishOperator,
+    ReportOperator,
+    base,
+)
+from pdic.operators.report import verdict
+
+
+class Task:
+    """The part of a task instance that operators use."""
+
+    def __init__(self, try_number: int = 1, max_tries: int = 2, **xcoms: Any) -> None:
+        self.try_number = try_number
+        self.max_tries = max_tries
+        self.xcoms = xcoms
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_pull(self, task_ids: str | list[str]) -> Any:
+        return self.xcoms.get(task_ids) if isinstance(task_ids, str) else [self.xcoms.get(task) for task in task_ids]
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
+
+
+def context(task: Task, **params: Any) -> Any:
+    return {"ti": task, "params": params}
+
+
+def accepting(monkeypatch: pytest.MonkeyPatch, outcomes: dict[str, Any]) -> list[str]:
+    """Makes load.accept answer by dataset (an error is raised); returns the list of datasets it was asked for."""
+    asked: list[str] = []
+
+    def accept(sector: str, dataset: str, batch_id: int, connect_to: Any) -> dict[str, Any]:
+        asked.append(dataset)
+        if isinstance(outcomes[dataset], Exception):
+            raise outcomes[dataset]
+        return {"batch_id": batch_id, "status": "accepted", **outcomes[dataset]}
+
+    monkeypatch.setattr(load, "accept", accept)
+    return asked
+
+
+CHECKED = {"a": {"batch_id": 1, "status": "checked"}, "b": {"batch_id": 2, "status": "checked"}}
+
+
+def test_extract_hands_on_ids_and_counts_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"batch_id": 7, "rows_extracted": 3, "status": "extracted", "message": "…", "digest": "…"}
+    monkeypatch.setattr(load, "extract", lambda sector, dataset, connect_to: report)
+    operator = ExtractOperator(task_id="extract", sector="health", dataset="xml1")
+    assert operator.execute(context(Task())) == {"dataset": "xml1", "batch_id": 7, "rows": 3}
+
+
+def test_check_judges_what_was_extracted_and_skips_where_nothing_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, int] = {}
+
+    def check(sector: str, batches: dict[str, int], connect_to: Any) -> dict[str, Any]:
+        asked.update(batches)
+        return {name: {"batch_id": batch, "status": "rejected", "message": "…"} for name, batch in batches.items()}
+
+    monkeypatch.setattr(load, "check", check)
+    operator = CheckOperator(task_id="check", sector="health", extracts=["x.a", "x.b"])
+    found = operator.execute(context(Task(**{"x.a": {"dataset": "a", "batch_id": 5, "rows": 1}})))
+    assert asked == {"a": 5}
+    assert found == {"a": {"batch_id": 5, "status": "rejected"}}
+    with pytest.raises(AirflowSkipException):
+        operator.execute(context(Task()))
+
+
+def test_one_dataset_that_cannot_be_accepted_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = accepting(monkeypatch, {"a": errors.LoadError("no"), "b": {"rows_accepted": 4}})
+    found = AcceptOperator(task_id="accept", sector="s", check="check").execute(context(Task(check=CHECKED)))
+    assert asked == ["a", "b"]
+    assert found["a"]["batch_id"] is None
+    assert found["b"] == {
+        "batch_id": 2,
+        "rows_accepted": 4,
+        "rows_deleted": None,
+        "rows_quarantined": None,
+        "rows_unchanged": None,
+    }
+
+
+def test_a_rejected_batch_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = accepting(monkeypatch, {"b": {"rows_accepted": 1}})
+    checked = {**CHECKED, "a": {"batch_id": 1, "status": "rejected"}}
+    AcceptOperator(task_id="accept", sector="s", check="check").execute(context(Task(check=checked)))
+    assert asked == ["b"]
+
+
+def test_passing_trouble_is_tried_again_and_at_the_last_try_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    accepting(monkeypatch, {"a": errors.Busy("wait"), "b": {"rows_accepted": 1}})
+    operator = AcceptOperator(task_id="accept", sector="s", check="check")
+    with pytest.raises(errors.Busy):
+        operator.execute(context(Task(try_number=2, check=CHECKED)))
+    found = operator.execute(context(Task(try_number=3, check=CHECKED)))
+    assert found["a"]["batch_id"] is None
+    assert found["b"]["batch_id"] == 2
+
+
+@pytest.mark.parametrize("counts", [{}, {"rows_accepted": 0, "rows_unchanged": 9}])
+def test_a_load_without_news_announces_nothing(monkeypatch: pytest.MonkeyPatch, counts: dict[str, int]) -> None:
+    accepting(monkeypatch, {"a": counts, "b": counts})
+    task = Task(check=CHECKED)
+    with pytest.raises(AirflowSkipException):  # a skipped task's outlets make no event
+        AcceptOperator(task_id="accept", sector="s", check="check").execute(context(task))
+    assert set(task.pushed["return_value"]) == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", ["rows_accepted", "rows_deleted", "rows_quarantined"])
+def test_rows_accepted_deleted_or_quarantined_are_news(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    accepting(monkeypatch, {"a": {}, "b": {name: 1}})
+    AcceptOperator(task_id="accept", sector="s", check="check").execute(context(Task(check=CHECKED)))
+
+
+def test_the_report_fails_the_run_for_every_dataset_left_behind() -> None:
+    operator = ReportOperator(
+        task_id="report", sector="s", extracts={name: f"x.{name}" for name in "abcd"}, check="check", accept="accept"
+    )
+    task = Task(
+        **{f"x.{name}": {"dataset": name, "batch_id": at, "rows": 10} for at, name in enumerate("abc")},
+        check={"a": {"batch_id": 0, "status": "checked"}, "b": {"batch_id": 1, "status": "rejected"}},
+        accept={"a": {"batch_id": 0}},
+    )
+    with pytest.raises(errors.LoadError) as raised:
+        operator.execute(context(task))
+    message = str(raised.value)
+    assert "b was rejected (batch 1)" in message
+    assert "c was not checked (batch 2)" in message
+    assert "d was not extracted" in message
+    assert " a was" not in message
+
+
+def test_the_report_of_a_whole_load() -> None:
+    operator = ReportOperator(task_id="report", sector="s", extracts={"a": "x.a"}, check="check", accept="accept")
+    task = Task(**{"x.a": {"dataset": "a", "batch_id": 3, "rows": 10}}, check=CHECKED, accept={"a": {"batch_id": 1}})
+    assert operator.execute(context(task)) == {"datasets": 1, "rows": 10}
+
+
+def test_a_batch_that_was_checked_but_not_accepted_is_named() -> None:
+    extracted, checked = {"batch_id": 1}, {"batch_id": 1, "status": "checked"}
+    assert verdict(extracted, checked, None) == "was not accepted (batch 1)"
+    assert verdict(extracted, checked, {"batch_id": None, "error": "Busy"}) == "was not accepted (batch 1)"
+    assert verdict(extracted, checked, {"batch_id": 1}) is None
+
+
+def test_a_release_with_nothing_to_bring_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def open_release(full_refresh: bool, connect_to: Any) -> dict[str, Any]:
+        asked.append(full_refresh)
+        return {"release_id": 4, "status": "building" if full_refresh else "unchanged"}
+
+    monkeypatch.setattr(release, "settle", lambda seconds, connect_to: 0.0)
+    monkeypatch.setattr(release, "open_release", open_release)
+    operator = OpenOperator(task_id="open")
+    with pytest.raises(AirflowSkipException):
+        operator.execute(context(Task(), full_refresh=False))
+    assert operator.execute(context(Task(), full_refresh=True)) == {"release_id": 4}
+    assert asked == [False, True]
+
+
+def test_a_later_step_goes_by_the_id_that_was_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "publish", lambda release_id, connect_to: {"status": f"published {release_id}"})
+    operator = PublishOperator(task_id="publish", opened="open")
+    found = operator.execute(context(Task(open={"release_id": 9})))
+    assert found == {"release_id": 9, "status": "published 9"}
+
+
+PLANTED = "079301000001"
+
+
+class TestErrors:
+    """No value of a row reaches a task's log through an error."""
+
+    def raising(self, monkeypatch: pytest.MonkeyPatch, error: BaseException, cause: BaseException | None = None) -> Any:
+        def extract(*_: Any) -> None:
+            raise error from cause
+
+        monkeypatch.setattr(load, "extract", extract)
+        return ExtractOperator(task_id="extract", sector="s", dataset="d")
+
+    def test_a_refusal_comes_without_its_causes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        operator = self.raising(monkeypatch, errors.LoadError("batch 3"), ValueError(PLANTED))
+        with pytest.raises(errors.LoadError) as raised:
+            operator.execute(context(Task()))
+        assert raised.value.__cause__ is None
+        assert raised.value.__suppress_context__
+
+    def test_a_database_error_says_what_kind_and_where_but_not_what(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        operator = self.raising(monkeypatch, psycopg.errors.UniqueViolation(f"Key (so)=({PLANTED}) already exists"))
+        with pytest.raises(base.StepFailed) as raised:
+            operator.execute(context(Task()))
+        assert str(raised.value) == "UniqueViolation (SQLSTATE 23505)"
+        assert raised.value.__suppress_context__
+
+    def test_so_does_one_wrapped_in_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        operator = self.raising(monkeypatch, RuntimeError(PLANTED), psycopg.errors.UniqueViolation(PLANTED))
+        with pytest.raises(base.StepFailed, match="^UniqueViolation"):
+            operator.execute(context(Task()))
+
+    def test_other_errors_keep_their_words(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        operator = self.raising(monkeypatch, KeyError("batch_id"))
+        with pytest.raises(KeyError, match="batch_id"):
+            operator.execute(context(Task()))
+
+
+class TestRetries:
+    """What is tried again."""
+
+    @pytest.mark.parametrize(
+        ("error", "in_load", "in_release"),
+        [
+            (errors.Busy("x"), "retry", "retry"),
+            (errors.SourceUnavailable("x"), "retry", "retry"),
+            (errors.DriftError("x"), "fail", "fail"),
+            (errors.BatchRejected("x"), "fail", "fail"),
+            (errors.ReleaseFenced("x"), "fail", "fail"),
+            (base.StepFailed("x"), "default", "fail"),
+            (OSError("x"), "default", "fail"),
+        ],
+    )
+    def test_by_kind(self, error: Exception, in_load: str, in_release: str) -> None:
+        assert LOAD_RETRIES.evaluate(error, 1, 2).action.value == in_load
+        assert RELEASE_RETRIES.evaluate(error, 1, 2).action.value == in_release
+
+    def test_every_error_that_passes_by_itself_is_known(self) -> None:
+        for found in vars(errors).values():
+            if isinstance(found, type) and issubclass(found, errors.PdicError):
+                expected = "retry" if found.retryable else "fail"
+                assert LOAD_RETRIES.evaluate(found("x"), 1, 2).action.value == expected, found
+
+
+def test_the_connection_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_PDIC_SOURCE_HEALTH", "postgres://ann:p%40ss@db:5433/health?sslmode=require")
+    assert base.connect_to("pdic_source_health") == "postgresql://ann:p%40ss@db:5433/health?sslmode=require"
