@@ -92,13 +92,13 @@ set local work_mem = '128MB'; set local jit = off; set local timezone = 'Asia/Ho
 {%- endmacro %}
 
 {#-
-    post-hook: statistics for a table that never had any, so that the models that follow plan with them. Later changes
-    are left to autovacuum: sampling a large table costs more than a small release.
+    post-hook: statistics for a table that has none, so that the models that follow plan with them. Later changes are left
+    to autovacuum: sampling a large table costs more than a small release.
 -#}
 {% macro analyze_when_new() -%}
     {%- if execute -%}
         {%- set sampled = run_query(
-            "select reltuples >= 0 from pg_class where oid = '" ~ this.include(database=false) ~ "'::regclass"
+            "select exists (select 1 from pg_stats where schemaname = '" ~ this.schema ~ "' and tablename = '" ~ this.identifier ~ "')"
         ).rows[0][0] -%}
         {%- if not sampled %}
 analyze {{ this }}

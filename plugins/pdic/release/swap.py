@@ -46,7 +46,7 @@ def _view(entry: dict[str, Any]) -> View:
     return View(
         name=entry["name"],
         columns=tuple(column["name"] for column in columns),
-        removable=bool(entry["not_removed"]),
+        removable=bool(entry["removable"]),
         comment=entry["comment"],
         column_comments={column["name"]: column["comment"] for column in columns},
     )
