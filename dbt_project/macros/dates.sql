@@ -6,15 +6,14 @@
     ('day', 'month' or 'year'). 1 January stays a day: that it often stands for "only the year" is for rules to say.
 -#}
 
-{#- The date yyyymmdd, or nothing where it is not on the calendar. `digits` is an expression of exactly 8 digits or null. -#}
+{#- What the eight digits of a day on the calendar look like, leap years included, from 1000 to 2999. -#}
+{% macro calendar_pattern() -%}
+(?:[12]\d{3}(?:(?:0[1-9]|1[0-2])(?:0[1-9]|1\d|2[0-8])|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[13578]|1[02])31)|(?:[12]\d(?:0[48]|[2468][048]|[13579][26])|(?:1[26]|2[048])00)0229)
+{%- endmacro %}
+
+{#- The date yyyymmdd, or nothing where it is not on the calendar. -#}
 {% macro calendar_date(digits) -%}
-case
-            when {{ digits }} ~ '^[12][0-9]{3}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])$'
-                and substr({{ digits }}, 7, 2)::integer <= extract(
-                    day from make_date(substr({{ digits }}, 1, 4)::integer, substr({{ digits }}, 5, 2)::integer, 1) + interval '1 month - 1 day'
-                )
-                then make_date(substr({{ digits }}, 1, 4)::integer, substr({{ digits }}, 5, 2)::integer, substr({{ digits }}, 7, 2)::integer)
-        end
+case when {{ digits }} ~ '^{{ calendar_pattern() }}$' then {{ digits }}::date end
 {%- endmacro %}
 
 {#-
@@ -37,7 +36,7 @@ case
 
 {#- The same from the health insurance's yyyymmddHHMM or yyyymmdd, zeros for unknown parts. -#}
 {% macro compact_date_digits(value) -%}
-case when {{ value }} ~ '^\s*\d{8}(\d{4})?\s*$' then substr(btrim({{ value }}), 1, 8) end
+case when {{ value }} ~ '^\d{8}(?:\d{4})?$' then left({{ value }}, 8) end
 {%- endmacro %}
 
 {#- The date of 'yyyymmdd' with zeros, where the day is known. -#}
@@ -47,32 +46,23 @@ case when {{ value }} ~ '^\s*\d{8}(\d{4})?\s*$' then substr(btrim({{ value }}), 
 
 {#- Its year. -#}
 {% macro partial_year(digits) -%}
-case when {{ digits }} ~ '^[12][0-9]{3}[0-9]{4}$' then substr({{ digits }}, 1, 4)::integer end
-{%- endmacro %}
-
-{#- The first of its month, where the month is known. -#}
-{% macro partial_month(digits) -%}
-case when {{ digits }} ~ '^[12][0-9]{3}(0[1-9]|1[0-2])[0-9]{2}$' then make_date(substr({{ digits }}, 1, 4)::integer, substr({{ digits }}, 5, 2)::integer, 1) end
+case when {{ digits }} ~ '^[12]\d{7}$' then left({{ digits }}, 4)::integer end
 {%- endmacro %}
 
 {#- How much of it is known: day, month, year; nothing where the year is not. A day that is on no calendar is not known. -#}
 {% macro partial_precision(digits) -%}
 case
-            when {{ calendar_date(digits) }} is not null then 'day'
-            when {{ digits }} ~ '^[12][0-9]{3}(0[1-9]|1[0-2])[0-9]{2}$' then 'month'
-            when {{ digits }} ~ '^[12][0-9]{3}[0-9]{4}$' then 'year'
+            when {{ digits }} ~ '^{{ calendar_pattern() }}$' then 'day'
+            when {{ digits }} ~ '^[12]\d{3}(?:0[1-9]|1[0-2])\d\d$' then 'month'
+            when {{ digits }} ~ '^[12]\d{7}$' then 'year'
         end
 {%- endmacro %}
 
 {#- A point in time written yyyymmddHHMM (or yyyymmdd: midnight), without zone; nothing where it is none. -#}
 {% macro compact_timestamp(value) -%}
 case
-            when {{ value }} ~ '^\s*\d{8}(([01]\d|2[0-3])[0-5]\d)?\s*$' then
-                {{ calendar_date('substr(btrim(' ~ value ~ '), 1, 8)') }}
-                + make_interval(
-                    hours => coalesce(nullif(substr(btrim({{ value }}), 9, 2), ''), '0')::integer,
-                    mins => coalesce(nullif(substr(btrim({{ value }}), 11, 2), ''), '0')::integer
-                )
+            when {{ value }} ~ '^{{ calendar_pattern() }}(?:[01]\d|2[0-3])[0-5]\d$' then (left({{ value }}, 8) || 'T' || substr({{ value }}, 9))::timestamp
+            when {{ value }} ~ '^{{ calendar_pattern() }}$' then {{ value }}::timestamp
         end
 {%- endmacro %}
 

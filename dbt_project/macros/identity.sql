@@ -20,14 +20,23 @@ case
             when {{ id }} ~ '^(0{{ birth_places() }}|[1-3][0-9][0-9])[0-9]{9}$' then
                 (
                     coalesce({{ sex }}, 'unknown') = 'unknown'
-                    or ({{ sex }} = 'female') = (substr({{ id }}, 4, 1) in ('1', '3', '5', '7', '9'))
+                    or {{ sex }} = {{ citizen_id_sex(id) }}
                 )
                 and (
                     {{ birth_year }} is null
-                    or {{ birth_year }} = 1900 + 100 * (substr({{ id }}, 4, 1)::integer / 2) + substr({{ id }}, 5, 2)::integer
+                    or {{ birth_year }} = {{ citizen_id_birth_year(id) }}
                 )
             else false
         end
+{%- endmacro %}
+
+{#- The year of birth that a number says, and the sex; of a number that is valid. -#}
+{% macro citizen_id_birth_year(id) -%}
+1900 + 100 * (substr({{ id }}, 4, 1)::integer / 2) + substr({{ id }}, 5, 2)::integer
+{%- endmacro %}
+
+{% macro citizen_id_sex(id) -%}
+case when substr({{ id }}, 4, 1)::integer % 2 = 0 then 'male' else 'female' end
 {%- endmacro %}
 
 {#- The 63 provinces in which births were registered, without their leading zero. -#}

@@ -114,7 +114,7 @@
 hashed as (
     select
         {{ typed }}.*,
-        hashtextextended(substr({{ typed }}::text, strpos({{ typed }}::text, ',')), 0) as _row_hash
+        hashtextextended(substr({{ typed }}::text, length({{ typed }}._batch_id::text) + 2), 0) as _row_hash
     from {{ typed }}
 )
 

@@ -66,9 +66,10 @@ people as (
         citizen_key,
         citizen_id,
         full_name,
-        coalesce(sex, 'unknown') as sex,
+        -- Where no mention says, a trusted number does.
+        coalesce(sex, case when citizen_id is not null then {{ citizen_id_sex('citizen_id') }} end, 'unknown') as sex,
         birth_date,
-        birth_year,
+        coalesce(birth_year, case when citizen_id is not null then {{ citizen_id_birth_year('citizen_id') }} end) as birth_year,
         nullif(split_part(residence, '|', 3), '') as residence_commune_code,
         nullif(split_part(residence, '|', 4), '') as residence_district_code,
         nullif(split_part(residence, '|', 5), '') as residence_province_code,

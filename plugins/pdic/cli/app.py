@@ -110,7 +110,7 @@ def load(
         print_table("Load", rows, [*columns, "rows_unchanged", "rows_deleted", "seconds"])
         for row in reports:
             if row.get("message"):
-                console.print(row["message"], style="red")
+                console.print(row["message"], style="red", markup=False, soft_wrap=True)
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)
 
@@ -214,5 +214,5 @@ def main() -> None:
     except PdicError as error:
         if "--json" in sys.argv:
             print_json({"error": str(error), "kind": type(error).__name__})
-        console.print(f"pdic: {error}", style="red", markup=False)
+        console.print(f"pdic: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)

@@ -17,6 +17,9 @@ from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
 DATABASES = ("civil_registry", "education", "health", "investment", "truth")
+NEWS_TAKES_S = 15
+"""Between the end of a load and the run that its news starts."""
+
 Citizens = Annotated[int, typer.Option(min=500, help="How many people live in the demo province.")]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same province.")]
 Profile = Annotated[Path | None, typer.Option(help="Name lists and defect rates (default: demo/profile.yaml).")]
@@ -92,18 +95,28 @@ def run(
 
 
 def _wait_for_release(home: Path, timeout: float) -> None:
-    """Wait until the live release holds the newest accepted batch of every dataset and no release run is open."""
+    """Wait until the live release holds the newest accepted batch of every dataset and no release run is open.
+
+    The loads' news start the release. Where they had none, but an earlier release failed or was rolled back, nothing would:
+    then one is asked for.
+    """
     from pdic import airflow_stack, connections, release
 
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        states = [run["state"] for run in airflow_stack.dag_runs(home, "release")]
-        if states and states[0] == "failed":
-            raise PdicError(
-                f"the release failed: see {airflow_stack.health(home)['url']}/dags/release, or `pdic status`"
-            )
-        if not {"queued", "running"} & set(states) and release.is_current(connections.uri):
+    former = {run["dag_run_id"] for run in airflow_stack.dag_runs(home, "release")}
+    asked = False
+    began = idle_since = time.monotonic()
+    while time.monotonic() - began < timeout:
+        runs = airflow_stack.dag_runs(home, "release")
+        if {"queued", "running"} & {run["state"] for run in runs}:
+            idle_since = time.monotonic()
+        elif release.is_current(connections.uri):
             return
+        elif time.monotonic() - idle_since > NEWS_TAKES_S:
+            if asked or any(run["state"] == "failed" and run["dag_run_id"] not in former for run in runs):
+                url = airflow_stack.health(home)["url"]
+                raise PdicError(f"the release failed: see {url}/dags/release, or `pdic status`")
+            airflow_stack.trigger_dag(home, "release")
+            asked, idle_since = True, time.monotonic()
         time.sleep(1)
     raise PdicError(f"no release was published within {timeout:.0f} s: see the log folder {home / 'log'}")
 

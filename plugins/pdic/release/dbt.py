@@ -39,7 +39,18 @@ def build(transformer_uri: str, *arguments: str, full_refresh: bool = False) -> 
     from dbt.cli.main import dbtRunner
 
     root = settings.project_root() / "dbt_project"
-    command = ["build", "--project-dir", str(root), "--profiles-dir", str(root), "--quiet", *arguments]
+    command = [
+        "build",
+        "--project-dir",
+        str(root),
+        "--profiles-dir",
+        str(root),
+        "--log-level",
+        "none",
+        "--log-level-file",
+        "info",
+        *arguments,
+    ]
     if full_refresh:
         command.append("--full-refresh")
     with _environment(transformer_uri), _quiet_logging():

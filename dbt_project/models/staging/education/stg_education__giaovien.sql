@@ -25,7 +25,7 @@ typed as (
         coalesce(extract(year from ngaythangnamsinh)::integer, {{ partial_year("thangnamsinh || '00'") }}, namsinh) as birth_year,
         case
             when ngaythangnamsinh is not null then 'day'
-            when {{ partial_month("thangnamsinh || '00'") }} is not null then 'month'
+            when thangnamsinh is not null then {{ partial_precision("thangnamsinh || '00'") }}
             when namsinh is not null then 'year'
         end as birth_precision,
         {{ common_code('ethnicity', 'education', 'dantoc') }} as ethnicity_code,

@@ -17,7 +17,6 @@ typed as (
         {{ staging_columns(['ID'], 'DA_XOA') }},
         "ID" as medicine_record_id,
         {{ clean_code('"MA_LK"') }} as visit_code,
-        {{ meaningless_key(['"MA_LK"']) }} as visit_key,
         "STT" as line_number,
         {{ clean_code('"MA_THUOC"') }} as medicine_code,
         {{ clean_text('"TEN_THUOC"') }} as medicine_name,

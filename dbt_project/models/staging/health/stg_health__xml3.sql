@@ -17,7 +17,6 @@ typed as (
         {{ staging_columns(['ID'], 'DA_XOA') }},
         "ID" as service_record_id,
         {{ clean_code('"MA_LK"') }} as visit_code,
-        {{ meaningless_key(['"MA_LK"']) }} as visit_key,
         "STT" as line_number,
         {{ clean_code('"MA_DICH_VU"') }} as service_code,
         {{ clean_code('"MA_VAT_TU"') }} as supply_code,
