@@ -57,3 +57,8 @@
 {% macro current_lists() -%}
 date '9999-12-31'
 {%- endmacro %}
+
+{#- First day of the new lists, for records that carry no date and say by their codes which lists they mean. -#}
+{% macro new_lists() -%}
+date '2025-07-01'
+{%- endmacro %}

@@ -303,9 +303,7 @@ def test_a_halting_rule_holds_the_whole_batch(sector: Sector, table: Callable[..
     assert sector.raw(name) == []
 
 
-def test_a_source_that_breaks_off_loses_nothing(
-    sector: Sector, table: Callable[..., str], postgres: Postgres
-) -> None:
+def test_a_source_that_breaks_off_loses_nothing(sector: Sector, table: Callable[..., str], postgres: Postgres) -> None:
     """Fault: the source ends the session in the middle of the copy. Invariant: an error, no batch; the next load is whole."""
     name = table()
     sector.source(f"insert into {name} select i, repeat('x', 1000) from generate_series(1, 200000) as i")

@@ -207,7 +207,7 @@ class TestErrors:
         operator = self.raising(monkeypatch, psycopg.errors.UniqueViolation(f"Key (so)=({PLANTED}) already exists"))
         with pytest.raises(base.StepFailed) as raised:
             operator.execute(context(Task()))
-        assert str(raised.value) == "UniqueViolation (SQLSTATE 23505)"
+        assert str(raised.value).startswith("UniqueViolation (SQLSTATE 23505) in extract.py:")
         assert raised.value.__suppress_context__
 
     def test_so_does_one_wrapped_in_another(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ locations as (
         project.approved_on,
         project.district_code,
         project.province_code,
-        {{ clean_code('location.commune_code') }} as commune_code
+        {{ clean_code('site.commune_code') }} as commune_code
     from {{ ref('stg_investment__du_an') }} as project
-    cross join lateral unnest(project.commune_codes) as location (commune_code)
+    cross join lateral unnest(project.commune_codes) as site (commune_code)
     where {{ stands('project') }}
 ),
 

@@ -1,5 +1,11 @@
 -- The calendar.
--- Grain: one row per day (date_day), 1900 to 2049.
+-- Grain: one row per day (date_day), 1900 to 2049. Made once: an incremental run adds nothing.
+{{ config(
+    materialized='incremental',
+    unique_key='date_day',
+    indexes=[{'columns': ['date_day'], 'unique': true}],
+) }}
+
 with
 
 days as (
@@ -22,3 +28,6 @@ select
     end as school_year,
     case when date_day < date '2025-07-01' then 'before_2025_07' else 'since_2025_07' end as administrative_scheme
 from days
+{%- if is_incremental() %}
+where false
+{%- endif %}

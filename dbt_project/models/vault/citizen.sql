@@ -42,7 +42,7 @@ golden as (
         (array_agg(mention.sex {{ by_trust }}) filter (where mention.sex <> 'unknown'))[1] as sex,
         (array_agg(mention.birth_date {{ by_trust }}) filter (where mention.birth_date is not null))[1] as birth_date,
         (array_agg(mention.birth_year {{ by_trust }}) filter (where mention.birth_year is not null))[1] as birth_year,
-        -- The latest residence that a record codes: date, then trust, then the codes themselves, compared as one text.
+        -- (RF03 takes a collation for a column.) The latest residence that a record codes: date, then trust, then the codes themselves, compared as one text.
         max(
             concat_ws(
                 '|',
@@ -51,7 +51,7 @@ golden as (
                 mention.residence_commune_code,
                 coalesce(mention.residence_district_code, ''),
                 coalesce(mention.residence_province_code, '')
-            ) collate "C"
+            ) collate "C"  -- noqa: RF03
         ) filter (where mention.residence_commune_code is not null and mention.residence_on is not null) as residence,
         bool_or(mention.dataset = 'khai_sinh' and mention.role = 'self') as has_birth_record,
         bool_or(mention.dataset = 'khai_tu') as has_death_record,

@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    add_completion=False,
 )
 demo_app = typer.Typer(
     help="The demo province: synthetic sector databases and the whole path over them.", no_args_is_help=True
@@ -207,8 +208,6 @@ def _unknown_role(role: str | None) -> str:
 
 def main() -> None:
     """Run a command. A refusal goes to standard error in words (with --json: as JSON too) and ends with exit code 1."""
-    from pdic.cli import demo  # noqa: F401 (registers its commands)
-
     try:
         app()
     except PdicError as error:

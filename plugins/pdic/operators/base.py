@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Connection
@@ -11,6 +13,8 @@ from pdic.errors import PdicError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
 
 
 def connect_to(conn_id: str) -> str:
@@ -23,7 +27,7 @@ def connect_to(conn_id: str) -> str:
 
 
 class StepFailed(Exception):
-    """A step failed in a way PDIC did not foresee. Says what kind of error, not what it said: that can quote rows."""
+    """A step failed in a way PDIC did not foresee. Says what kind of error and where, not what it said: that can quote rows."""
 
 
 class PdicOperator(BaseOperator):
@@ -50,12 +54,17 @@ def describe(error: BaseException) -> str | None:
     found: BaseException | None = error
     while found is not None:
         code = getattr(found, "sqlstate", None) or getattr(found, "pgcode", None)
-        if code or type(found).__module__.split(".")[0] in {"psycopg", "psycopg2", "sqlalchemy"}:
+        if code or type(found).__module__.split(".")[0] in DATABASE_LIBRARIES:
             diagnosis = getattr(found, "diag", None)
             names = [getattr(diagnosis, f"{part}_name", None) for part in ("schema", "table", "column", "constraint")]
             where = ".".join(name for name in names if name)
-            return " ".join(
-                filter(None, [type(found).__name__, code and f"(SQLSTATE {code})", where and f"at {where}"])
-            )
+            said = [type(found).__name__, code and f"(SQLSTATE {code})", where and f"at {where}", raised_in(error)]
+            return " ".join(filter(None, said))
         found = found.__cause__ or found.__context__
     return None
+
+
+def raised_in(error: BaseException) -> str | None:
+    """The last line of PDIC's own code that an error passed through."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/pdic/" in frame.filename]
+    return f"in {Path(frames[-1].filename).name}:{frames[-1].lineno} ({frames[-1].name})" if frames else None

@@ -23,7 +23,7 @@ records as (
         {{ stands('student') }}
         and student.student_key is not null
         {{ only_affected('student.student_key') }}
-    order by student.student_key, student.school_year desc, student.entered_on desc, student.student_record_id desc
+    order by student.student_key asc, student.school_year desc, student.entered_on desc, student.student_record_id desc
 ),
 
 students as (

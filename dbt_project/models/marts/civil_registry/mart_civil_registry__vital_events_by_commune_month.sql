@@ -6,7 +6,7 @@ events as (
     select
         event_date,
         commune_unit_key,
-        'birth' as event,
+        'birth' as event_kind,
         coalesce(is_late, false) as is_late
     from {{ ref('fct_birth') }}
     where not _removed
@@ -14,7 +14,7 @@ events as (
     select
         event_date,
         commune_unit_key,
-        'marriage' as event,
+        'marriage' as event_kind,
         false as is_late
     from {{ ref('fct_marriage') }}
     where not _removed
@@ -22,7 +22,7 @@ events as (
     select
         event_date,
         commune_unit_key,
-        'death' as event,
+        'death' as event_kind,
         false as is_late
     from {{ ref('fct_death') }}
     where not _removed
@@ -36,10 +36,10 @@ select
     {{ meaningless_key(["coalesce(units.current_unit_key, '')", "date_trunc('month', events.event_date)::date::text"]) }} as vital_events_key,
     units.current_unit_key as commune_unit_key,
     date_trunc('month', events.event_date)::date as month_start,
-    count(*) filter (where events.event = 'birth') as births,
-    count(*) filter (where events.event = 'birth' and events.is_late) as late_births,
-    count(*) filter (where events.event = 'marriage') as marriages,
-    count(*) filter (where events.event = 'death') as deaths
+    count(*) filter (where events.event_kind = 'birth') as births,
+    count(*) filter (where events.event_kind = 'birth' and events.is_late) as late_births,
+    count(*) filter (where events.event_kind = 'marriage') as marriages,
+    count(*) filter (where events.event_kind = 'death') as deaths
 from events
 left join units on events.commune_unit_key = units.unit_key
 group by units.current_unit_key, date_trunc('month', events.event_date)::date

@@ -25,7 +25,7 @@ births as (
         commune_unit_key
     from {{ ref('fct_birth') }}
     where not _removed and citizen_key is not null
-    order by citizen_key, event_date desc, birth_key
+    order by citizen_key asc, event_date desc, birth_key asc
 ),
 
 children as (
@@ -50,4 +50,8 @@ cross join newest
 left join units on coalesce(children.residence_commune_unit_key, births.commune_unit_key) = units.unit_key
 where
     newest.start_year - births.birth_year between 6 and 14
-    and not exists (select 1 from enrolled where enrolled.citizen_key = births.citizen_key)
+    and not exists (
+        select 1
+        from enrolled
+        where enrolled.citizen_key = births.citizen_key
+    )

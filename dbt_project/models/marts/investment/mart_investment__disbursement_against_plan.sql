@@ -29,14 +29,18 @@ disbursements as (
 
 both_sides as (
     select
-        project_key,
-        funding_source,
-        budget_year,
+        coalesce(plans.project_key, disbursements.project_key) as project_key,
+        coalesce(plans.funding_source, disbursements.funding_source) as funding_source,
+        coalesce(plans.budget_year, disbursements.budget_year) as budget_year,
         plans.planned_vnd_million,
         disbursements.disbursed_vnd_million,
         disbursements.last_month
     from plans
-    full join disbursements using (project_key, funding_source, budget_year)
+    full join disbursements
+        on
+            plans.project_key = disbursements.project_key
+            and plans.funding_source = disbursements.funding_source
+            and plans.budget_year = disbursements.budget_year
 )
 
 select

@@ -29,7 +29,7 @@ mentioned as (
     union all
     {{ mention(ref('stg_education__hocsinh'), 'education', 'hocsinh', 'self', 5, residence_on=school_year_date('school_year', 'entered_on')) }}
     union all
-    {{ mention(ref('stg_education__giaovien'), 'education', 'giaovien', 'self', 6, residence_on=current_lists()) }}
+    {{ mention(ref('stg_education__giaovien'), 'education', 'giaovien', 'self', 6, residence_on=new_lists()) }}
     union all
     {{ mention(ref('stg_health__giay_chung_sinh'), 'health', 'giay_chung_sinh', 'mother', 7, person='mother_', paper='mother_personal_id', sex="'female'", residence_on='issued_at::date') }}
     union all
@@ -47,9 +47,9 @@ affected as (
 people as (
     select
         mentioned.*,
-        {{ citizen_id_is_valid('citizen_id', 'sex', 'birth_year') }} as id_is_valid
+        {{ citizen_id_is_valid('mentioned.citizen_id', 'mentioned.sex', 'mentioned.birth_year') }} as id_is_valid
     from mentioned
-    where _stands and (full_name is not null or citizen_id is not null)
+    where mentioned._stands and (mentioned.full_name is not null or mentioned.citizen_id is not null)
     offset 0
 ),
 

@@ -1,0 +1,236 @@
+"""The real stack: Airflow's scheduler loads a small province and releases it, survives what happens to it, and goes away whole.
+
+One story in order, on one home: each step stands on the last.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+from psycopg import sql
+
+from pdic import airflow_stack, connections, contracts, embedded, ports, processes, release, settings
+from pdic.generated.catalogue import SECTORS
+from pdic.processes import Started
+from tests.integration.province import Province
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+RUN_SECONDS = 900
+LOADS = tuple(f"load_{sector}" for sector in sorted(SECTORS))
+
+
+@pytest.fixture(scope="module")
+def province(new_home: Callable[[], Path]) -> Province:
+    """A seeded home with everything up."""
+    made = Province(new_home())
+    made.pdic("demo", "seed", "--citizens", "2000", "--seed", "7")
+    made.pdic("up")
+    return made
+
+
+@pytest.fixture
+def uri(province: Province) -> Callable[[str], str]:
+    """Connections of the province by id."""
+    return lambda conn_id: connections.to_uri(connections.load(province.home)[conn_id])
+
+
+@pytest.fixture
+def owner(uri: Callable[[str], str]) -> Iterator[psycopg.Connection[Any]]:
+    """The owner of the sector health's database."""
+    with psycopg.connect(uri("pdic_demo_health"), autocommit=True) as connection:
+        yield connection
+
+
+def run(province: Province, *dag_ids: str) -> dict[str, tuple[str, dict[str, str]]]:
+    """Has the scheduler run the DAGs at the same time; dag id → the run's state and its tasks' states."""
+    started = {dag_id: airflow_stack.trigger_dag(province.home, dag_id) for dag_id in dag_ids}
+    api = airflow_stack.api(province.home)
+    return {
+        dag_id: (api.wait(dag_id, run_id, RUN_SECONDS), api.tasks(dag_id, run_id)) for dag_id, run_id in started.items()
+    }
+
+
+def wait_for_release(province: Province, uri: Callable[[str], str]) -> None:
+    """Waits until no release runs and the live one holds everything accepted."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while True:
+        runs = airflow_stack.dag_runs(province.home, "release")
+        states = [found["state"] for found in runs]
+        assert "failed" not in states, errors_of(province.home, "release")
+        if not {"queued", "running"} & set(states) and release.is_current(uri):
+            return
+        assert time.monotonic() < deadline, f"no release within {RUN_SECONDS} s: {states}"
+        time.sleep(1)
+
+
+def errors_of(home: Path, dag_id: str) -> str:
+    """What the DAG's tasks logged as errors, newest last: what a failed test has to say."""
+    logs = sorted((home / "log" / "airflow" / f"dag_id={dag_id}").rglob("*.log"), key=lambda path: path.stat().st_mtime)
+    lines = [line for path in logs for line in path.read_text(encoding="utf-8").splitlines()]
+    return "\n".join(line[:2000] for line in lines if '"level":"error"' in line)
+
+
+def airflow_processes(home: Path) -> list[Started]:
+    recorded = settings.read_state(home, "airflow")["processes"].values()
+    leaders = [Started(int(entry["pid"]), float(entry["started"])) for entry in recorded]
+    return [process for leader in leaders for process in processes.session_of(leader)]
+
+
+def server_processes(home: Path) -> list[Started]:
+    return processes.working_in(str(home / "pgdata"), "postgres")
+
+
+def test_the_scheduler_loads_all_sectors_and_releases(province: Province, uri: Callable[[str], str]) -> None:
+    for dag_id, (state, tasks) in run(province, *LOADS).items():
+        assert state == "success", (tasks, errors_of(province.home, dag_id))
+        assert set(tasks.values()) == {"success"}, tasks
+    wait_for_release(province, uri)
+    status = province.pdic("status")
+    assert all(found["balanced"] for found in status["datasets"]), status["datasets"]
+    assert sum(found["rows"] for found in status["shared"]) > 0
+
+
+def test_a_reader_sees_the_shared_tables_and_nothing_else(province: Province, uri: Callable[[str], str]) -> None:
+    with psycopg.connect(uri("pdic_warehouse_reader"), autocommit=True) as reader:
+        rows = 0
+        for found in province.pdic("status")["shared"]:
+            query = sql.SQL("select count(*) from shared.{}").format(sql.Identifier(found["table"]))
+            rows += reader.execute(query).fetchone()[0]
+        assert rows > 0
+        others = "select nspname from pg_namespace where nspname !~ '^(pg_|information_schema|shared$)' order by 1"
+        with psycopg.connect(uri("pdic_warehouse_admin")) as admin:
+            schemas = [name for (name,) in admin.execute(others)]
+        assert {"raw", "staging", "vault", "live", "candidate", "control", "quarantine"} <= set(schemas)
+        for schema in schemas:
+            readable = reader.execute(
+                """
+                select relname from pg_class
+                where relnamespace = %s::regnamespace and relkind in ('r', 'p', 'v', 'm')
+                    and has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select')
+                """,
+                [schema],
+            ).fetchall()
+            assert readable == [], schema
+
+
+def test_a_load_without_news_ends_well_and_announces_nothing(province: Province, uri: Callable[[str], str]) -> None:
+    before = len(airflow_stack.dag_runs(province.home, "release"))
+    for dag_id, (state, tasks) in run(province, *LOADS).items():
+        assert state == "success", (dag_id, tasks)
+        assert tasks["accept"] == "skipped", (dag_id, tasks)
+        assert tasks["report"] == "success", (dag_id, tasks)
+    assert len(airflow_stack.dag_runs(province.home, "release")) == before
+    assert release.is_current(uri)
+
+
+def test_a_dataset_whose_source_drifted_fails_visibly_and_alone(
+    province: Province, uri: Callable[[str], str], owner: psycopg.Connection[Any]
+) -> None:
+    province.pdic("demo", "tick", "--days", "1")
+    column = contracts.get("health", "xml2").columns[-1].source_name
+    rename = sql.SQL('alter table "public".{} rename column {} to {}')
+    table = sql.Identifier(contracts.get("health", "xml2").table.split(".")[1])
+    owner.execute(rename.format(table, sql.Identifier(column), sql.Identifier("renamed")))
+    try:
+        state, tasks = run(province, "load_health")["load_health"]
+    finally:
+        owner.execute(rename.format(table, sql.Identifier("renamed"), sql.Identifier(column)))
+    assert state == "failed"
+    assert {task for task, found in tasks.items() if found == "failed"} == {"extract.xml2", "report"}
+    assert tasks["accept"] == "success"
+    wait_for_release(province, uri)
+    state, tasks = run(province, "load_health")["load_health"]
+    assert state == "success", tasks
+    wait_for_release(province, uri)
+
+
+def test_no_log_holds_what_people_own(province: Province, uri: Callable[[str], str]) -> None:
+    planted: set[str] = set()
+    for contract in contracts.load_all().values():
+        schema, table = contract.table.split(".")
+        for column in contract.columns:
+            if column.classification not in {"personal", "sensitive", "identifier"}:
+                continue
+            query = sql.SQL(
+                "select distinct {column}::text from {table} where length({column}::text) >= 9 limit 40"
+            ).format(column=sql.Identifier(column.source_name), table=sql.Identifier(schema, table))
+            if column.physical_type.startswith(("character", "text")):
+                with psycopg.connect(uri(f"pdic_source_{contract.sector}")) as source:
+                    planted |= {value for (value,) in source.execute(query)}
+    assert len(planted) > 300
+    logs = [path for path in (province.home / "log").rglob("*") if path.is_file()]
+    assert len(logs) > 50
+    for path in logs:
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not [value for value in planted if value in text], path
+
+
+def test_no_secret_shows_in_a_process_list_or_environment(province: Province) -> None:
+    secrets = [path.read_text(encoding="utf-8").strip() for path in (province.home / "secrets").iterdir()]
+    secrets += [entry["password"] for entry in connections.load(province.home).values()]
+    watched = 0
+    for process in (*airflow_processes(province.home), *server_processes(province.home)):
+        try:
+            running = psutil.Process(process.pid)
+            shown = [*running.cmdline(), *running.environ().values()]
+        except psutil.Error:
+            continue
+        watched += 1
+        assert not [secret for secret in secrets for text in shown if secret in text]
+    assert watched > 8
+
+
+def test_everything_listens_on_this_machine_only(province: Province) -> None:
+    addresses = set()
+    for process in (*airflow_processes(province.home), *server_processes(province.home)):
+        for connection in psutil.Process(process.pid).net_connections("inet"):
+            if connection.status == psutil.CONN_LISTEN:
+                addresses.add(connection.laddr.ip)
+    assert addresses == {ports.HOST}
+
+
+def test_killed_outright_it_comes_back_and_goes_on(province: Province, uri: Callable[[str], str]) -> None:
+    before = province.pdic("status", "--checksums")["shared"]
+    killed = [*airflow_processes(province.home), *server_processes(province.home)]
+    processes.send(killed, signal.SIGKILL)
+    assert processes.wait_gone(killed, 20) == []
+    assert airflow_stack.health(province.home)["running"] is False
+    assert province.pdic("up")["airflow"]["running"] is True
+    assert province.pdic("status", "--checksums")["shared"] == before
+    province.pdic("demo", "tick", "--days", "1")
+    state, tasks = run(province, "load_education")["load_education"]
+    assert state == "success", tasks
+    wait_for_release(province, uri)
+
+
+def test_workers_that_outlived_a_killed_scheduler_are_ended_when_it_comes_back(province: Province) -> None:
+    entry = settings.read_state(province.home, "airflow")["processes"]["scheduler"]
+    scheduler = Started(int(entry["pid"]), float(entry["started"]))
+    workers = [process for process in processes.session_of(scheduler) if process != scheduler]
+    assert workers
+    processes.send([scheduler], signal.SIGKILL)
+    assert processes.wait_gone([scheduler], 10) == []
+    api_server = settings.read_state(province.home, "airflow")["processes"]["api-server"]
+    airflow_stack.up(province.home)
+    assert processes.wait_gone(workers, 0) == []
+    assert settings.read_state(province.home, "airflow")["processes"]["api-server"] == api_server
+    assert airflow_stack.health(province.home)["running"] is True
+
+
+def test_down_leaves_no_process_and_can_be_said_twice(province: Province) -> None:
+    were = [*airflow_processes(province.home), *server_processes(province.home)]
+    server = embedded.status(province.home)
+    assert server is not None
+    for _ in range(2):
+        province.pdic("down")
+        assert processes.wait_gone(were, 0) == []
+        assert airflow_processes(province.home) == []
+        assert server_processes(province.home) == []
+        assert ports.is_free(server.port)
