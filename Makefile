@@ -38,7 +38,7 @@ lint: $(READY) ## Check style, types, SQL, and that generated files follow from 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint dbt_project
+	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
 	$(BIN)/pdic contracts compile --check
 
 format: $(READY) ## Put the code in order

@@ -20,7 +20,9 @@ KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalive
 
 def connect(uri: str, step: str, *, autocommit: bool = False) -> Connection:
     """Open a psycopg2 connection; `step` appears in `pg_stat_activity` as `pdic <step>`."""
-    connection: Connection = psycopg2.connect(uri, application_name=f"pdic {step}"[:63], connect_timeout=10, **KEEPALIVES)
+    connection: Connection = psycopg2.connect(
+        uri, application_name=f"pdic {step}"[:63], connect_timeout=10, **KEEPALIVES
+    )
     connection.autocommit = autocommit
     return connection
 
