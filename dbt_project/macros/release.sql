@@ -12,12 +12,24 @@
     each schema when its turn comes (should_full_refresh).
 -#}
 
+{#-
+    The rows of a query, asked once for each node that runs: macros ask the same thing again and again, and every answer
+    costs dbt some milliseconds. It is kept in `model`, the node's own dictionary, which dbt makes anew for each run.
+-#}
+{% macro asked_once(name, query) -%}
+    {%- set answers = model.setdefault('pdic_answers', {}) -%}
+    {%- if name not in answers -%}
+        {%- do answers.update({name: run_query(query).rows}) -%}
+    {%- endif -%}
+    {{ return(answers[name]) }}
+{%- endmacro %}
+
 {#- The id of the release being built; stops the run where there is none. -#}
 {% macro building_release() -%}
     {%- if not execute -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set rows = run_query('select release_id from control.building').rows -%}
+    {%- set rows = asked_once('building', 'select release_id from control.building') -%}
     {%- if rows | length != 1 -%}
         {{ exceptions.raise_compiler_error(
             'No release is being built (control.building is empty), so ' ~ this.name
@@ -32,9 +44,10 @@
     {%- if not execute or not is_incremental() -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set rows = run_query(
+    {%- set rows = asked_once(
+        'high water',
         "select release_id from " ~ this.schema ~ ".applied_release where model = '" ~ this.name ~ "'"
-    ).rows -%}
+    ) -%}
     {{ return(rows[0][0] if rows else 0) }}
 {%- endmacro %}
 
@@ -77,10 +90,11 @@ on conflict (model) do update set release_id = excluded.release_id, generation =
         {%- set asked = flags.FULL_REFRESH -%}
     {%- endif -%}
     {%- if execute and config.get('materialized') == 'incremental' and this.schema in ('vault', 'candidate') and this.name != 'person_mention' -%}
-        {%- set outdated = run_query(
+        {%- set outdated = asked_once(
+            'outdated',
             "select not exists (select 1 from " ~ this.schema ~ ".applied_release as own inner join vault.applied_release as mentions"
             ~ " on own.generation = mentions.generation where own.model = '" ~ this.name ~ "' and mentions.model = 'person_mention')"
-        ).rows[0][0] -%}
+        )[0][0] -%}
         {{ return(outdated or (asked and this.schema == 'candidate')) }}
     {%- endif -%}
     {{ return(asked) }}

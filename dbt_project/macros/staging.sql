@@ -22,14 +22,15 @@
             0
         {%- endif -%}
     {%- endset -%}
-    {%- set row = run_query(
+    {%- set row = asked_once(
+        'window',
         "select applied.batch_id, coalesce(ceiling.batch_id, 0), ("
         ~ "select count(*) from control.batch where sector = '" ~ sector ~ "' and dataset = '" ~ dataset ~ "' and status = 'accepted'"
         ~ " and batch_id > applied.batch_id and batch_id <= ceiling.batch_id) "
         ~ "from (select " ~ applied ~ " as batch_id) as applied left join ("
         ~ "select max(batch_id) as batch_id from control.building_batch where sector = '" ~ sector ~ "' and dataset = '" ~ dataset ~ "'"
         ~ ") as ceiling on true"
-    ).rows[0] -%}
+    )[0] -%}
     {{ return({'after': row[0], 'up_to': row[1], 'batches': row[2]}) }}
 {%- endmacro %}
 

@@ -29,10 +29,12 @@ nullif(btrim({{ value }}::text), '')
     {%- set code_list = ref('code_list') -%}
     {%- set pairs = [] -%}
     {%- if execute -%}
-        {%- set pairs = run_query(
-            "select source_code, common_code from " ~ code_list
-            ~ " where list = '" ~ list ~ "' and sector = '" ~ sector ~ "' order by source_code"
-        ).rows -%}
+        {%- for row in asked_once(
+            'codes of ' ~ sector,
+            "select list, source_code, common_code from " ~ code_list ~ " where sector = '" ~ sector ~ "' order by list, source_code"
+        ) if row[0] == list -%}
+            {%- do pairs.append((row[1], row[2])) -%}
+        {%- endfor -%}
         {%- if not pairs -%}
             {{ exceptions.raise_compiler_error('seeds/code_list.csv has no list ' ~ list ~ ' of sector ' ~ sector ~ ', which ' ~ this.name ~ ' reads: name a list that is there.') }}
         {%- endif -%}
