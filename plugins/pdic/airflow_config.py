@@ -39,7 +39,9 @@ def write(home: Path, port: int, parallelism: int) -> bool:
 
 def environment(home: Path) -> dict[str, str]:
     """The environment of Airflow's processes: the caller's, without another Airflow's settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
+    # Tasks are processes, many of them: each would compile its modules anew for seconds if it could not keep the result.
+    dropped = ("AIRFLOW_", "_AIRFLOW_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     # Tasks talk to the API server over 127.0.0.1; a proxy meant for the outside must not get in between.
     local = ",".join(filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY"), HOST, "localhost"]))
     return {
@@ -122,6 +124,8 @@ def _text(home: Path, port: int, parallelism: int) -> str:
             "namespace_levels": "great_expectations=WARNING http.access=WARNING",
         },
         "scheduler": {
+            # After a kill -9, tasks of the scheduler that is gone start again within a minute, not after five.
+            "orphaned_tasks_check_interval": 30,
             "task_instance_heartbeat_timeout": 120,
             "catchup_by_default": False,
         },

@@ -114,8 +114,10 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
             raw.keep_difference(loader, contract, batch_id) if contract.capture == "snapshot" else (0, 0)
         )
         quarantined = 0
-        if _rows_to_quarantine(loader, batch_id):
-            rules = quality.rules_for_batch(settings.project_root(), sector, dataset)
+        if broken := _broken_rules(loader, batch_id):
+            rules = [
+                rule for rule in quality.rules_for_batch(settings.project_root(), sector, dataset) if rule.id in broken
+            ]
             fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(rules))
             quarantined = raw.quarantine_failing(loader, contract, batch_id, fails, quality.quarantine_sql(rules))
         accepted = (batch.rows_extracted or 0) - quarantined - unchanged
@@ -299,19 +301,17 @@ class _Reader:
             self._error = error
 
 
-def _rows_to_quarantine(connection: Connection, batch_id: int) -> bool:
-    """Did the check of this batch find a row that a quarantine rule refuses?"""
+def _broken_rules(connection: Connection, batch_id: int) -> set[str]:
+    """The quarantine rules that the check found broken in this batch: only their predicates need to be looked at again."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select exists (
-                select 1 from control.expectation_result
-                where batch_id = %s and on_fail = 'quarantine' and failed > 0
-            )
+            select distinct rule_id from control.expectation_result
+            where batch_id = %s and on_fail = 'quarantine' and failed > 0
             """,
             (batch_id,),
         )
-        return bool(one(cursor)[0])
+        return {rule_id for (rule_id,) in cursor.fetchall()}
 
 
 def _clock(connection: Connection) -> Any:
