@@ -10,10 +10,10 @@ SEED ?= 44
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lint format bench lock clean
+.PHONY: help setup demo up down test test-histories lint format bench lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Variables: CITIZENS=$(CITIZENS) SEED=$(SEED) (demo), PYTHON=… (setup), PDIC_HOME=… (where data, logs and secrets go)"
 
 setup: $(READY) ## Make .venv with all that is pinned; again only where the pins changed
@@ -33,6 +33,9 @@ down: $(READY) ## Stop them
 
 test: $(READY) ## Run every test: unit, DAGs, integration, end to end
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-histories: $(READY) ## Random histories of the sources, release by release against fresh builds (minutes more)
+	@$(BIN)/python -m pytest -m histories $(ARGS)
 
 lint: $(READY) ## Check style, types, SQL, and that generated files follow from the contracts
 	$(BIN)/ruff check .

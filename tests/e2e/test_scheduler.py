@@ -196,18 +196,25 @@ def test_everything_listens_on_this_machine_only(province: Province) -> None:
     assert addresses == {ports.HOST}
 
 
-def test_killed_outright_it_comes_back_and_goes_on(province: Province, uri: Callable[[str], str]) -> None:
+def test_killed_outright_in_the_middle_of_a_load_it_comes_back_and_ends_the_load(
+    province: Province, uri: Callable[[str], str]
+) -> None:
     before = province.pdic("status", "--checksums")["shared"]
+    province.pdic("demo", "tick", "--days", "1")
+    run_id = airflow_stack.trigger_dag(province.home, "load_education")
+    api = airflow_stack.api(province.home)
+    while "running" not in api.tasks("load_education", run_id).values():
+        time.sleep(0.1)
     killed = [*airflow_processes(province.home), *server_processes(province.home)]
     processes.send(killed, signal.SIGKILL)
     assert processes.wait_gone(killed, 20) == []
     assert airflow_stack.health(province.home)["running"] is False
     assert province.pdic("up")["airflow"]["running"] is True
     assert province.pdic("status", "--checksums")["shared"] == before
-    province.pdic("demo", "tick", "--days", "1")
-    state, tasks = run(province, "load_education")["load_education"]
-    assert state == "success", tasks
+    state = airflow_stack.wait_dag_run(province.home, "load_education", run_id, RUN_SECONDS)
+    assert state == "success", errors_of(province.home, "load_education")
     wait_for_release(province, uri)
+    assert all(found["balanced"] for found in province.pdic("status")["datasets"])
 
 
 def test_workers_that_outlived_a_killed_scheduler_are_ended_when_it_comes_back(province: Province) -> None:
