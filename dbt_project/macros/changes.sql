@@ -94,20 +94,35 @@ select
 from hashed
     {%- else %},
 
-standing as (
-    select *
+-- Only joins that stay linear where the planner takes many changed rows for one (statistics lag behind a release): index
+-- lookups, and a hashed `not in`.
+gone as (
+    select affected.{{ key }}
     from affected
-    left join hashed using ({{ key }})
+    where affected.{{ key }} not in (select hashed.{{ key }} from hashed)
+),
+
+emptied as (
+    select *
+    from gone
+    left join (select * from hashed limit 0) as nothing using ({{ key }})
 )
 
 select
-    standing.*,
-    standing._row_hash is null as _removed,
+    hashed.*,
+    false as _removed,
     {{ building_release() }}::bigint as _release_id
-from standing
-left join {{ this }} as former on standing.{{ key }} = former.{{ key }}
--- Equal rows are left alone, tombstones included (their hash is null), and so is a key that never had a row.
-where former._row_hash is distinct from standing._row_hash
+from hashed
+left join {{ this }} as former on hashed.{{ key }} = former.{{ key }}
+where former._row_hash is distinct from hashed._row_hash
+union all
+select
+    emptied.*,
+    true as _removed,
+    {{ building_release() }}::bigint as _release_id
+from emptied
+inner join {{ this }} as former on emptied.{{ key }} = former.{{ key }}
+where not former._removed
     {%- endif %}
 {%- endmacro %}
 

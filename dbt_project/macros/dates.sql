@@ -22,6 +22,7 @@ case when {{ digits }} ~ '^{{ calendar_pattern() }}$' then {{ digits }}::date en
 -#}
 {% macro dotted_date_digits(value) -%}
 case
+            when {{ value }} ~ '^\d\d\.\d\d\.\d{4}$' then substr({{ value }}, 7) || substr({{ value }}, 4, 2) || left({{ value }}, 2)
             when {{ value }} ~ '^\s*\d{1,2}[./-]\d{1,2}[./-]\d{4}\s*$' then
                 split_part(translate(btrim({{ value }}), '/-', '..'), '.', 3)
                 || lpad(split_part(translate(btrim({{ value }}), '/-', '..'), '.', 2), 2, '0')

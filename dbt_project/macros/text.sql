@@ -10,8 +10,7 @@ nullif(btrim(case when {{ value }}::text is nfc normalized then {{ value }}::tex
 
 {#- The same, and words such as "không có thông tin" count as nothing. -#}
 {% macro clean_words(value) -%}
-    {%- set text = clean_text(value) -%}
-case when lower({{ text }}) not in ('null', 'n/a', 'không có', 'không có thông tin', '-') then {{ text }} end
+case when lower(btrim({{ value }}::text)) not in ('null', 'n/a', 'không có', 'không có thông tin', '-') then {{ clean_text(value) }} end
 {%- endmacro %}
 
 {#- A code: no blanks around, nothing for empty. Codes are ASCII. -#}

@@ -113,7 +113,7 @@ def _grant(server: Connection[Any]) -> None:
         server.execute(sql.SQL("grant {} to pdic_admin").format(sql.Identifier(f"pdic_{role}")))
     for sector in SECTORS:
         reader = sql.Identifier(f"pdic_reader_{sector}")
-        # Sees when other sessions' transactions began, which is what makes reading by cursor exact (docs/capture).
+        # Sees when other sessions' transactions began, which is what makes reading by cursor exact.
         server.execute(sql.SQL("grant pg_monitor to {}").format(reader))
         server.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(reader))
 

@@ -44,9 +44,15 @@ class Runner:
         return as_account
 
     def own(self, path: Path) -> None:
-        """Gives a file or folder (not what is in it) to this account."""
+        """Gives a file or folder (not what is in it) to this account. Raises PdicError where the file system forbids it."""
         if self.account is not None:
-            os.chown(path, self.account.pw_uid, self.account.pw_gid)
+            try:
+                os.chown(path, self.account.pw_uid, self.account.pw_gid)
+            except PermissionError:
+                raise PdicError(
+                    f"PostgreSQL runs as user {self.account.pw_name}, but {path} cannot be given to that user here: "
+                    "set PDIC_HOME to a folder on a local disk, or run as an ordinary user"
+                ) from None
 
     def let_through(self, path: Path) -> None:
         """Makes every folder above `path` passable for this account. Raises PdicError where that cannot be done."""

@@ -1,5 +1,7 @@
 -- Where projects are built.
 -- Grain: one row per project and commune (project_commune_key), by the commune lists of the day the project was approved.
+{{ config(indexes=[{'columns': ['project_commune_key'], 'unique': true}]) }}
+
 with
 
 locations as (

@@ -1,5 +1,7 @@
 -- Agencies that take part in what is published: investors and project boards, and places of civil registration.
 -- Grain: one row per agency (agency_key); a registration office whose code changed hands has one row per period.
+{{ config(indexes=[{'columns': ['agency_key'], 'unique': true}]) }}
+
 with
 
 investors as (

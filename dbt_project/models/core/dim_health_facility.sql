@@ -1,5 +1,7 @@
 -- Health facilities.
 -- Grain: one row per facility (facility_key).
+{{ config(indexes=[{'columns': ['facility_key'], 'unique': true}]) }}
+
 with
 
 facilities as (

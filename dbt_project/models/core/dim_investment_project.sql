@@ -1,5 +1,7 @@
 -- Public investment projects.
 -- Grain: one row per project (project_key). Where it is built: bridge_investment_project__commune.
+{{ config(indexes=[{'columns': ['project_key'], 'unique': true}]) }}
+
 with
 
 projects as (

@@ -1,5 +1,7 @@
 -- Schools.
 -- Grain: one row per school (school_key).
+{{ config(indexes=[{'columns': ['school_key'], 'unique': true}]) }}
+
 with
 
 schools as (

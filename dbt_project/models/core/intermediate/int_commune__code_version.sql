@@ -1,5 +1,7 @@
 -- Which commune a code names, and when: the communes of all times, and the island districts that had none.
 -- Grain: one row per version of a unit (unit_key); unit_code and a date find at most one.
+{{ config(indexes=[{'columns': ['unit_key'], 'unique': true}, {'columns': ['unit_code']}]) }}
+
 with
 
 units as (

@@ -4,6 +4,7 @@
     indexes=[
         {'columns': ['_key'], 'unique': true},
         {'columns': ['_release_id']},
+        {'columns': ['class_code']},
     ],
 ) }}
 
