@@ -139,10 +139,10 @@ def test_a_reader_reaches_shared_and_nothing_else(first: Province) -> None:
             where relkind in ('r', 'p', 'v') and nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
             """
         ).fetchall()
-        assert {"raw", "staging", "vault", "candidate", "live", "quarantine", "control", "shared"} <= {
-            t[1] for t in tables
-        }
-        for table, schema in tables:
+        schemas = {schema for schema, _ in tables}
+        assert {"raw", "staging", "vault", "candidate", "live", "quarantine", "control", "shared"} <= schemas
+        for schema, name in tables:
+            table = sql.Identifier(schema, name)
             if schema == "shared":
                 reader.execute(sql.SQL("select * from {} limit 1").format(table))
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
