@@ -56,6 +56,13 @@ class Postgres:
         return connections.to_uri({**login, "password": {**known, **self._passwords}[user]})
 
 
+def remove(home: Path) -> None:
+    """Stops whatever runs in a home and deletes it with the folder made for it."""
+    airflow_stack.down(home)
+    embedded.stop(home)
+    shutil.rmtree(home.parent, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def new_home() -> Iterator[Callable[[], Path]]:
     """Makes paths for homes of a test's own; whatever runs in one is stopped at the end of the session.
@@ -71,17 +78,15 @@ def new_home() -> Iterator[Callable[[], Path]]:
 
     yield make
     for folder in folders:
-        airflow_stack.down(folder / "home")
-        embedded.stop(folder / "home")
-        shutil.rmtree(folder)
+        remove(folder / "home")
 
 
 @pytest.fixture
 def fresh_home(new_home: Callable[[], Path]) -> Iterator[Path]:
-    """A home of one test's own, without a server yet; stopped when the test ends."""
+    """A home of one test's own, without a server yet; stopped and removed when the test ends."""
     home = new_home()
     yield home
-    embedded.stop(home)
+    remove(home)
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +97,6 @@ def pdic_home(new_home: Callable[[], Path]) -> Iterator[Path]:
         patch.setenv("PDIC_HOME", str(home))
         embedded.start(home)
         yield home
-        embedded.stop(home)
 
 
 @pytest.fixture(scope="session")
