@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
+from psycopg2.extras import Json
 
 from pdic.errors import BatchFenced, Busy, LoadError
 from pdic.warehouse import one, records
@@ -17,6 +18,7 @@ from pdic.warehouse import one, records
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+    from pdic.arrival import Arrival
     from pdic.contracts import Contract
 
 OPEN_STATES = ("extracting", "extracted", "checked")
@@ -32,6 +34,9 @@ class Batch:
     watermark_from: datetime | None
     watermark_to: datetime | None
     message: str | None
+    rows_deleted: int = 0
+    position_from: dict[str, Any] | None = None
+    position_to: dict[str, Any] | None = None
 
 
 @contextmanager
@@ -63,10 +68,10 @@ def begin(connection: Connection, contract: Contract) -> Batch:
             (contract.sector, contract.dataset),
         )
         cursor.execute(
-            "select watermark from control.dataset where sector = %s and dataset = %s for update",
+            "select watermark, position from control.dataset where sector = %s and dataset = %s for update",
             (contract.sector, contract.dataset),
         )
-        (watermark,) = one(cursor)
+        watermark, position = one(cursor)
         cursor.execute(
             """
             update control.batch set status = 'abandoned', message = coalesce(message, 'a newer load took over')
@@ -77,13 +82,13 @@ def begin(connection: Connection, contract: Contract) -> Batch:
         _drop_leftovers(connection, contract)
         cursor.execute(
             """
-            insert into control.batch (sector, dataset, capture, status, watermark_from)
-            values (%s, %s, %s, 'extracting', %s) returning batch_id
+            insert into control.batch (sector, dataset, capture, status, watermark_from, position_from)
+            values (%s, %s, %s, 'extracting', %s, %s) returning batch_id
             """,
-            (contract.sector, contract.dataset, contract.capture, watermark),
+            (contract.sector, contract.dataset, contract.capture, watermark, _json(position)),
         )
         (batch_id,) = one(cursor)
-    return Batch(batch_id, "extracting", None, watermark, None, None)
+    return Batch(batch_id, "extracting", None, watermark, None, None, position_from=position)
 
 
 def _drop_leftovers(connection: Connection, contract: Contract) -> None:
@@ -109,7 +114,8 @@ def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select batch_id, status, rows_extracted, watermark_from, watermark_to, message
+            select batch_id, status, rows_extracted, watermark_from, watermark_to, message, coalesce(rows_deleted, 0),
+                position_from, position_to
             from control.batch where batch_id = %s and sector = %s and dataset = %s
             """,
             (batch_id, contract.sector, contract.dataset),
@@ -129,6 +135,23 @@ def require(batch: Batch, contract: Contract, *states: str) -> None:
     raise LoadError(
         f"{contract.id}: batch {batch.batch_id} is {batch.status}, not {' or '.join(states)}"
         f"{f' ({batch.message})' if batch.message else ''}. Load it again."
+    )
+
+
+def arrived(connection: Connection, batch_id: int, arrival: Arrival, seconds: float) -> None:
+    """Record what a capture brought: the batch is extracted."""
+    update(
+        connection,
+        batch_id,
+        {"extract": seconds},
+        status="extracted",
+        rows_extracted=arrival.rows,
+        rows_deleted=arrival.deleted,
+        bytes=arrival.bytes,
+        digest=arrival.digest,
+        drift=arrival.drift,
+        watermark_to=arrival.watermark_to,
+        position_to=_json(arrival.position),
     )
 
 
@@ -171,12 +194,27 @@ def move_watermark(connection: Connection, contract: Contract, batch: Batch, *, 
         cursor.execute(
             """
             update control.dataset
-            set watermark = %s, accepted_batch_id = case when %s then %s else accepted_batch_id end
-            where sector = %s and dataset = %s and watermark is not distinct from %s
+            set watermark = %s, position = %s, accepted_batch_id = case when %s then %s else accepted_batch_id end
+            where sector = %s and dataset = %s
+                and watermark is not distinct from %s and position is not distinct from %s
             """,
-            (batch.watermark_to, has_news, batch.batch_id, contract.sector, contract.dataset, batch.watermark_from),
+            (
+                batch.watermark_to,
+                _json(batch.position_to),
+                has_news,
+                batch.batch_id,
+                contract.sector,
+                contract.dataset,
+                batch.watermark_from,
+                _json(batch.position_from),
+            ),
         )
         if cursor.rowcount != 1:
             raise BatchFenced(
                 f"{contract.id}: the watermark moved since batch {batch.batch_id} was read. Load it again."
             )
+
+
+def _json(value: dict[str, Any] | None) -> Json | None:
+    """A jsonb value; None is SQL's null, not JSON's."""
+    return Json(value) if value is not None else None

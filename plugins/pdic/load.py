@@ -10,21 +10,17 @@ or three, and so that a step that died is simply begun again:
 
 from __future__ import annotations
 
-import fcntl
-import os
 import resource
-import threading
 import time
-import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg2 import sql
 
 from pdic import connections, contracts, ledger, quality, raw, settings
+from pdic.arrival import Arrival
 from pdic.errors import BatchRejected, LoadError, PdicError
 from pdic.sources import postgres
 from pdic.warehouse import Connect, connect, one, transaction
@@ -32,9 +28,12 @@ from pdic.warehouse import Connect, connect, one, transaction
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-PIPE_BYTES = 1 << 20
-BLOCK_BYTES = 1 << 18
 SECTORS_AT_ONCE = 2
+
+Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
+
+CAPTURES: dict[str, Captures] = {"cursor": postgres.capture, "snapshot": postgres.capture}
+"""How a dataset's news comes into a batch table, by the contract's capture mode."""
 
 Report = dict[str, Any]
 """What became of one dataset: batch id, status, counts, bytes, digest, seconds by step, message."""
@@ -54,8 +53,9 @@ def extract(sector: str, dataset: str, connect_to: Connect = connections.uri) ->
                 raw.ensure_tables(loader, contract)
             try:
                 began = time.monotonic()
-                with postgres.snapshot(connect_to(f"pdic_source_{sector}"), contract, batch.watermark_from) as snapshot:
-                    _copy(snapshot, loader, connect_to("pdic_warehouse_loader"), batch.batch_id, began)
+                arrival = CAPTURES[contract.capture](contract, batch, connect_to)
+                with loader:
+                    ledger.arrived(loader, batch.batch_id, arrival, time.monotonic() - began)
             except BaseException as error:
                 loader.rollback()
                 with loader:
@@ -111,7 +111,9 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         ledger.require(batch, contract, "checked")
         began = time.monotonic()
         unchanged, deleted = (
-            raw.keep_difference(loader, contract, batch_id) if contract.capture == "snapshot" else (0, 0)
+            raw.keep_difference(loader, contract, batch_id)
+            if contract.capture == "snapshot"
+            else (0, batch.rows_deleted)
         )
         quarantined = 0
         if broken := _broken_rules(loader, batch_id):
@@ -202,103 +204,6 @@ def resolve_targets(targets: Iterable[str]) -> dict[str, list[str]]:
         chosen.setdefault(sector, [])
         chosen[sector] += [name for name in matches if name not in chosen[sector]]
     return chosen
-
-
-def _copy(snapshot: postgres.Snapshot, loader: Connection, warehouse_uri: str, batch_id: int, began: float) -> None:
-    """Stream the snapshot into a new batch table: one transaction, constant memory, no row ever becomes an object.
-
-    A thread lets libpq copy from the source into a pipe; this one takes blocks from the pipe, keeps a CRC, and hands them
-    to libpq for the warehouse. The table is created in the same transaction, so rows arrive frozen.
-    """
-    contract = snapshot.contract
-    create = raw.create_batch_table(contract, batch_id).as_string(loader)
-    copy_in = (
-        f"copy {raw.batch_table(contract, batch_id).as_string(loader)} ({raw.columns(contract).as_string(loader)}) "
-    )
-    reader = _Reader(snapshot)
-    crc, size = 0, 0
-    with (
-        psycopg.connect(warehouse_uri, application_name=f"pdic load {contract.id}"[:63]) as warehouse,
-        warehouse.cursor() as cursor,
-    ):
-        cursor.execute(create)
-        try:
-            with cursor.copy(copy_in + "from stdin (format binary, freeze)") as copy:
-                reader.start()
-                while block := reader.read():
-                    crc = zlib.crc32(block, crc)
-                    size += len(block)
-                    copy.write(block)
-                reader.finish()
-        except BaseException:
-            reader.abandon()
-            raise
-        if cursor.rowcount != reader.rows:
-            raise LoadError(
-                f"{contract.id}: batch {batch_id}: the source sent {reader.rows} rows, the warehouse took {cursor.rowcount}. "
-                "Nothing was accepted; load it again."
-            )
-    with loader:
-        ledger.update(
-            loader,
-            batch_id,
-            {"extract": time.monotonic() - began},
-            status="extracted",
-            rows_extracted=reader.rows,
-            bytes=size,
-            digest=f"crc32:{crc:08x}",
-            drift=snapshot.drift,
-            watermark_to=snapshot.bounds.upper if snapshot.bounds else None,
-        )
-
-
-class _Reader:
-    """The source's side of a copy: a thread that fills a pipe, and the pipe's other end."""
-
-    def __init__(self, snapshot: postgres.Snapshot) -> None:
-        self.rows = 0
-        self._snapshot = snapshot
-        self._error: BaseException | None = None
-        self._out, self._in = os.pipe()
-        fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._thread = threading.Thread(target=self._fill, name=f"copy {snapshot.contract.id}", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def read(self) -> bytes:
-        """The next block; empty at the end."""
-        return os.read(self._out, BLOCK_BYTES)
-
-    def finish(self) -> None:
-        """Wait for the thread and raise what it met: an end of the pipe alone does not mean that all rows came."""
-        self._thread.join()
-        os.close(self._out)
-        if self._error is not None:
-            raise LoadError(
-                f"{self._snapshot.contract.id}: the source broke off during the copy ({type(self._error).__name__}). "
-                "Nothing was accepted; load it again."
-            ) from self._error
-
-    def abandon(self) -> None:
-        """Stop the thread after a failure on this side."""
-        if self._thread.is_alive():
-            self._snapshot.cancel()
-        try:
-            os.close(self._out)
-        except OSError:
-            return  # `finish` closed it
-        if self._thread.ident is None:
-            os.close(self._in)
-        else:
-            self._thread.join(timeout=30)
-
-    def _fill(self) -> None:
-        try:
-            with open(self._in, "wb", buffering=BLOCK_BYTES) as stream:  # noqa: PTH123 (a file descriptor, not a path)
-                self.rows = self._snapshot.copy_to(stream)
-        except BaseException as error:  # (handed to the other thread by `finish`)
-            self._error = error
 
 
 def _broken_rules(connection: Connection, batch_id: int) -> set[str]:

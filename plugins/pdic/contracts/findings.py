@@ -97,6 +97,24 @@ def row_count(properties: Mapping[str, Any], name: str, findings: Findings) -> i
     return value
 
 
+def count(properties: Mapping[str, Any], name: str, findings: Findings) -> int | None:
+    """The custom property ``name``, a whole number of at least 1; None where it is not given."""
+    value = properties.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    findings.add(f"customProperties.{name}", f"{value!r} is not a count", "write a whole number of at least 1")
+    return None
+
+
+def share(properties: Mapping[str, Any], name: str, default: float, findings: Findings) -> float:
+    """The custom property ``name``, a share between 0 and 1; ``default`` where it is not given."""
+    value = properties.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        findings.add(f"customProperties.{name}", f"{value!r} is not a share", "write a number from 0 to 1, like 0.05")
+        return default
+    return float(value)
+
+
 def duration(words: str) -> timedelta | None:
     """A length of time written like 15m, 26h or 2d; None where it is not one."""
     match = _DURATION.fullmatch(words)

@@ -65,7 +65,10 @@ class Contract:
     ``table`` is ``schema.table`` at the source; ``key``, ``cursor_column`` and ``soft_delete_column`` are names at the
     source. ``overlap`` is how far a cursor load reaches back where the oldest open transaction cannot be seen.
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
-    ``min_rows`` is the least number of rows that one read of the dataset may bring. ``path`` is relative to the root.
+    ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
+    connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
+    ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
+    an operator has to approve. ``path`` is relative to the root.
     """
 
     id: str
@@ -90,6 +93,9 @@ class Contract:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     path: Path
+    source_connections: int = 1
+    max_bytes_per_second: int | None = None
+    max_deleted_share: float = 0.05
 
     @property
     def raw_table(self) -> str:

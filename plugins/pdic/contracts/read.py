@@ -19,11 +19,13 @@ from pdic.contracts.findings import (
     SNAKE_CASE,
     Findings,
     choice,
+    count,
     custom_properties,
     duration,
     flag,
     listed,
     row_count,
+    share,
     text,
 )
 from pdic.contracts.model import Capture, Column, Contract, Deletes, SharedContract
@@ -37,6 +39,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn"}
+    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -122,6 +125,9 @@ def read_contract(root: Path, path: Path) -> Contract:
         key=read_key(table, columns, findings),
         columns=columns,
         path=path,
+        source_connections=count(properties, "sourceConnections", findings) or 1,
+        max_bytes_per_second=count(properties, "maxBytesPerSecond", findings),
+        max_deleted_share=share(properties, "maxDeletedShare", 0.05, findings),
     )
     if findings.problems:
         raise ContractError(findings.problems)
