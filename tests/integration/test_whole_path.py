@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -15,6 +15,7 @@ import pytest
 from psycopg import sql
 
 from pdic import settings
+from pdic.release import dbt
 from tests.integration.province import Province, Refused
 
 CITIZENS = "1500"
@@ -23,16 +24,13 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Province]:
+def first(new_home: Callable[[], Path]) -> Province:
     """A seeded province, loaded and released once."""
-    province = Province(tmp_path_factory.mktemp("first"))
-    try:
-        province.pdic("demo", "seed", "--citizens", CITIZENS, "--seed", SEED)
-        province.pdic("load")
-        province.pdic("release")
-        yield province
-    finally:
-        province.pdic("down")
+    province = Province(new_home())
+    province.pdic("demo", "seed", "--citizens", CITIZENS, "--seed", SEED)
+    province.pdic("load")
+    province.pdic("release")
+    return province
 
 
 @pytest.fixture(scope="module")
@@ -76,25 +74,26 @@ def test_rollback_shows_the_former_release(first: Province, later: dict[str, str
     assert first.checksums() == later
 
 
+def test_the_unit_tests_of_the_models_pass(first: Province, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PDIC_HOME", str(first.home))
+    results = dbt.unit_tests(first.uri("transformer"))
+    assert {result.status for result in results if result.node.startswith("unit_test.")} == {"pass"}
+
+
 def test_days_later_it_equals_a_full_refresh(first: Province, later: dict[str, str]) -> None:
     first.pdic("release", "--full-refresh")
     assert first.checksums() == later
 
 
-def test_days_later_it_equals_a_fresh_build(
-    first: Province, later: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    fresh = Province(tmp_path_factory.mktemp("fresh"))
+def test_days_later_it_equals_a_fresh_build(first: Province, later: dict[str, str], fresh_home: Path) -> None:
+    fresh = Province(fresh_home)
     settings.make_private(fresh.home / "secrets")
     shutil.copy(first.home / "secrets" / "identity_key", fresh.home / "secrets" / "identity_key")
-    try:
-        fresh.pdic("demo", "seed", "--citizens", CITIZENS, "--seed", SEED)
-        fresh.pdic("demo", "tick", "--days", "3")
-        fresh.pdic("load")
-        fresh.pdic("release")
-        assert fresh.checksums() == later
-    finally:
-        fresh.pdic("down")
+    fresh.pdic("demo", "seed", "--citizens", CITIZENS, "--seed", SEED)
+    fresh.pdic("demo", "tick", "--days", "3")
+    fresh.pdic("load")
+    fresh.pdic("release")
+    assert fresh.checksums() == later
 
 
 def test_rows_stay_accounted_for_after_days(first: Province, later: dict[str, str]) -> None:

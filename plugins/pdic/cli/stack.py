@@ -11,18 +11,16 @@ from pdic import connections, settings
 def ensure_warehouse() -> Path:
     """Make sure that this home's databases answer; returns the home.
 
-    An embedded home is started and migrated when it is not running. A home whose connections were given to it (containers)
-    is left alone: whoever gave the connections runs the servers.
+    An embedded home is started when it is not running, and migrated: the code may be newer than its warehouse. A home
+    whose connections were given to it (containers) is left alone: whoever gave the connections runs the servers.
     """
     home = settings.home()
     if is_embedded(home):
-        from pdic import embedded
+        from pdic import embedded, warehouse
 
         if embedded.status(home) is None:
-            from pdic import warehouse
-
             embedded.start(home)
-            warehouse.migrate(connections.warehouse("admin"))
+        warehouse.migrate(connections.warehouse("admin"))
     return home
 
 

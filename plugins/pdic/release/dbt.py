@@ -35,24 +35,25 @@ class NodeResult:
 
 
 def build(transformer_uri: str, *arguments: str, full_refresh: bool = False) -> list[NodeResult]:
-    """`dbt build` with the transformer's role. Raises `ReleaseError` naming each model or test that failed."""
+    """`dbt build` with the transformer's role. Raises `ReleaseError` naming each model or test that failed.
+
+    Unit tests are left out: they judge the models' logic, which is the same for every release (`unit_tests`).
+    """
+    refresh = ["--full-refresh"] if full_refresh else []
+    return _run(transformer_uri, "build", "--exclude-resource-type", "unit_test", *arguments, *refresh)
+
+
+def unit_tests(transformer_uri: str) -> list[NodeResult]:
+    """The project's dbt unit tests, over a warehouse in which its models are built. Raises `ReleaseError` as `build` does."""
+    return _run(transformer_uri, "test", "--select", "test_type:unit")
+
+
+def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
     from dbt.cli.main import dbtRunner
 
-    root = settings.project_root() / "dbt_project"
-    command = [
-        "build",
-        "--project-dir",
-        str(root),
-        "--profiles-dir",
-        str(root),
-        "--log-level",
-        "none",
-        "--log-level-file",
-        "info",
-        *arguments,
-    ]
-    if full_refresh:
-        command.append("--full-refresh")
+    root = str(settings.project_root() / "dbt_project")
+    folders = ["--project-dir", root, "--profiles-dir", root]
+    command = [verb, *folders, "--log-level", "none", "--log-level-file", "info", *arguments]
     with _environment(transformer_uri), _quiet_logging():
         outcome = dbtRunner().invoke(command)
     if outcome.exception is not None and outcome.result is None:
