@@ -1,4 +1,4 @@
-"""Airflow's configuration for an embedded home: one file, `PDIC_HOME/airflow/airflow.cfg`, written anew at each start.
+"""Airflow's configuration: what all ways to run share, and the embedded home's file, written anew at each start.
 
 Secrets are not in it: where Airflow takes a `*_cmd` option, the file names the command that reads `secrets/`, so that no secret
 shows in a process list, in an environment that tasks inherit, or in this file. `AIRFLOW_HOME=<home>/airflow airflow …` works.
@@ -13,15 +13,19 @@ import os
 import secrets
 import shlex
 import sys
+from collections.abc import Callable, Mapping
 from configparser import RawConfigParser
 from pathlib import Path
 
 from pdic import connections, settings
+from pdic.airflow_names import TIME_ZONE
 from pdic.ports import HOST
 
 ADMIN = "admin"
 PASSWORDS = "airflow_passwords.json"  # noqa: S105 (the name of the file)
 DATABASE = "airflow_database"
+Sections = Mapping[str, Mapping[str, object]]
+
 BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
 
 
@@ -79,29 +83,38 @@ def _text(home: Path, port: int, parallelism: int) -> str:
     def read(name: str) -> str:
         return f"cat {shlex.quote(str(settings.secret_path(name, home)))}"
 
-    root = settings.project_root()
     base_url = f"http://{HOST}:{port}"
-    backend_kwargs = json.dumps({"connections_file_path": str(settings.secret_path(connections.FILE, home))})
-    sections: dict[str, dict[str, object]] = {
+    log = home / "log" / "airflow"
+    return render(
+        common(read, settings.project_root(), settings.secret_path(connections.FILE, home), log),
+        {
+            "core": {
+                "executor": "LocalExecutor",
+                "parallelism": parallelism,
+                "simple_auth_manager_users": f"{ADMIN}:admin",
+                "simple_auth_manager_passwords_file": settings.secret_path(PASSWORDS, home),
+                # Without this, tasks report to whoever owns port 8080.
+                "execution_api_server_url": f"{base_url}/execution/",
+            },
+            "api": {"host": HOST, "port": port, "base_url": base_url},
+        },
+    )
+
+
+def common(read: Callable[[str], str], root: Path, connections_file: Path, log: Path) -> Sections:
+    """The settings that every way to run shares. `read` gives the command that prints a secret, `log` is the log folder."""
+    backend_kwargs = json.dumps({"connections_file_path": str(connections_file)})
+    return {
         "core": {
             "dags_folder": root / "dags",
             "plugins_folder": root / "plugins",
             "load_examples": False,
-            "executor": "LocalExecutor",
-            "parallelism": parallelism,
             "dags_are_paused_at_creation": False,
-            "default_timezone": "Asia/Ho_Chi_Minh",
+            "default_timezone": TIME_ZONE,
             "fernet_key_cmd": read("airflow_fernet"),
-            "simple_auth_manager_users": f"{ADMIN}:admin",
-            "simple_auth_manager_passwords_file": settings.secret_path(PASSWORDS, home),
-            # Without this, tasks report to whoever owns port 8080.
-            "execution_api_server_url": f"{base_url}/execution/",
         },
         "database": {"sql_alchemy_conn_cmd": read(DATABASE)},
         "api": {
-            "host": HOST,
-            "port": port,
-            "base_url": base_url,
             "workers": 1,
             "secret_key_cmd": read("airflow_api"),
             "expose_config": False,
@@ -115,8 +128,8 @@ def _text(home: Path, port: int, parallelism: int) -> str:
             "execution_api_timeout": 30,
         },
         "logging": {
-            "base_log_folder": home / "log" / "airflow",
-            "dag_processor_child_process_log_directory": home / "log" / "airflow" / "dag_processor",
+            "base_log_folder": log,
+            "dag_processor_child_process_log_directory": log / "dag_processor",
             "file_task_handler_new_folder_permissions": "0o700",
             "file_task_handler_new_file_permissions": "0o600",
             "colored_console_log": False,
@@ -136,11 +149,17 @@ def _text(home: Path, port: int, parallelism: int) -> str:
             "dag_version_inflation_check_level": "error",
         },
     }
+
+
+def render(*parts: Sections) -> str:
+    """The text of an `airflow.cfg`; a later part's options win."""
     parser = RawConfigParser()
-    for section, options in sections.items():
-        parser.add_section(section)
-        for name, value in options.items():
-            parser.set(section, name, str(value).replace("%", "%%"))
+    for sections in parts:
+        for section, options in sections.items():
+            if not parser.has_section(section):
+                parser.add_section(section)
+            for name, value in options.items():
+                parser.set(section, name, str(value).replace("%", "%%"))
     text = io.StringIO()
     parser.write(text)
     return text.getvalue()

@@ -19,9 +19,13 @@ from urllib.parse import quote, urlencode
 
 from pdic import settings
 from pdic.errors import PdicError
+from pdic.logins import SERVICE_ROLES
 
 FILE = "connections.json"
-WAREHOUSE_ROLES = ("admin", "auditor", "loader", "publisher", "reader", "transformer")
+MORE_FILES = ("connections_admin.json", "connections_demo.json")
+"""Where each service is given no more than it needs (containers), the owners' logins lie in files of their own."""
+
+WAREHOUSE_ROLES = ("admin", *SERVICE_ROLES)
 
 
 def uri(conn_id: str) -> str:
@@ -51,8 +55,12 @@ def source(sector: str) -> str:
 
 
 def load(of: Path) -> dict[str, dict[str, Any]]:
-    """Every connection of the home `of`; {} where the file is missing. Raises PdicError where it is not JSON."""
-    path = settings.secret_path(FILE, of)
+    """Every connection of the home `of`; {} where there is no file. Raises PdicError where one is not JSON."""
+    return {name: entry for file in (FILE, *MORE_FILES) for name, entry in _read(file, of).items()}
+
+
+def _read(file: str, of: Path) -> dict[str, dict[str, Any]]:
+    path = settings.secret_path(file, of)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -68,7 +76,7 @@ def load(of: Path) -> dict[str, dict[str, Any]]:
 
 def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
     """Writes `connections` over those of the same name and keeps the others, in one step."""
-    merged = {**load(of), **connections}
+    merged = {**_read(FILE, of), **connections}
     settings.make_private(settings.secret_path(FILE, of).parent)
     settings.write_private(settings.secret_path(FILE, of), json.dumps(merged, indent=2, sort_keys=True) + "\n")
 

@@ -6,6 +6,8 @@
     secrets/    0700, every file 0600              dbt/       dbt's target and logs
     log/        what the processes say             state.json ports and process ids
 
+`PDIC_SECRETS` moves secrets/ elsewhere: containers get theirs mounted.
+
 Nothing here imports more than the standard library: DAG files and the CLI's start-up pay for this module.
 """
 
@@ -52,7 +54,14 @@ def secret_path(name: str, of: Path | None = None) -> Path:
     """The file of one secret of the home `of` (default: this installation's)."""
     if not name or name.startswith(".") or "/" in name:
         raise ValueError(f"not a secret's name: {name!r}")
-    return (of or home()) / "secrets" / name
+    return secrets_folder(of) / name
+
+
+def secrets_folder(of: Path | None = None) -> Path:
+    """Where the secrets of the home `of` are: its folder `secrets`. `PDIC_SECRETS` names another for this installation's."""
+    if (of is None or of == home()) and (folder := os.environ.get("PDIC_SECRETS")):
+        return Path(folder)
+    return (of or home()) / "secrets"
 
 
 def secret(name: str, create: bool = False, of: Path | None = None) -> str:

@@ -24,7 +24,9 @@ demo_app = typer.Typer(
     help="The demo province: synthetic sector databases and the whole path over them.", no_args_is_help=True
 )
 contracts_app = typer.Typer(help="Contracts and what follows from them.", no_args_is_help=True)
+containers_app = typer.Typer(help="What docker-compose.yml runs once.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
+app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

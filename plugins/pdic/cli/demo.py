@@ -35,7 +35,7 @@ def seed(
 ) -> None:
     """Fill the four sector databases of province 44 and the hidden truth about them."""
     ensure_warehouse()
-    report = _seed(citizens, seed, profile, force)
+    report = seed_databases(citizens, seed, profile, force)
     if as_json:
         print_json(report)
     elif report.get("already"):
@@ -73,7 +73,7 @@ def run(
     from pdic import airflow_stack, status
 
     home = ensure_warehouse()
-    seeded = _seed(citizens, seed, profile, force=False)
+    seeded = seed_databases(citizens, seed, profile)
     console.print("starting Airflow …")
     airflow_stack.up(home)
     sectors = [name for name in DATABASES if name != "truth"]
@@ -144,7 +144,8 @@ def _pdic_command() -> str:
     return str(program.relative_to(Path.cwd())) if program.is_relative_to(Path.cwd()) else str(program)
 
 
-def _seed(citizens: int, seed: int, profile: Path | None, force: bool) -> dict[str, Any]:
+def seed_databases(citizens: int, seed: int, profile: Path | None = None, force: bool = False) -> dict[str, Any]:
+    """Fill the demo's databases; says `already` where the same seed is there. Raises PdicError for another one without `force`."""
     seeding = _demo("seed")
     path = profile or settings.project_root() / "demo" / "profile.yaml"
     if not path.is_file():

@@ -1,0 +1,1 @@
+"""What the containers of docker-compose.yml do once, before and beside Airflow: docs/deploy.md."""
