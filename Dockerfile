@@ -5,8 +5,7 @@ FROM python:3.11-slim AS build
 ARG PIP_INDEX_URL
 ARG UV_DEFAULT_INDEX
 WORKDIR /opt/pdic/app
-COPY requirements-uv.lock requirements.lock pyproject.toml ./
-COPY deploy/prune.py deploy/
+COPY requirements-uv.lock requirements.lock ./
 RUN python3 -m venv /opt/pdic/uv \
  && /opt/pdic/uv/bin/pip install --quiet --no-cache-dir --require-hashes -r requirements-uv.lock \
  && python3 -m venv /opt/pdic/venv \

@@ -10,7 +10,7 @@ SEED ?= 44
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-histories lint format bench lock clean
+.PHONY: help setup demo up down init test test-histories test-compose lint format bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,11 +31,17 @@ up: $(READY) ## Start the embedded PostgreSQL and Airflow
 down: $(READY) ## Stop them
 	@$(BIN)/pdic down
 
+init: ## Make the secrets and .env that docker-compose.yml wants; what is there stays
+	@$(or $(PYTHON),python3) scripts/init
+
 test: $(READY) ## Run every test: unit, DAGs, integration, end to end
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-histories: $(READY) ## Random histories of the sources, release by release against fresh builds (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)
+
+test-compose: $(READY) ## Build and boot docker-compose.yml: two workers, one killed, to a published release (needs a Docker engine)
+	@$(BIN)/python -m pytest -m compose tests/compose $(ARGS)
 
 lint: $(READY) ## Check style, types, SQL, and that generated files follow from the contracts
 	$(BIN)/ruff check .
