@@ -1,0 +1,70 @@
+"""Kill an action outright at a step of its own: a step is the entry to, or the exit from, a function of the package.
+
+The action runs in a forked process, so that the kill takes all of it, threads and open connections too, and nothing of its
+clean-up runs: what `kill -9` does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pdic
+
+PACKAGE = str(Path(pdic.__file__).parent)
+PURE = (f"{PACKAGE}/contracts/", f"{PACKAGE}/settings.py", f"{PACKAGE}/connections.py")
+"""What reads files only: to die there is to die before or after it."""
+
+
+class Steps:
+    """Counts the steps that begin in this process, and ends it at number `last`."""
+
+    def __init__(self, last: int | None = None) -> None:
+        self.count = 0
+        self._last = last
+
+    def __call__(self, frame: FrameType, event: str, _: Any) -> None:
+        name = frame.f_code.co_filename
+        if event not in ("call", "return") or not name.startswith(PACKAGE) or name.startswith(PURE):
+            return
+        self.count += 1
+        if self.count == self._last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def steps_of(action: Callable[[], object]) -> int:
+    """Runs the action here, to its end; how many steps it took."""
+    steps = Steps()
+    threading.setprofile(steps)
+    sys.setprofile(steps)
+    try:
+        action()
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+    return steps.count
+
+
+def killed_at(step: int, action: Callable[[], object]) -> bool:
+    """Runs the action in a process of its own that dies at `step`; False where the action had ended before."""
+    child = os.fork()
+    if child == 0:
+        steps = Steps(step)
+        threading.setprofile(steps)
+        sys.setprofile(steps)
+        try:
+            action()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        return True
+    assert os.WEXITSTATUS(status) == 0, "the action failed before it could be killed"
+    return False

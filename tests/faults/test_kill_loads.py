@@ -1,0 +1,123 @@
+"""Fault: `kill -9` at any step of a load. Invariant: the same load again ends where it would have ended, had nobody killed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from pdic import connections, ledger, load, warehouse
+from tests.conftest import Postgres
+from tests.faults.killing import killed_at, steps_of
+from tests.integration.test_load import CURSOR, SNAPSHOT, Sector
+
+KILLS = 24
+"""Kills per action, spread evenly over its steps, the first and the last among them."""
+
+
+@pytest.fixture(scope="module")
+def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
+    root = tmp_path_factory.mktemp("project")
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    warehouse.migrate(connections.warehouse("admin"))
+    uri = postgres.create_database("kills")
+    with psycopg.connect(postgres.uri("kills"), autocommit=True) as admin:
+        admin.execute("grant pg_monitor to kills_owner")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_ROOT", str(root))
+        yield Sector(root, uri, uri)
+
+
+def change(sector: Sector, dataset: str, turn: int, *, deletes: bool) -> None:
+    """New, changed and, where the capture sees them, deleted rows; one row of each turn breaks the rule of its label."""
+    sector.source(f"insert into {dataset} select i + {turn * 100}, 'mới {turn}' from generate_series(1, 20) as i")
+    sector.source(f"insert into {dataset} values ({turn * 100 + 50}, null)")
+    stamp = "" if deletes else ', "sửa" = clock_timestamp()'
+    sector.source(f"""update {dataset} set "Nhãn X" = "Nhãn X" || '!'{stamp} where id % 7 = {turn % 7}""")
+    if deletes:
+        sector.source(f"delete from {dataset} where id % 31 = {turn % 31}")
+
+
+def standing(sector: Sector, dataset: str) -> dict[int, Any]:
+    """Source key → label, of the rows whose newest version is neither a tombstone nor in quarantine."""
+    newest = sector.warehouse(
+        f"""
+        select distinct on (id) id, "Nhãn X", fate
+        from (
+            select id, "Nhãn X", _batch_id, _op as fate from raw.thu__{dataset}
+            union all
+            select id, "Nhãn X", _batch_id, 'Q' from quarantine.thu__{dataset}
+        ) as version
+        order by id, _batch_id desc
+        """
+    )
+    return {key: label for key, label, fate in newest if fate == "U"}
+
+
+def at_source(sector: Sector, dataset: str) -> dict[int, Any]:
+    with psycopg.connect(sector.source_uri) as source:
+        rows = source.execute(f'select id, "Nhãn X" from {dataset} where "Nhãn X" is not null').fetchall()
+    return dict(rows)
+
+
+def spread(steps: int) -> list[int]:
+    """Steps to die at, from the first to the last."""
+    return sorted({1 + at * (steps - 1) // (KILLS - 1) for at in range(KILLS)})
+
+
+def whole(sector: Sector, dataset: str) -> None:
+    """The load as `pdic load` does it, without the rules' own process: extract, check, accept."""
+    batch = load.extract(sector.name, dataset, sector.connect_to)["batch_id"]
+    load.check(sector.name, {dataset: batch}, sector.connect_to)
+    load.accept(sector.name, dataset, batch, sector.connect_to)
+
+
+def moved(sector: Sector, dataset: str) -> None:
+    """The same, with every row taken for good: the steps that move data, again and again in little time."""
+    batch = load.extract(sector.name, dataset, sector.connect_to)["batch_id"]
+    with warehouse.transaction(connections.warehouse("loader"), "test") as loader:
+        ledger.update(loader, batch, status="checked")
+    load.accept(sector.name, dataset, batch, sector.connect_to)
+
+
+@pytest.mark.parametrize("capture", [CURSOR, SNAPSHOT], ids=["cursor", "snapshot"])
+def test_killed_while_rows_move(sector: Sector, capture: str) -> None:
+    dataset = f"moves_{'c' if capture == CURSOR else 's'}"
+    sector.add(dataset, capture=capture, required=False)
+    deletes = capture == SNAPSHOT
+    change(sector, dataset, 1, deletes=deletes)
+    at = spread(steps_of(lambda: moved(sector, dataset)))
+    killed = 0
+    for turn, step in enumerate(at, start=2):
+        change(sector, dataset, turn, deletes=deletes)
+        killed += killed_at(step, lambda: moved(sector, dataset))
+        moved(sector, dataset)
+        expected = at_source(sector, dataset)
+        found = {key: label for key, label in standing(sector, dataset).items() if label is not None}
+        assert found == expected, f"killed at step {step}"
+    assert killed >= len(at) - 2, "the kills must hit"
+    left = sector.warehouse("select count(*) from pg_tables where schemaname = 'raw_batch'")
+    assert left == [(0,)], "orphans of killed loads are gone"
+
+
+def test_killed_with_rules_and_a_quarantine(sector: Sector) -> None:
+    dataset = "ruled"
+    sector.add(dataset)
+    change(sector, dataset, 1, deletes=False)
+    at = spread(steps_of(lambda: whole(sector, dataset)))[::4]
+    for turn, step in enumerate(at, start=2):
+        change(sector, dataset, turn, deletes=False)
+        killed_at(step, lambda: whole(sector, dataset))
+        whole(sector, dataset)
+        assert standing(sector, dataset) == at_source(sector, dataset), f"killed at step {step}"
+    doubled = sector.warehouse(f"select id from quarantine.thu__{dataset} group by id, _batch_id having count(*) > 1")
+    assert doubled == []
+    balanced = sector.warehouse(
+        """
+        select batch_id from control.batch
+        where status = 'accepted' and rows_extracted <> rows_accepted + rows_quarantined + rows_unchanged
+        """
+    )
+    assert balanced == []
