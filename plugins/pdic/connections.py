@@ -3,7 +3,7 @@
 The file has the form of Airflow's LocalFilesystemBackend ({conn_id: {conn_type, host, port, login, password, schema, extra}}),
 so Airflow's tasks, the CLI and the tests read the same thing. Names:
 
-    pdic_source_<sector>     a read-only login in a sector's database
+    pdic_source_<sector>     a read-only login in a sector's database, or (conn_type http) of its service
     pdic_warehouse_<role>    admin | loader | transformer | auditor | publisher | reader
     pdic_demo_<database>     the owner of a demo database, `truth` among them: for demo/ only
     airflow_db               Airflow's metadata
@@ -29,7 +29,7 @@ WAREHOUSE_ROLES = ("admin", *SERVICE_ROLES)
 
 
 def uri(conn_id: str) -> str:
-    """The libpq URI of a connection of this installation, password included: never log it.
+    """The URI of a connection of this installation (libpq's, or http), password included: never log it.
 
     Raises PdicError where the file or the name is missing.
     """
@@ -82,14 +82,31 @@ def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def to_uri(connection: Mapping[str, Any]) -> str:
-    """A libpq URI from a connection's fields; `extra` (an object, or JSON text) becomes its parameters, as sslmode."""
+    """One URI from a connection's fields, by its `conn_type`.
+
+    A database's is libpq's: `extra` (an object, or JSON text) becomes its parameters, as sslmode. That of `http` is a
+    web address with the login in front; `schema` says https (the default) or http, and the whole `extra` travels as JSON in
+    the parameter `extra` (`pdic.sources.rest.endpoint` reads it).
+    """
     extra = connection.get("extra") or {}
     if isinstance(extra, str):
         extra = json.loads(extra)
+    if connection.get("conn_type") == "http":
+        return _to_http_uri(connection, extra)
+    database = quote(str(connection.get("schema") or ""), safe="")
+    parameters = f"?{urlencode(sorted(extra.items()), quote_via=quote)}" if extra else ""
+    return f"postgresql://{_authority(connection)}/{database}{parameters}"
+
+
+def _to_http_uri(connection: Mapping[str, Any], extra: Mapping[str, Any]) -> str:
+    scheme = connection.get("schema") or "https"
+    parameters = urlencode({"extra": json.dumps(extra, sort_keys=True)}, quote_via=quote) if extra else ""
+    return f"{scheme}://{_authority(connection)}/{f'?{parameters}' if parameters else ''}"
+
+
+def _authority(connection: Mapping[str, Any]) -> str:
     login = quote(str(connection.get("login") or ""), safe="")
     password = quote(str(connection.get("password") or ""), safe="")
     who = f"{login}:{password}@" if password else f"{login}@" if login else ""
     port = f":{connection['port']}" if connection.get("port") else ""
-    database = quote(str(connection.get("schema") or ""), safe="")
-    parameters = f"?{urlencode(sorted(extra.items()), quote_via=quote)}" if extra else ""
-    return f"postgresql://{who}{connection.get('host') or ''}{port}/{database}{parameters}"
+    return f"{who}{connection.get('host') or ''}{port}"

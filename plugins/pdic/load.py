@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, ledger, quality, raw, settings
+from pdic import connections, contracts, feed, ledger, quality, raw, settings
 from pdic.arrival import Arrival
 from pdic.errors import BatchRejected, LoadError, PdicError
-from pdic.sources import postgres
+from pdic.sources import postgres, rest
 from pdic.warehouse import Connect, connect, one, transaction
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SECTORS_AT_ONCE = 2
 
 Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
 
-CAPTURES: dict[str, Captures] = {"cursor": postgres.capture, "snapshot": postgres.capture}
+CAPTURES: dict[str, Captures] = {"cursor": postgres.capture, "snapshot": postgres.capture, "feed": rest.capture}
 """How a dataset's news comes into a batch table, by the contract's capture mode."""
 
 Report = dict[str, Any]
@@ -116,12 +116,15 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
             else (0, batch.rows_deleted)
         )
         quarantined = 0
+        if contract.capture == "feed":
+            unchanged = feed.keep_newer(loader, contract, batch_id)
+            quarantined = feed.quarantine_unreadable(loader, contract, batch_id)
         if broken := _broken_rules(loader, batch_id):
             rules = [
                 rule for rule in quality.rules_for_batch(settings.project_root(), sector, dataset) if rule.id in broken
             ]
             fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(rules))
-            quarantined = raw.quarantine_failing(loader, contract, batch_id, fails, quality.quarantine_sql(rules))
+            quarantined += raw.quarantine_failing(loader, contract, batch_id, fails, quality.quarantine_sql(rules))
         accepted = (batch.rows_extracted or 0) - quarantined - unchanged
         if accepted + deleted > 0:
             raw.attach(loader, contract, batch_id)

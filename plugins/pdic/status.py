@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 
 from pdic import connections, contracts, raw
-from pdic.sources import postgres
+from pdic.sources import postgres, rest
 from pdic.warehouse import Connect, one, records, transaction
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def datasets(connect_to: Connect = connections.uri) -> list[Report]:
 
 
 def _dataset(contract: Contract, connect_to: Connect) -> Report:
-    source_rows = postgres.count_rows(connect_to(f"pdic_source_{contract.sector}"), contract)
+    count_rows = rest.count_rows if contract.capture == "feed" else postgres.count_rows
+    source_rows = count_rows(connect_to(f"pdic_source_{contract.sector}"), contract)
     report: Report = {"sector": contract.sector, "dataset": contract.dataset, "source_rows": source_rows}
     with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
         cursor.execute("select to_regclass(%s) is not null", (raw.parent(contract).as_string(loader),))

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-Capture = Literal["cursor", "snapshot"]
+Capture = Literal["cursor", "snapshot", "feed"]
 Deletes = Literal["none", "soft", "reconcile"]
 Classification = Literal["public", "internal", "personal", "sensitive", "identifier"]
 OnFail = Literal["quarantine", "warn"]
@@ -59,10 +59,32 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """How a feed is asked and how its replies are built.
+
+    ``records`` and ``total`` are paths in a reply: where its records are (empty: the reply is the list), and how many
+    records the request matches, those of later pages included. ``cursor`` pairs each query parameter with the column
+    whose last value it takes; the feed is ordered by these columns, and together they differ for any two records.
+    ``event``, ``version`` and ``time`` are names at the source; ``cancel`` is the event that cancels a record (None: none).
+    """
+
+    records: tuple[str, ...]
+    total: tuple[str, ...]
+    page_size: int
+    page_size_parameter: str
+    cursor: tuple[tuple[str, str], ...]
+    event: str
+    cancel: str | None
+    version: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """What a dataset of a sector must be.
 
-    ``table`` is ``schema.table`` at the source; ``key``, ``cursor_column`` and ``soft_delete_column`` are names at the
+    ``table`` is ``schema.table`` at the source, or the path of a feed's resource;
+    ``key``, ``cursor_column`` and ``soft_delete_column`` are names at the
     source. ``overlap`` is how far a cursor load reaches back where the oldest open transaction cannot be seen.
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
     ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
@@ -96,6 +118,7 @@ class Contract:
     source_connections: int = 1
     max_bytes_per_second: int | None = None
     max_deleted_share: float = 0.05
+    feed: Feed | None = None
 
     @property
     def raw_table(self) -> str:

@@ -35,6 +35,7 @@ def raw_tables(contract: Contract) -> Output:
         "",
         f"create index if not exists {quoted(batch_index)} on {quarantine} (_batch_id);",
         f"create index if not exists {quoted(key_index)} on {quarantine} ({', '.join(map(quoted, contract.key))});",
+        *_version_index(contract, raw),
         "",
         *_type_check(contract, raw),
     ]
@@ -74,6 +75,14 @@ def _table(contract: Contract, table: str, extra: tuple[str, ...], suffix: str) 
         f"    add column if not exists {columns[-1]};",
         *_comments(contract, table, extra),
     ]
+
+
+def _version_index(contract: Contract, table: str) -> list[str]:
+    """Each load of a feed looks its keys up in what was accepted before, which must not cost what was accepted before."""
+    if contract.feed is None:
+        return []
+    columns = ", ".join(quoted(name) for name in (*contract.key, contract.feed.version))
+    return [f"create index if not exists {quoted(f'{contract.raw_table}__version')} on {table} ({columns});"]
 
 
 def _type_check(contract: Contract, table: str) -> list[str]:

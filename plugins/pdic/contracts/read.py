@@ -15,6 +15,7 @@ from pdic.contracts import cron, pg_types
 from pdic.contracts.columns import NAME_BYTES, read_columns, read_key
 from pdic.contracts.document import check_identity, only_table, parse
 from pdic.contracts.errors import ContractError, Problem
+from pdic.contracts.feed import check_resource, read_feed
 from pdic.contracts.findings import (
     SNAKE_CASE,
     Findings,
@@ -38,7 +39,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 """A batch table is called ``<sector>__<dataset>__<batch id>``; twelve digits of batch ids are enough for ever."""
 
 _PROPERTIES: Final = frozenset(
-    {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn"}
+    {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
@@ -93,7 +94,9 @@ def read_contract(root: Path, path: Path) -> Contract:
     if not SNAKE_CASE.fullmatch(table.name or ""):
         findings.add("schema[0].name", f"{table.name!r} is not English snake_case", "write it like student")
     physical_name = table.physicalName or ""
-    if not re.fullmatch(r"[^.\s]+\.[^.\s]+", physical_name):
+    if properties.get("capture") == "feed":
+        check_resource(physical_name, findings)
+    elif not re.fullmatch(r"[^.\s]+\.[^.\s]+", physical_name):
         findings.add("schema[0].physicalName", f"{physical_name!r} is not schema.table", "write it like public.hocsinh")
 
     columns = read_columns(table, document.apiVersion or "", findings, at_source=True)
@@ -117,7 +120,7 @@ def read_contract(root: Path, path: Path) -> Contract:
         capture=cast(Capture, capture),
         cursor_column=_cursor_column(properties, capture, by_source_name, findings),
         deletes=cast(Deletes, deletes),
-        soft_delete_column=_soft_delete_column(properties, deletes, by_source_name, findings),
+        soft_delete_column=_soft_delete_column(properties, capture, deletes, by_source_name, findings),
         overlap=_overlap(properties, capture, findings),
         cadence=cadence,
         freshness=freshness,
@@ -128,6 +131,7 @@ def read_contract(root: Path, path: Path) -> Contract:
         source_connections=count(properties, "sourceConnections", findings) or 1,
         max_bytes_per_second=count(properties, "maxBytesPerSecond", findings),
         max_deleted_share=share(properties, "maxDeletedShare", 0.05, findings),
+        feed=read_feed(properties, capture, deletes, by_source_name, findings),
     )
     if findings.problems:
         raise ContractError(findings.problems)
@@ -237,12 +241,13 @@ def _cursor_column(
 
 
 def _soft_delete_column(
-    properties: Mapping[str, Any], deletes: str, columns: Mapping[str, Column], findings: Findings
+    properties: Mapping[str, Any], capture: str, deletes: str, columns: Mapping[str, Column], findings: Findings
 ) -> str | None:
     place, name = "customProperties.softDeleteColumn", properties.get("softDeleteColumn")
-    if deletes != "soft":
+    if deletes != "soft" or capture == "feed":
         if name is not None:
-            findings.add(place, "only deletes: soft uses it", "take it out, or say deletes: soft")
+            what = "a feed cancels by an event" if capture == "feed" else "only deletes: soft uses it"
+            findings.add(place, what, "take it out" if capture == "feed" else "take it out, or say deletes: soft")
         return None
     column = columns.get(str(name))
     if column is None:
@@ -285,8 +290,8 @@ def _overlap(properties: Mapping[str, Any], capture: str, findings: Findings) ->
     place, words = "customProperties.overlap", properties.get("overlap")
     if words is None:
         return timedelta()
-    if capture != "cursor":
-        findings.add(place, "only capture: cursor uses it", "take it out")
+    if capture not in ("cursor", "feed"):
+        findings.add(place, "only the captures cursor and feed use it", "take it out")
     overlap = duration(str(words))
     if overlap is None:
         findings.add(place, f"{words!r} is not a length of time", "write it like 15m or 2h")

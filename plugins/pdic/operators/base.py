@@ -18,11 +18,11 @@ DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
 
 
 def connect_to(conn_id: str) -> str:
-    """The libpq URI of an Airflow connection, so that environment variables and any secrets backend work."""
+    """The URI of an Airflow connection (libpq's, or http), so that environment variables and any secrets backend work."""
     from pdic import connections
 
     found = Connection.get(conn_id)
-    fields = ("host", "port", "login", "password", "schema")
+    fields = ("conn_type", "host", "port", "login", "password", "schema")
     return connections.to_uri({name: getattr(found, name) for name in fields} | {"extra": found.extra_dejson})
 
 

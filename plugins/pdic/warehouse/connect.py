@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 Connect = Callable[[str], str]
-"""Resolves a connection id (`pdic_source_health`, `pdic_warehouse_loader`, …) to a libpq URI."""
+"""Resolves a connection id (`pdic_source_health`, `pdic_warehouse_loader`, …) to a URI.
+
+libpq's, or a web address where the source is a service.
+"""
 
 KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
