@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from pdic import settings
+from pdic.contracts import pg_types
+from pdic.errors import LoadError
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
@@ -51,24 +53,60 @@ def columns(contract: Contract) -> sql.Composed:
 
 
 def ensure_tables(connection: Connection, contract: Contract) -> None:
-    """Create the dataset's raw and quarantine tables, or add the columns that its contract has gained.
+    """Create the dataset's raw and quarantine tables, add the columns that its contract has gained, widen what became wider.
 
-    Complete tables are left alone: even a change that changes nothing would wait for every reader of them.
+    Complete tables are left alone: even a change that changes nothing would wait for every reader of them. A type that
+    raw holds and the contract no longer names is widened where PostgreSQL does so without touching a row, and stays where
+    it already holds every value of the new one. Raises `LoadError` with the statements to run for any other change.
     """
-    wanted = {column.source_name for column in contract.columns}
+    wanted = {column.source_name: column.physical_type for column in contract.columns}
+    found = {schema: _column_types(connection, schema, contract.raw_table) for schema in ("raw", "quarantine")}
+    by_hand: list[str] = []
     with connection.cursor() as cursor:
-        for schema in ("raw", "quarantine"):
-            cursor.execute(
-                "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
-                (schema, contract.raw_table),
-            )
-            if wanted - {name for (name,) in cursor.fetchall()}:
-                break
-        else:
-            return
-        folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
         cursor.execute("set local client_min_messages = warning")
-        cursor.execute((folder / f"{contract.raw_table}.sql").read_text(encoding="utf-8"))
+        for schema, types in found.items():
+            for name, type_ in wanted.items():
+                held = types.get(name, type_)
+                if held == type_ or pg_types.widens(type_, held):
+                    continue
+                change = _change_type(schema, contract.raw_table, name, type_)
+                if pg_types.widens(held, type_):
+                    cursor.execute(change)
+                else:
+                    by_hand.append(f"{change.as_string(connection)};  -- now {held}")
+        if by_hand:
+            raise LoadError(
+                f"{contract.id}: {contract.path} names other types than accepted batches have. Nothing was moved. A change "
+                "that writes rows anew is a person's decision: run this as the loader (`pdic dsn warehouse --role loader`), "
+                f"then load again:\n" + "\n".join(by_hand)
+            )
+        if any(wanted.keys() - types.keys() for types in found.values()):
+            folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
+            cursor.execute((folder / f"{contract.raw_table}.sql").read_text(encoding="utf-8"))
+
+
+def _column_types(connection: Connection, schema: str, table: str) -> dict[str, str]:
+    """Column → type as PostgreSQL prints it; empty where there is no such table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select attribute.attname, format_type(attribute.atttypid, attribute.atttypmod)
+            from pg_attribute as attribute
+            inner join pg_class as relation on relation.oid = attribute.attrelid
+            where relation.relnamespace = to_regnamespace(%s) and relation.relname = %s
+                and attribute.attnum > 0 and not attribute.attisdropped
+            """,
+            (schema, table),
+        )
+        return dict(cursor.fetchall())
+
+
+def _change_type(schema: str, table: str, column: str, type_: str) -> sql.Composed:
+    return sql.SQL("alter table {} alter column {} type {}").format(
+        sql.Identifier(schema, table),
+        sql.Identifier(column),
+        sql.SQL(type_),  # one of the closed list of types: the contract was read
+    )
 
 
 def create_batch_table(contract: Contract, batch_id: int) -> sql.Composed:

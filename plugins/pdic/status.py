@@ -41,7 +41,7 @@ def datasets(connect_to: Connect = connections.uri) -> list[Report]:
 
 def _dataset(contract: Contract, connect_to: Connect) -> Report:
     count_rows = rest.count_rows if contract.capture == "feed" else postgres.count_rows
-    source_rows = count_rows(connect_to(f"pdic_source_{contract.sector}"), contract)
+    source_rows = count_rows(connect_to(contract.source_connection), contract)
     report: Report = {"sector": contract.sector, "dataset": contract.dataset, "source_rows": source_rows}
     with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
         cursor.execute("select to_regclass(%s) is not null", (raw.parent(contract).as_string(loader),))

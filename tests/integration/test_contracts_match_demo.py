@@ -159,17 +159,6 @@ def test_a_column_that_the_contract_gains_reaches_accepted_batches(warehouse: st
         connection.rollback()
 
 
-def test_a_column_that_changes_its_type_is_refused_by_name(warehouse: str, lesson: Contract) -> None:
-    *others, last = lesson.columns
-    with psycopg.connect(warehouse) as connection:
-        run(connection, lesson)
-        retyped = replace(lesson, columns=(*others, replace(last, physical_type="integer")))
-        with pytest.raises(psycopg.errors.RaiseException) as caught:
-            run(connection, retyped)
-        assert "maTinh is character varying(2), not integer" in str(caught.value)
-        assert "contracts/thu.odcs.yaml" in str(caught.value.diag.message_hint)
-
-
 def test_comments_carry_both_languages(warehouse: str, lesson: Contract) -> None:
     with psycopg.connect(warehouse) as connection:
         run(connection, lesson)

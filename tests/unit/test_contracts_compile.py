@@ -17,8 +17,9 @@ from pdic.contracts import ContractError, compile_all, load_all, load_shared
 from pdic.contracts.catalogue import schedule
 from pdic.contracts.compile import outputs
 from pdic.contracts.cron import firings_per_month
+from pdic.contracts.model import table_parts, table_written
 from pdic.contracts.output import literal, quoted
-from pdic.contracts.pg_types import fits, length_limit, logical_type, suggestion
+from pdic.contracts.pg_types import fits, length_limit, logical_type, suggestion, widens
 from pdic.contracts.raw_tables import raw_tables
 from pdic.contracts.shape_rules import shared_rules
 
@@ -338,6 +339,40 @@ def test_types_and_their_aliases() -> None:
     assert fits("numeric(18,0)", "number")
     assert not fits("numeric(18,2)", "integer")
     assert (length_limit("character varying(20)"), length_limit("text")) == (20, None)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "widens_it"),
+    [
+        ("character varying(20)", "character varying(50)", True),
+        ("character varying(50)", "character varying(20)", False),
+        ("character varying(20)", "text", True),
+        ("character(20)", "text", False),  # its blanks would go
+        ("numeric(10,2)", "numeric(12,2)", True),
+        ("numeric(10,2)", "numeric(12,3)", False),  # every row would be written anew
+        ("numeric(10,2)", "numeric", True),
+        ("numeric", "numeric(10,2)", False),
+        ("timestamp(3) with time zone", "timestamp with time zone", True),
+        ("timestamp(3) with time zone", "timestamp without time zone", False),
+        ("integer", "bigint", False),
+        ("text", "text", False),
+    ],
+)
+def test_a_type_is_wider_where_no_row_changes(narrow: str, wide: str, widens_it: bool) -> None:
+    assert widens(narrow, wide) is widens_it
+
+
+@pytest.mark.parametrize(
+    ("written", "schema", "table"),
+    [
+        ("public.hocSinh", "public", "hocSinh"),
+        ('public."Order Details"', "public", "Order Details"),
+        ('"a.b"."c ""d"""', "a.b", 'c "d"'),
+    ],
+)
+def test_a_table_is_named_as_in_sql(written: str, schema: str, table: str) -> None:
+    assert table_parts(written) == (schema, table)
+    assert table_written(schema, table) == written
 
 
 def test_names_and_texts_are_quoted() -> None:

@@ -324,7 +324,7 @@ def test_a_snapshot_may_not_be_empty_unless_it_says_so(tmp_path: Path) -> None:
             "property: unit, value: cm",
             "property: units, value: cm",
             "properties.height_cm.customProperties.units",
-            "descriptionEn, onFail, unit",
+            "descriptionEn, guessed, onFail, sourceType, unit",
         ),
         (
             "onFail, value: warn",

@@ -17,10 +17,10 @@ ENUM_API_VERSION: Final = "v3.2.0"
 """The version of the standard that brought code lists with labels."""
 NAME_BYTES: Final = 63
 """PostgreSQL cuts longer names off."""
-RESERVED: Final = frozenset({"_batch_id", "_op", "_reasons", "_quarantined_at"})
-"""Columns that the raw and quarantine tables add to those of the source."""
+RESERVED: Final = frozenset({"_batch_id", "_op", "_reasons", "_quarantined_at", "_held"})
+"""Columns that the raw and quarantine tables, and what staging reads of them, add to those of the source."""
 
-_PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit"})
+_PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit", "sourceType", "guessed"})
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"pattern", "maxLength"}),
     "integer": frozenset({"minimum", "maximum"}),
@@ -60,6 +60,9 @@ def read_key(table: SchemaObject, columns: Sequence[Column], findings: Findings)
     for _, column in parts:
         if not column.required:
             findings.add(f"properties.{column.name}.required", "a key column may not be empty", "say required: true")
+        if column.physical_type and not pg_types.can_be_key(column.physical_type):
+            what = f"values of {column.physical_type} cannot be compared"
+            findings.add(f"properties.{column.name}.primaryKey", what, "choose other key columns")
     positions = sorted(position for position, _ in parts)
     if len(parts) > 1 and positions != list(range(1, len(parts) + 1)):
         findings.add(
@@ -105,6 +108,7 @@ def _column(item: SchemaProperty, place: str, api_version: str, findings: Findin
         max_length=_max_length(options, physical_type, f"{place}.logicalTypeOptions", findings),
         on_fail=cast(OnFail, on_fail),
         unit=properties.get("unit"),
+        source_type=_source_type(properties, f"{place}.customProperties.sourceType", findings, at_source=at_source),
     )
 
 
@@ -120,6 +124,17 @@ def _source_name(item: SchemaProperty, name: str, place: str, findings: Findings
     elif len(source_name.encode()) > NAME_BYTES:
         findings.add(place, f"it is longer than {NAME_BYTES} bytes", "name it as PostgreSQL does")
     return source_name
+
+
+def _source_type(properties: Mapping[str, Any], place: str, findings: Findings, *, at_source: bool) -> str | None:
+    value = properties.get("sourceType")
+    if value is None:
+        return None
+    if not at_source:
+        findings.add(place, "a published column comes from no source", "take it out")
+    elif not isinstance(value, str) or not value.strip():
+        findings.add(place, f"{value!r} is not a type", "write it as the load's message about the column does")
+    return str(value)
 
 
 def _types(item: SchemaProperty, place: str, findings: Findings) -> tuple[str, str]:
@@ -151,6 +166,8 @@ def _codes(
     if expected is None:
         findings.add(place, f"a {logical or 'typeless'} column has no code list", "take it out")
         return (), ()
+    if expected is str and not pg_types.is_text(item.physicalType or ""):
+        findings.add(place, f"codes are text, and the column is {item.physicalType}", "take the list out")
     values = [entry.value for entry in item.enum]
     if not values:
         findings.add(place, "the list is empty", "name the codes or take it out")

@@ -7,6 +7,7 @@ Two kinds of contract exist. A :class:`Contract` describes a dataset as a sector
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +24,29 @@ OPEN_CLASSIFICATIONS: Final[frozenset[Classification]] = frozenset({"public", "i
 """Classes that readers of the schema ``shared`` may see; columns of every other class never leave the inner schemas."""
 
 
+_PART: Final = r'(?:[^."\s]+|"(?:[^"]|"")+")'
+_TABLE: Final = re.compile(rf"({_PART})\.({_PART})")
+
+
+def table_parts(physical_name: str) -> tuple[str, str]:
+    """Schema and table that ``schema.table`` names, each in double quotes where it holds a dot, a blank or a quote.
+
+    Capitals are kept either way. Raises ValueError where it is not two names.
+    """
+    match = _TABLE.fullmatch(physical_name)
+    if match is None:
+        raise ValueError(f"{physical_name!r} is not schema.table")
+    schema, table = (part[1:-1].replace('""', '"') if part.startswith('"') else part for part in match.groups())
+    return schema, table
+
+
+def table_written(schema: str, table: str) -> str:
+    """The form that :func:`table_parts` reads."""
+    return ".".join(
+        part if re.fullmatch(r'[^."\s]+', part) else '"' + part.replace('"', '""') + '"' for part in (schema, table)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its warehouse name, its name and type at the source, and what its values must be.
@@ -31,7 +55,8 @@ class Column:
     ISO dates where the column is a date or a timestamp. ``max_length`` counts characters. ``enum_labels`` runs
     parallel to ``enum`` (an empty string where a code has no label). ``on_fail`` says what becomes of a row that
     breaks the enum, the pattern, the range or the length; a missing required value always goes to quarantine.
-    ``unit`` names the unit of an amount ('VND', 'million VND', 'km').
+    ``unit`` names the unit of an amount ('VND', 'million VND', 'km'). ``source_type`` is the type that the source prints,
+    schema included, where the column is read by a cast to ``physical_type`` (an enum as text); None where it comes as it is.
     """
 
     name: str
@@ -51,6 +76,7 @@ class Column:
     max_length: int | None = None
     on_fail: OnFail = "quarantine"
     unit: str | None = None
+    source_type: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -89,6 +115,7 @@ class Contract:
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
     ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
     connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
+    ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
     an operator has to approve. ``path`` is relative to the root.
     """
@@ -119,6 +146,12 @@ class Contract:
     max_bytes_per_second: int | None = None
     max_deleted_share: float = 0.05
     feed: Feed | None = None
+    connection: str = ""
+
+    @property
+    def source_connection(self) -> str:
+        """Id of the connection that reads the source: the contract's own, else that of the sector."""
+        return self.connection or f"pdic_source_{self.sector}"
 
     @property
     def raw_table(self) -> str:
@@ -128,12 +161,12 @@ class Contract:
     @property
     def table_schema(self) -> str:
         """Schema of the table at the source."""
-        return self.table.partition(".")[0]
+        return table_parts(self.table)[0]
 
     @property
     def table_name(self) -> str:
         """Name of the table at the source, without its schema."""
-        return self.table.partition(".")[2]
+        return table_parts(self.table)[1]
 
     def column(self, source_name: str) -> Column:
         """The column with this name at the source. Raises KeyError where the contract has none."""

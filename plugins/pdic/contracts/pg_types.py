@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_FIELDS: Final = r"( (year|month|day|hour|minute|second|year to month|(day|hour|minute) to (hour|minute|second)))?"
 _FAMILIES: Final[tuple[tuple[str, str], ...]] = (
-    (r"smallint|integer|bigint", "integer"),
+    (r"smallint|integer|bigint|oid", "integer"),
     (r"numeric(\(\d+,-?\d+\))?|real|double precision", "number"),
-    (r"character varying(\(\d+\))?|character(\(\d+\))|text|uuid|inet|cidr|macaddr8?|interval|xml", "string"),
-    (r"bit varying(\(\d+\))?|bit\(\d+\)|(int4|int8|num|ts|tstz|date)(multi)?range|tsvector|point", "string"),
+    (r'character varying(\(\d+\))?|character\(\d+\)|bpchar|text|name|"char"', "string"),
+    (r"uuid|inet|cidr|macaddr8?|jsonpath|pg_lsn|(pg|txid)_snapshot|xid8?|cid|tid", "string"),
+    (rf"interval{_FIELDS}(\(\d\))?", "string"),
+    (r'bit varying(\(\d+\))?|bit\(\d+\)|"bit"|(int4|int8|num|ts|tstz|date)(multi)?range', "string"),
+    (r"tsvector|tsquery|point|line|lseg|box|path|polygon|circle", "string"),
     (r"boolean", "boolean"),
     (r"date", "date"),
     (r"timestamp(\(\d\))? (with|without) time zone", "timestamp"),
@@ -21,9 +25,16 @@ _FAMILIES: Final[tuple[tuple[str, str], ...]] = (
     (r"jsonb?", "object"),
     (r"bytea", "string"),
 )
+_TEXT: Final = re.compile(r'character varying(\(\d+\))?|character\(\d+\)|bpchar|text|name|"char"')
+_WITHOUT_EQUALITY: Final = re.compile(
+    r"(json|jsonpath|(pg|txid)_snapshot|xid|cid|point|line|lseg|box|path|polygon|circle)(\[\])?"
+)
 _ARRAY: Final = re.compile(r"(?P<element>.+)\[\]")
 _LENGTH: Final = re.compile(r"character(?: varying)?\((?P<length>\d+)\)")
 _SCALE_ZERO: Final = re.compile(r"numeric\(\d+,0\)")
+_PRECISION: Final = re.compile(
+    r"(?P<kind>timestamp|time|interval|numeric|bit varying|character varying)(?:\((?P<limit>[\d,-]+)\))?(?P<rest>.*)"
+)
 
 _ALIASES: Final[tuple[tuple[str, str], ...]] = (
     (r"varchar(\(\d+\))?", r"character varying\1"),
@@ -37,6 +48,11 @@ _ALIASES: Final[tuple[tuple[str, str], ...]] = (
     (r"decimal", "numeric"),
     (r"decimal\((\d+)\)", r"numeric(\1,0)"),
     (r"numeric\((\d+)\)", r"numeric(\1,0)"),
+    (r"character", "character(1)"),
+    (r"bit", "bit(1)"),
+    (r"varbit(\(\d+\))?", r"bit varying\1"),
+    (r"timetz", "time with time zone"),
+    (r"time", "time without time zone"),
     (r"float8", "double precision"),
     (r"float4", "real"),
 )
@@ -73,3 +89,31 @@ def length_limit(physical_type: str) -> int | None:
     """The number of characters that the type itself allows, or None where it sets no limit."""
     match = _LENGTH.fullmatch(physical_type)
     return int(match["length"]) if match else None
+
+
+def is_text(physical_type: str) -> bool:
+    """Whether values are text that codes and patterns can be about."""
+    return bool(_TEXT.fullmatch(physical_type))
+
+
+def can_be_key(physical_type: str) -> bool:
+    """Whether PostgreSQL can compare two values for order and equality: what a key, or a unique column, needs."""
+    return logical_type(physical_type) is not None and not _WITHOUT_EQUALITY.fullmatch(physical_type)
+
+
+def widens(narrow: str, wide: str) -> bool:
+    """Whether a column of type ``narrow`` can become ``wide`` with no value changed and no row written anew.
+
+    Longer limits of the same type, and text without one: PostgreSQL then changes the catalogue only. False for equal types.
+    """
+    if narrow == wide:
+        return False
+    if wide == "text":
+        return bool(re.fullmatch(r"character varying(\(\d+\))?", narrow))
+    before, after = _PRECISION.fullmatch(narrow), _PRECISION.fullmatch(wide)
+    if not before or not after or (before["kind"], before["rest"]) != (after["kind"], after["rest"]):
+        return False
+    if before["limit"] is None or after["limit"] is None:
+        return after["limit"] is None
+    had, has = ([int(part) for part in match["limit"].split(",")] for match in (before, after))
+    return had[1:] == has[1:] and had[0] <= has[0]

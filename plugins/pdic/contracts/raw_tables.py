@@ -1,8 +1,8 @@
 """Contract → DDL of its raw table and its quarantine table (``plugins/pdic/generated/raw/*.sql``).
 
 Both take what comes: the source's columns and types, all of them nullable. A column that the contract has gained is
-added to tables that exist; one that it has lost stays, for its history. A column whose type has changed needs a person:
-the script refuses and names it.
+added to tables that exist; one that it has lost stays, for its history. A column whose type has changed is no matter of
+this script: ``pdic.raw`` widens it where that loses nothing and refuses otherwise.
 
 Every load runs the script, and ALTER TABLE would wait for whoever reads the table. So the script begins by comparing its
 own digest with the one it left behind, and does nothing where they are equal.
@@ -36,8 +36,6 @@ def raw_tables(contract: Contract) -> Output:
         f"create index if not exists {quoted(batch_index)} on {quarantine} (_batch_id);",
         f"create index if not exists {quoted(key_index)} on {quarantine} ({', '.join(map(quoted, contract.key))});",
         *_version_index(contract, raw),
-        "",
-        *_type_check(contract, raw),
     ]
     digest = hashlib.sha256(joined(body).encode()).hexdigest()
     mark = f"quarantine.{quoted(batch_index)}"
@@ -47,8 +45,6 @@ def raw_tables(contract: Contract) -> Output:
         f"-- {header(contract.path.as_posix())}",
         "",
         f"do {tag}",
-        "declare",
-        "    retyped text;",
         "begin",
         f"    if to_regclass({literal(raw)}) is not null",
         f"        and obj_description(to_regclass({literal(mark)}), 'pg_class') = 'made by script {digest}'",
@@ -83,25 +79,6 @@ def _version_index(contract: Contract, table: str) -> list[str]:
         return []
     columns = ", ".join(quoted(name) for name in (*contract.key, contract.feed.version))
     return [f"create index if not exists {quoted(f'{contract.raw_table}__version')} on {table} ({columns});"]
-
-
-def _type_check(contract: Contract, table: str) -> list[str]:
-    wanted = [f"({literal(column.source_name)}, {literal(column.physical_type)})" for column in contract.columns]
-    hint = f"alter the column in the schemas raw and quarantine to the type of {contract.path.as_posix()}, load again"
-    return [
-        "select string_agg(format('%s is %s, not %s', attname, format_type(atttypid, atttypmod), type), '; ')",
-        "into retyped",
-        "from (",
-        "    values",
-        *(f"        {row}," for row in wanted[:-1]),
-        f"        {wanted[-1]}",
-        ") as wanted (name, type)",
-        f"join pg_attribute on attrelid = {literal(table)}::regclass and attname = name and not attisdropped",
-        "where format_type(atttypid, atttypmod) <> type;",
-        "if retyped is not null then",
-        f"    raise exception '{contract.raw_table}: %', retyped using hint = {literal(hint)};",
-        "end if;",
-    ]
 
 
 def _dollar_tag(body: str) -> str:

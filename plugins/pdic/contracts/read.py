@@ -29,7 +29,7 @@ from pdic.contracts.findings import (
     share,
     text,
 )
-from pdic.contracts.model import Capture, Column, Contract, Deletes, SharedContract
+from pdic.contracts.model import Capture, Column, Contract, Deletes, SharedContract, table_parts
 
 FOLDER: Final = "contracts"
 SUFFIX: Final = ".odcs.yaml"
@@ -40,7 +40,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
-    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare"}
+    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -96,8 +96,12 @@ def read_contract(root: Path, path: Path) -> Contract:
     physical_name = table.physicalName or ""
     if properties.get("capture") == "feed":
         check_resource(physical_name, findings)
-    elif not re.fullmatch(r"[^.\s]+\.[^.\s]+", physical_name):
-        findings.add("schema[0].physicalName", f"{physical_name!r} is not schema.table", "write it like public.hocsinh")
+    else:
+        try:
+            table_parts(physical_name)
+        except ValueError as error:
+            todo = 'write it like public.hocsinh, or public."học sinh"'
+            findings.add("schema[0].physicalName", str(error), todo)
 
     columns = read_columns(table, document.apiVersion or "", findings, at_source=True)
     by_source_name = {column.source_name: column for column in columns}
@@ -217,6 +221,15 @@ def _titles(
             properties.get("descriptionEn"), "customProperties.descriptionEn", f"{meaning}, in English", findings
         ),
     }
+
+
+def _connection(properties: Mapping[str, Any], findings: Findings) -> str:
+    """The custom property ``connection``: an id, never an address, which would put a password into the contract."""
+    value = properties.get("connection", "")
+    if value != "" and not (isinstance(value, str) and re.fullmatch(r"\w[\w.-]*", value)):
+        findings.add("customProperties.connection", "it is not a connection's id", "write it like pdic_source_health")
+        return ""
+    return str(value)
 
 
 def _cursor_column(

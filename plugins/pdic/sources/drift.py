@@ -1,55 +1,125 @@
-"""Is a source's table still what its contract says? Asked before any row moves."""
+"""Is a source's table still what its contract says, and what the last load found? Asked before any row moves."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from psycopg2 import sql
-
+from pdic.contracts.findings import listed
 from pdic.errors import DriftError
+from pdic.sources.catalogue import SourceTable, read_table
+from pdic.sources.shapes import Shape
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from pdic.contracts import Contract
+    from pdic.sources.shapes import Shapes
+
+_TABLES = ("table", "partitioned table")
 
 
-def check_drift(connection: Connection, contract: Contract) -> str | None:
-    """Compare the table's catalogue with the contract. Returns a remark about added columns, if any."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select
-                attribute.attname,
-                -- A domain travels as the type beneath it.
-                format_type(
-                    case when type.typtype = 'd' then type.typbasetype else attribute.atttypid end,
-                    case when type.typtype = 'd' then type.typtypmod else attribute.atttypmod end
-                )
-            from pg_attribute as attribute
-            inner join pg_type as type on type.oid = attribute.atttypid
-            where attribute.attrelid = to_regclass(%s) and attribute.attnum > 0 and not attribute.attisdropped
-            order by attribute.attnum
-            """,
-            (sql.Identifier(contract.table_schema, contract.table_name).as_string(connection),),
-        )
-        found = dict(cursor.fetchall())
-    if not found:
+def check_drift(connection: Connection, contract: Contract, shapes: Shapes | None = None) -> str | None:
+    """Compare the table's catalogue with the contract and with what `shapes` remember. Returns a remark on what was added.
+
+    Raises `DriftError` naming each difference, old and new, and what to do. What the last load found counts as long as the
+    contract keeps its version: a new version says that somebody has agreed to the change.
+    """
+    table = read_table(connection, contract.table_schema, contract.table_name)
+    if table is None:
         raise DriftError(
             f"{contract.id}: the source has no table {contract.table} that this role may see. If it was renamed, change "
             f"schema/physicalName in {contract.path}; if it is gone, retire the contract."
         )
-    problems = []
-    for column in contract.columns:
-        actual = found.get(column.source_name)
-        if actual is None:
-            problems.append(f"column {column.source_name} is gone (contract: {column.physical_type})")
-        elif actual != column.physical_type:
-            problems.append(f"column {column.source_name} is {actual} (contract: {column.physical_type})")
+    former = shapes.former(contract) if shapes is not None else None
+    problems = [*column_problems(table, contract), *_lost_labels(table, contract)]
+    if former is not None:
+        problems += narrowed(former, table, contract)
     if problems:
         raise DriftError(
-            f"{contract.id}: {contract.table} differs from its contract: {'; '.join(problems)}. Nothing was moved. "
-            f"Agree the change with {contract.owner_agency}, edit {contract.path}, run `pdic contracts compile`, load again."
+            f"{contract.id}: {contract.table} differs from its contract: {'; '.join(problems)}. Nothing was moved. Agree the "
+            f"change with {contract.owner_agency}; `pdic onboard --update {contract.id}` drafts it in {contract.path} with a "
+            "new version. Then load again."
         )
-    added = sorted(set(found) - {column.source_name for column in contract.columns})
-    return f"columns not in the contract: {', '.join(added)}" if added else None
+    if shapes is not None and (shape := Shape.of(table)) != former:
+        shapes.remember(contract, shape)
+    return _remark(table, contract)
+
+
+def column_problems(table: SourceTable, contract: Contract) -> list[str]:
+    """The contract's columns that the table lacks or has in another type."""
+    problems = []
+    renamed = renames(table, contract)
+    for column in contract.columns:
+        found = table.column(column.source_name)
+        if found is not None:
+            if problem := found.problem(column):
+                problems.append(problem)
+            continue
+        gone = f"column {column.source_name} is gone (contract: {column.source_type or column.physical_type})"
+        if now := renamed.get(column.source_name):
+            gone += f"; it looks renamed to {now}, a new column of the same type: change its physicalName"
+        problems.append(gone)
+    return problems
+
+
+def renames(table: SourceTable, contract: Contract) -> dict[str, str]:
+    """Former → new name, where exactly one column of a type has gone and exactly one of that type is new."""
+    known = {column.source_name for column in contract.columns}
+    gone: dict[str, list[str]] = {}
+    new: dict[str, list[str]] = {}
+    for column in contract.columns:
+        if table.column(column.source_name) is None:
+            gone.setdefault(column.source_type or column.physical_type, []).append(column.source_name)
+    for found in table.columns:
+        if found.name not in known:
+            new.setdefault(found.type if found.cast or found.carrier is None else found.carrier, []).append(found.name)
+    return {
+        names[0]: new[type_][0] for type_, names in gone.items() if len(names) == 1 and len(new.get(type_, [])) == 1
+    }
+
+
+def narrowed(former: Shape, table: SourceTable, contract: Contract) -> list[str]:
+    """What the table promised at the last load and no longer does, where the contract stands on it."""
+    now = Shape.of(table)
+    problems = []
+    if former.kind in _TABLES and now.kind not in _TABLES:
+        problems.append(f"it was a {former.kind} and is a {now.kind}, so nothing promises its key any more")
+    if former.key != now.key and set(former.key) == set(contract.key):
+        is_now = f"is ({', '.join(now.key)})" if now.key else "was dropped"
+        problems.append(f"the primary key was ({', '.join(former.key)}) and {is_now}")
+    needed = {column.source_name for column in contract.columns if column.required or column.primary_key}
+    names = {column.name for column in table.columns}
+    problems += [
+        f"column {name} was not null and may now be empty"
+        for name in sorted((former.not_null - now.not_null) & needed & names)
+    ]
+    for name, labels in sorted(former.labels.items()):
+        lost = [label for label in labels if label not in now.labels.get(name, labels)]
+        column = next((column for column in contract.columns if column.source_name == name), None)
+        if lost and column is not None and not column.enum:  # where the contract lists codes, it is asked itself
+            problems.append(f"column {name} has lost the enum labels {listed(lost)}")
+    return problems
+
+
+def _lost_labels(table: SourceTable, contract: Contract) -> list[str]:
+    problems = []
+    for column in contract.columns:
+        found = table.column(column.source_name)
+        if found is not None and found.labels and column.enum:
+            lost = [str(code) for code in column.enum if code not in found.labels]
+            if lost:
+                problems.append(f"column {column.source_name} has lost the enum labels {listed(lost)} (contract: enum)")
+    return problems
+
+
+def _remark(table: SourceTable, contract: Contract) -> str | None:
+    known = {column.source_name: column for column in contract.columns}
+    added = [found.name for found in table.columns if found.name not in known]
+    remarks = [f"columns not in the contract: {listed(added)}"] if added else []
+    for found in table.columns:
+        column = known.get(found.name)
+        if column is not None and column.enum:
+            new = [label for label in found.labels if label not in column.enum]
+            if new:
+                remarks.append(f"enum labels of {found.name} not in the contract: {listed(new)}")
+    return "; ".join(remarks) or None

@@ -19,6 +19,8 @@ from pdic import transfer
 from pdic.arrival import Arrival
 from pdic.errors import SourceUnavailable
 from pdic.sources.drift import check_drift
+from pdic.sources.reading import read_columns, source_table
+from pdic.sources.shapes import Shapes
 from pdic.sources.window import Bounds, next_lower_bound
 from pdic.warehouse import Connect, connect, one
 
@@ -52,23 +54,26 @@ class Snapshot:
 
 def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
     """Bring a table (capture `snapshot`) or what was stamped since the last load (`cursor`) into the batch's table."""
-    with snapshot(connect_to(f"pdic_source_{contract.sector}"), contract, batch.watermark_from) as view:
+    shapes = Shapes(connect_to("pdic_warehouse_loader"))
+    with snapshot(connect_to(contract.source_connection), contract, batch.watermark_from, shapes) as view:
         return transfer.copy_snapshot(view, connect_to("pdic_warehouse_loader"), batch.batch_id)
 
 
 @contextmanager
-def snapshot(uri: str, contract: Contract, watermark: datetime | None) -> Iterator[Snapshot]:
+def snapshot(
+    uri: str, contract: Contract, watermark: datetime | None, shapes: Shapes | None = None
+) -> Iterator[Snapshot]:
     """Open a snapshot of the contract's table, after checking it against the contract.
 
-    `watermark` is the lower bound of a cursor load (None: everything). Raises `DriftError` where the table no longer is
-    what the contract says, `SourceUnavailable` where the server cannot be reached.
+    `watermark` is the lower bound of a cursor load (None: everything); `shapes` remember what former loads found. Raises
+    `DriftError` where the table no longer is what the contract says, `SourceUnavailable` where the server cannot be reached.
     """
     try:
         connection = connect(uri, f"load {contract.sector}.{contract.dataset}")
     except psycopg2.OperationalError as error:
         raise SourceUnavailable(
             f"{contract.id}: the source of sector {contract.sector} cannot be reached ({_first_line(error)}). "
-            f"Check the connection pdic_source_{contract.sector} and that the server is up, then load again."
+            f"Check the connection {contract.source_connection} and that the server is up, then load again."
         ) from error
     try:
         # The open transactions are listed before the snapshot is taken: whoever begins later stamps later.
@@ -78,7 +83,7 @@ def snapshot(uri: str, contract: Contract, watermark: datetime | None) -> Iterat
         connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with connection.cursor() as cursor:
             cursor.execute("set local statement_timeout = '4h'; set local idle_in_transaction_session_timeout = '1h'")
-        drift = check_drift(connection, contract)
+        drift = check_drift(connection, contract, shapes)
         bounds = Bounds(watermark, upper) if upper is not None else None
         yield Snapshot(connection, contract, bounds, drift)
     finally:
@@ -90,9 +95,7 @@ def count_rows(uri: str, contract: Contract) -> int:
     connection = connect(uri, "status")
     try:
         with connection.cursor() as cursor:
-            cursor.execute(
-                sql.SQL("select count(*) from {}").format(sql.Identifier(contract.table_schema, contract.table_name))
-            )
+            cursor.execute(sql.SQL("select count(*) from {}").format(source_table(contract)))
             return int(one(cursor)[0])
     finally:
         connection.close()
@@ -100,8 +103,8 @@ def count_rows(uri: str, contract: Contract) -> int:
 
 def _select(contract: Contract, bounds: Bounds | None) -> sql.Composed:
     query = sql.SQL("select {columns} from {table}").format(
-        columns=sql.SQL(", ").join(sql.Identifier(column.source_name) for column in contract.columns),
-        table=sql.Identifier(contract.table_schema, contract.table_name),
+        columns=read_columns(contract),
+        table=source_table(contract),
     )
     if bounds is None or bounds.lower is None or contract.cursor_column is None:
         return query

@@ -53,12 +53,12 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
 
 def count_rows(uri: str, contract: Contract) -> int:
     """How many records the feed has now by its own count, cancelled ones included."""
-    with closing(Session(read_endpoint(f"pdic_source_{contract.sector}", uri), contract.id)) as session:
+    with closing(Session(read_endpoint(contract.source_connection, uri), contract.id)) as session:
         return count(contract, session, None)
 
 
 def _session(contract: Contract, connect_to: Connect) -> Session:
-    conn_id = f"pdic_source_{contract.sector}"
+    conn_id = contract.source_connection
     return Session(read_endpoint(conn_id, connect_to(conn_id)), contract.id)
 
 

@@ -1,0 +1,76 @@
+"""What the last load found a source's table to promise: kind, key, columns that are never empty, labels of enums.
+
+A contract says what PDIC needs of a table, not what the table happens to declare. So that a declaration which goes missing
+is noticed, `control.source_shape` remembers it, with the version of the contract under which it was seen.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pdic.warehouse import transaction
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
+    from pdic.sources.catalogue import SourceTable
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a table declared when it was last read."""
+
+    kind: str
+    key: tuple[str, ...]
+    not_null: frozenset[str]
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: SourceTable) -> Shape:
+        """The shape of a table as its catalogue stands."""
+        return cls(
+            table.kind,
+            table.key,
+            frozenset(column.name for column in table.columns if column.not_null),
+            {column.name: column.labels for column in table.columns if column.labels},
+        )
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """The memory of shapes, in the warehouse."""
+
+    loader_uri: str
+
+    def former(self, contract: Contract) -> Shape | None:
+        """The shape seen under this version of the contract; None where there is none."""
+        with transaction(self.loader_uri, f"drift {contract.id}") as loader, loader.cursor() as cursor:
+            cursor.execute(
+                "select shape from control.source_shape where sector = %s and dataset = %s and contract_version = %s",
+                (contract.sector, contract.dataset, contract.version),
+            )
+            row = cursor.fetchone()
+        if row is None:
+            return None
+        found = row[0]
+        labels = {name: tuple(values) for name, values in found["labels"].items()}
+        return Shape(found["kind"], tuple(found["key"]), frozenset(found["not_null"]), labels)
+
+    def remember(self, contract: Contract, shape: Shape) -> None:
+        """Keep the shape, in place of any older one."""
+        found = {
+            "kind": shape.kind,
+            "key": list(shape.key),
+            "not_null": sorted(shape.not_null),
+            "labels": {name: list(values) for name, values in sorted(shape.labels.items())},
+        }
+        with transaction(self.loader_uri, f"drift {contract.id}") as loader, loader.cursor() as cursor:
+            cursor.execute(
+                """
+                insert into control.source_shape (sector, dataset, contract_version, shape) values (%s, %s, %s, %s)
+                on conflict (sector, dataset) do update
+                set contract_version = excluded.contract_version, shape = excluded.shape, seen_at = excluded.seen_at
+                """,
+                (contract.sector, contract.dataset, contract.version, json.dumps(found)),
+            )
