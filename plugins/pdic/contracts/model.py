@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-Capture = Literal["cursor", "snapshot"]
+Capture = Literal["cursor", "snapshot", "cdc"]
 Deletes = Literal["none", "soft", "reconcile"]
 Classification = Literal["public", "internal", "personal", "sensitive", "identifier"]
 OnFail = Literal["quarantine", "warn"]
@@ -68,7 +68,9 @@ class Contract:
     ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
     connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
-    an operator has to approve. ``path`` is relative to the root.
+    an operator has to approve. ``publication`` is the source's publication that a cdc load reads (None: the one named
+    after the dataset), ``max_retained_bytes`` how much log the source may keep for its slot before that is worth a
+    warning. ``path`` is relative to the root.
     """
 
     id: str
@@ -96,6 +98,8 @@ class Contract:
     source_connections: int = 1
     max_bytes_per_second: int | None = None
     max_deleted_share: float = 0.05
+    publication: str | None = None
+    max_retained_bytes: int = 1 << 30
 
     @property
     def raw_table(self) -> str:
