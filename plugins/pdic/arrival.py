@@ -14,7 +14,7 @@ class Arrival:
     ``rows`` counts the rows with ``_op`` 'U' that landed, ``deleted`` the tombstones ('D') that the capture itself wrote.
     ``bytes`` and ``digest`` are of the stream as it came. ``drift`` remarks on columns that the contract does not know.
     The next load starts at ``watermark_to`` (captures by time) or at ``position`` (by anything else: a log's position, a
-    feed's cursor); both move when the batch is accepted.
+    feed's cursor); both move when the batch is accepted. ``warning`` tells an operator what to see to at the source.
     """
 
     rows: int
@@ -24,3 +24,4 @@ class Arrival:
     drift: str | None = None
     watermark_to: datetime | None = None
     position: dict[str, Any] | None = None
+    warning: str | None = None

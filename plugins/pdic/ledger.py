@@ -42,13 +42,20 @@ class Batch:
 @contextmanager
 def dataset_lock(connection: Connection, contract: Contract) -> Iterator[None]:
     """Serialise the loads of one dataset for as long as the session lives. Raises `Busy` where another holds it."""
-    name = f"load {contract.id}"
+    with load_lock(connection, contract.id):
+        yield
+
+
+@contextmanager
+def load_lock(connection: Connection, dataset_id: str) -> Iterator[None]:
+    """The same lock by the dataset's id (`sector.dataset`): it may have no contract any more."""
+    name = f"load {dataset_id}"
     with connection.cursor() as cursor:
         cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
         if not one(cursor)[0]:
             connection.rollback()
             raise Busy(
-                f"{contract.id}: another load of this dataset is under way; wait for it or stop it, then load again."
+                f"{dataset_id}: another load of this dataset is under way; wait for it or stop it, then load again."
             )
     connection.commit()
     try:
@@ -152,6 +159,7 @@ def arrived(connection: Connection, batch_id: int, arrival: Arrival, seconds: fl
         drift=arrival.drift,
         watermark_to=arrival.watermark_to,
         position_to=_json(arrival.position),
+        warning=arrival.warning,
     )
 
 
@@ -177,7 +185,7 @@ def report(connection: Connection, batch_id: int) -> dict[str, Any]:
         cursor.execute(
             """
             select sector, dataset, batch_id, capture, status, rows_extracted, rows_accepted, rows_quarantined,
-                rows_unchanged, rows_deleted, bytes, digest, drift, seconds, message
+                rows_unchanged, rows_deleted, bytes, digest, drift, warning, seconds, message
             from control.batch where batch_id = %s
             """,
             (batch_id,),
@@ -213,6 +221,19 @@ def move_watermark(connection: Connection, contract: Contract, batch: Batch, *, 
             raise BatchFenced(
                 f"{contract.id}: the watermark moved since batch {batch.batch_id} was read. Load it again."
             )
+
+
+def forget_position(connection: Connection, sector: str, dataset: str) -> bool:
+    """Let the next load start from nothing; batches under way are fenced. Returns whether there was a position."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update control.dataset set position = null
+            where sector = %s and dataset = %s and position is not null
+            """,
+            (sector, dataset),
+        )
+        return cursor.rowcount > 0
 
 
 def _json(value: dict[str, Any] | None) -> Json | None:

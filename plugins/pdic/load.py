@@ -22,7 +22,7 @@ from psycopg2 import sql
 from pdic import connections, contracts, feed, ledger, quality, raw, settings
 from pdic.arrival import Arrival
 from pdic.errors import BatchRejected, LoadError, PdicError
-from pdic.sources import postgres, rest
+from pdic.sources import cdc, postgres, rest
 from pdic.warehouse import Connect, connect, one, transaction
 
 if TYPE_CHECKING:
@@ -32,7 +32,12 @@ SECTORS_AT_ONCE = 2
 
 Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
 
-CAPTURES: dict[str, Captures] = {"cursor": postgres.capture, "snapshot": postgres.capture, "feed": rest.capture}
+CAPTURES: dict[str, Captures] = {
+    "cursor": postgres.capture,
+    "snapshot": postgres.capture,
+    "feed": rest.capture,
+    "cdc": cdc.capture,
+}
 """How a dataset's news comes into a batch table, by the contract's capture mode."""
 
 Report = dict[str, Any]
@@ -112,7 +117,7 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         began = time.monotonic()
         unchanged, deleted = (
             raw.keep_difference(loader, contract, batch_id)
-            if contract.capture == "snapshot"
+            if _is_whole_table(contract, batch)
             else (0, batch.rows_deleted)
         )
         quarantined = 0
@@ -207,6 +212,11 @@ def resolve_targets(targets: Iterable[str]) -> dict[str, list[str]]:
         chosen.setdefault(sector, [])
         chosen[sector] += [name for name in matches if name not in chosen[sector]]
     return chosen
+
+
+def _is_whole_table(contract: contracts.Contract, batch: ledger.Batch) -> bool:
+    """Does the batch hold the source's whole table, so that a key it lacks is gone? The first copy of a cdc dataset does."""
+    return contract.capture == "snapshot" or (contract.capture == "cdc" and batch.position_from is None)
 
 
 def _broken_rules(connection: Connection, batch_id: int) -> set[str]:

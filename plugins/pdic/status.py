@@ -9,6 +9,7 @@ from psycopg2 import sql
 
 from pdic import connections, contracts, raw
 from pdic.sources import postgres, rest
+from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, records, transaction
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def status(connect_to: Connect = connections.uri, *, checksums: bool = False) ->
         "datasets": datasets(connect_to),
         "release": releases(connect_to),
         "quality": quality(connect_to),
+        "slots": watch.slots(connect_to),
         "shared": shared_tables(connect_to, checksums=checksums),
     }
 
@@ -54,7 +56,7 @@ def _dataset(contract: Contract, connect_to: Connect) -> Report:
         cursor.execute(
             """
             select batch_id, status, rows_extracted, rows_accepted, rows_quarantined, rows_unchanged, rows_deleted,
-                digest, drift, message
+                digest, drift, warning, message
             from control.batch where sector = %s and dataset = %s order by batch_id desc limit 1
             """,
             (contract.sector, contract.dataset),

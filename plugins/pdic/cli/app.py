@@ -9,6 +9,7 @@ import typer
 
 from pdic import settings
 from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.slots import print_slots, slot_app
 from pdic.cli.stack import describe, ensure_warehouse
 from pdic.errors import PdicError
 
@@ -26,6 +27,7 @@ demo_app = typer.Typer(
 contracts_app = typer.Typer(help="Contracts and what follows from them.", no_args_is_help=True)
 containers_app = typer.Typer(help="What docker-compose.yml runs once.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
+app.add_typer(slot_app, name="slot")
 app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
 
@@ -114,6 +116,8 @@ def load(
         for row in reports:
             if row.get("message"):
                 console.print(row["message"], style="red", markup=False, soft_wrap=True)
+            if row.get("warning"):
+                console.print(row["warning"], style="yellow", markup=False, soft_wrap=True)
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)
 
@@ -170,6 +174,8 @@ def status(
         report["datasets"],
         ["sector", "dataset", "source_rows", "accepted", "quarantined", "deleted", "balanced"],
     )
+    if report["slots"]:
+        print_slots(report["slots"])
     print_table("Shared tables", report["shared"], ["table", "rows"] + (["checksum"] if checksums else []))
     live = report["release"]
     out.print(f"live release: {live['live'] or 'none'}; a rollback would bring back: {live['former'] or 'none'}")

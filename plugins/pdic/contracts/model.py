@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-Capture = Literal["cursor", "snapshot", "feed"]
+Capture = Literal["cursor", "snapshot", "feed", "cdc"]
 Deletes = Literal["none", "soft", "reconcile"]
 Classification = Literal["public", "internal", "personal", "sensitive", "identifier"]
 OnFail = Literal["quarantine", "warn"]
@@ -117,7 +117,9 @@ class Contract:
     connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
     ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
-    an operator has to approve. ``path`` is relative to the root.
+    an operator has to approve. ``publication`` is the source's publication that a cdc load reads (None: the one named
+    after the dataset), ``max_retained_bytes`` how much log the source may keep for its slot before that is worth a
+    warning. ``path`` is relative to the root.
     """
 
     id: str
@@ -147,6 +149,8 @@ class Contract:
     max_deleted_share: float = 0.05
     feed: Feed | None = None
     connection: str = ""
+    publication: str | None = None
+    max_retained_bytes: int = 1 << 30
 
     @property
     def source_connection(self) -> str:

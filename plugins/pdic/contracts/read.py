@@ -40,7 +40,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
-    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection"}
+    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -109,6 +109,8 @@ def read_contract(root: Path, path: Path) -> Contract:
     deletes = choice(properties, "deletes", get_args(Deletes), findings)
     if capture == "snapshot" and deletes == "reconcile":
         findings.add("customProperties.deletes", "a snapshot already shows which keys are gone", "say none")
+    if capture == "cdc" and deletes == "reconcile":
+        findings.add("customProperties.deletes", "the log already says which rows are deleted", "say none")
     cadence, freshness = _service_levels(document, findings)
     min_rows = row_count(properties, "minRows", findings)
     contract = Contract(
@@ -136,6 +138,8 @@ def read_contract(root: Path, path: Path) -> Contract:
         max_bytes_per_second=count(properties, "maxBytesPerSecond", findings),
         max_deleted_share=share(properties, "maxDeletedShare", 0.05, findings),
         feed=read_feed(properties, capture, deletes, by_source_name, findings),
+        publication=_publication(properties, capture, findings),
+        max_retained_bytes=_max_retained_bytes(properties, capture, findings),
     )
     if findings.problems:
         raise ContractError(findings.problems)
@@ -251,6 +255,21 @@ def _cursor_column(
     elif not column.required:
         findings.add(place, f"{name} may be empty, and such rows are never read", "say required: true for it")
     return str(name)
+
+
+def _publication(properties: Mapping[str, Any], capture: str, findings: Findings) -> str | None:
+    place, name = "customProperties.publication", properties.get("publication")
+    if name is not None and capture != "cdc":
+        findings.add(place, "only capture: cdc uses it", "take it out, or say capture: cdc")
+    elif name is not None and not (isinstance(name, str) and 0 < len(name.encode()) <= NAME_BYTES):
+        findings.add(place, f"{name!r} is not a publication's name", "name it as the source's administrator did")
+    return str(name) if name is not None else None
+
+
+def _max_retained_bytes(properties: Mapping[str, Any], capture: str, findings: Findings) -> int:
+    if "maxRetainedBytes" in properties and capture != "cdc":
+        findings.add("customProperties.maxRetainedBytes", "only capture: cdc uses it", "take it out")
+    return count(properties, "maxRetainedBytes", findings) or 1 << 30
 
 
 def _soft_delete_column(

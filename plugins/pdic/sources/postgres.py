@@ -61,12 +61,17 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
 
 @contextmanager
 def snapshot(
-    uri: str, contract: Contract, watermark: datetime | None, shapes: Shapes | None = None
+    uri: str,
+    contract: Contract,
+    watermark: datetime | None,
+    shapes: Shapes | None = None,
+    exported: str | None = None,
 ) -> Iterator[Snapshot]:
     """Open a snapshot of the contract's table, after checking it against the contract.
 
-    `watermark` is the lower bound of a cursor load (None: everything); `shapes` remember what former loads found. Raises
-    `DriftError` where the table no longer is what the contract says, `SourceUnavailable` where the server cannot be reached.
+    `watermark` is the lower bound of a cursor load (None: everything); `shapes` remember what former loads found,
+    `exported` is another session's snapshot to share. Raises `DriftError` where the table no longer is what the contract
+    says, `SourceUnavailable` where the server cannot be reached.
     """
     try:
         connection = connect(uri, f"load {contract.sector}.{contract.dataset}")
@@ -82,6 +87,8 @@ def snapshot(
         connection.autocommit = False
         connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
         with connection.cursor() as cursor:
+            if exported is not None:
+                cursor.execute("set transaction snapshot %s", (exported,))
             cursor.execute("set local statement_timeout = '4h'; set local idle_in_transaction_session_timeout = '1h'")
         drift = check_drift(connection, contract, shapes)
         bounds = Bounds(watermark, upper) if upper is not None else None

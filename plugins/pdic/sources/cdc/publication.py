@@ -1,0 +1,129 @@
+"""The publication that says which changes the log gives out: found or made, complete, and the same since the last load."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg2 import errors, sql
+
+from pdic.sources.cdc.errors import not_granted
+from pdic.warehouse import one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from pdic.contracts import Contract
+
+
+def name(contract: Contract) -> str:
+    """The contract's publication, or `pdic_<sector>__<dataset>`. It holds no state, so installations may share it."""
+    return contract.publication or f"pdic_{contract.raw_table}"
+
+
+def ensure(source: Connection, contract: Contract, table_oid: int) -> str:
+    """Find the publication, or make it where the role may (it owns the table). Returns its mark (see `mark`).
+
+    Raises `NotGranted` with the statement to run where it is missing or gives out less than the whole table. `source`
+    must be in autocommit.
+    """
+    create = sql.SQL("create publication {} for table {}").format(
+        sql.Identifier(name(contract)), sql.Identifier(contract.table_schema, contract.table_name)
+    )
+    if not _exists(source, contract):
+        try:
+            with source.cursor() as cursor:
+                cursor.execute(create)
+        except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
+            what = f"there is no publication {name(contract)}, and the role may not make it"
+            raise not_granted(contract, what, create.as_string(source)) from error
+    _require_complete(source, contract)
+    return mark(source, contract, table_oid)
+
+
+def mark(source: Connection, contract: Contract, table_oid: int) -> str:
+    """What changes when the publication, or the table's place in it, is altered, dropped or made anew.
+
+    A publication that left the table out for a while leaves no gap in the log that anybody could see.
+    """
+    with source.cursor() as cursor:
+        cursor.execute(
+            """
+            select concat_ws(
+                '/',
+                publication.oid || ':' || publication.xmin,
+                (select oid || ':' || xmin from pg_publication_rel where prpubid = publication.oid and prrelid = %(table)s),
+                (
+                    select membership.oid || ':' || membership.xmin
+                    from pg_publication_namespace as membership
+                    inner join pg_class as class on class.relnamespace = membership.pnnspid
+                    where membership.pnpubid = publication.oid and class.oid = %(table)s
+                )
+            )
+            from pg_publication as publication where pubname = %(name)s
+            """,
+            {"table": table_oid, "name": name(contract)},
+        )
+        return str(one(cursor)[0])
+
+
+def _exists(source: Connection, contract: Contract) -> bool:
+    with source.cursor() as cursor:
+        cursor.execute("select 1 from pg_publication where pubname = %s", (name(contract),))
+        return cursor.fetchone() is not None
+
+
+def _require_complete(source: Connection, contract: Contract) -> None:
+    publication = sql.Identifier(name(contract)).as_string(source)
+    table = sql.Identifier(contract.table_schema, contract.table_name).as_string(source)
+    with source.cursor() as cursor:
+        cursor.execute(
+            """
+            select publication.pubinsert and publication.pubupdate and publication.pubdelete and publication.pubtruncate,
+                member.tablename is not null, member.rowfilter is not null, member.attnames::text[]
+            from pg_publication as publication
+            left join pg_publication_tables as member
+                on member.pubname = publication.pubname and member.schemaname = %s and member.tablename = %s
+            where publication.pubname = %s
+            """,
+            (contract.table_schema, contract.table_name, name(contract)),
+        )
+        everything, member, filtered, columns = one(cursor)
+    if not everything:
+        raise not_granted(
+            contract,
+            f"publication {publication} leaves out some kinds of changes",
+            f"alter publication {publication} set (publish = 'insert, update, delete, truncate')",
+        )
+    if not member:
+        raise not_granted(
+            contract,
+            f"publication {publication} does not hold it",
+            f"alter publication {publication} add table {table}",
+        )
+    missing = [c.source_name for c in contract.columns if c.source_name not in columns]
+    missing += [column for column in _generated(source, contract) if column not in missing]
+    if filtered or missing:
+        what = f"publication {publication} leaves out " + (f"columns {', '.join(missing)}" if missing else "some rows")
+        remedy = (
+            f"alter publication {publication} drop table {table}; alter publication {publication} add table {table}"
+        )
+        hint = " (generated columns need PostgreSQL 18 and publish_generated_columns = stored)" if missing else ""
+        raise not_granted(contract, what + hint, remedy)
+
+
+def _generated(source: Connection, contract: Contract) -> list[str]:
+    """Columns of the contract that the source computes; before PostgreSQL 18 the log never has them."""
+    if source.server_version >= 180000:
+        return []
+    with source.cursor() as cursor:
+        cursor.execute(
+            """
+            select attname::text from pg_attribute
+            where attrelid = to_regclass(%s) and attgenerated <> '' and attname = any(%s)
+            """,
+            (
+                sql.Identifier(contract.table_schema, contract.table_name).as_string(source),
+                [column.source_name for column in contract.columns],
+            ),
+        )
+        return [column for (column,) in cursor.fetchall()]

@@ -1,0 +1,214 @@
+"""A replication session with a source: make a slot, read its messages up to a given position of the log.
+
+Spoken over libpq itself (psycopg.pq). psycopg2's replication cursor confirms more than it was told to: answering the
+server's keepalives it moves the slot past the position that the warehouse has on record (docs/decisions/0013).
+"""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from pdic.errors import Busy, SourceUnavailable
+from pdic.sources.cdc import lsn, pgoutput
+from pdic.sources.cdc.errors import lost, not_granted
+from pdic.sources.cdc.slot import PATIENCE
+from pdic.warehouse.connect import KEEPALIVES
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
+
+_DATA: Final = ord("w")
+_KEEPALIVE: Final = ord("k")
+_DATA_HEADER: Final = 25
+_EPOCH: Final = 946_684_800  # 2000-01-01 UTC, where PostgreSQL's clock begins
+
+POLL_SECONDS: Final = 0.05
+"""How long a quiet stream is waited for before the server is asked how far it has come."""
+SILENCE_SECONDS: Final = 300.0
+"""How long a server may say nothing at all."""
+REPORT_SECONDS: Final = 10.0
+"""How often the server hears from us while it sends without a pause (its `wal_sender_timeout` is 60 s)."""
+WAIT_FOR_WRITERS: Final = "5min"
+"""How long making a slot waits for transactions that were writing when it began."""
+
+
+class Walsender:
+    """One replication session. Use as a context: it ends the session cleanly, so that the slot is free at once."""
+
+    def __init__(self, uri: str, contract: Contract) -> None:
+        self._contract = contract
+        info = make_conninfo(
+            uri,
+            replication="database",
+            application_name=f"pdic read log {contract.id}"[:63],
+            client_encoding="UTF8",
+            connect_timeout=10,
+            **KEEPALIVES,
+        )
+        self._session = pq.PGconn.connect(info.encode())
+        self._streaming = False
+        if self._session.status != pq.ConnStatus.OK:
+            self._session.finish()
+            raise self._unavailable("takes no replication session: see that pg_hba.conf and max_wal_senders allow one")
+
+    def __enter__(self) -> Walsender:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._streaming and kind is None:
+                self._end_stream()
+        finally:
+            self._session.finish()
+
+    def create_slot(self, slot: str) -> tuple[int, str]:
+        """Make the slot; returns where its changes begin and the name of a snapshot of exactly that moment.
+
+        The snapshot can be taken over by another session until this one ends. Raises `Busy` where transactions that were
+        writing do not end in time, `NotGranted` where the source has no slot left or the role may not make one.
+        """
+        self._execute(f"set lock_timeout = '{WAIT_FOR_WRITERS}'")
+        # The older spelling: every version understands it.
+        result = self._execute(f'CREATE_REPLICATION_SLOT "{slot}" LOGICAL pgoutput EXPORT_SNAPSHOT')
+        _, position, snapshot, _ = ((result.get_value(0, column) or b"").decode() for column in range(4))
+        return lsn.number(position), snapshot
+
+    def messages(self, slot: str, publication: str, position: int, target: int) -> Iterator[bytes]:
+        """The pgoutput messages of every transaction committed at or after `position` and before `target`, in the order
+        of their commits.
+
+        Ends by itself on a busy source as on an idle one. `position` is confirmed to the server, and nothing more.
+        Raises `SlotLost`, `SourceUnavailable`, `Busy`.
+        """
+        self._start(slot, publication, position)
+        receive = self._session.get_copy_data
+        reported = time.monotonic()
+        quiet_since, count = reported, 0
+        self._report(position, ask=True)
+        while True:
+            size, data = receive(1)
+            if size > 0:
+                kind = data[0]
+                if kind == _DATA:
+                    message = bytes(data[_DATA_HEADER:])
+                    if message[0] == pgoutput.BEGIN and pgoutput.commit_lsn(message) >= target:
+                        return
+                    yield message
+                    count += 1
+                    if count % 1000 == 0 and time.monotonic() - reported > REPORT_SECONDS:
+                        self._report(position)
+                        reported = time.monotonic()
+                elif kind == _KEEPALIVE:
+                    # Everything committed before this position has been sent.
+                    if int.from_bytes(data[1:9]) >= target:
+                        return
+                    if data[17]:
+                        self._report(position)
+                quiet_since = 0.0
+            elif size == 0:
+                now = time.monotonic()
+                quiet_since = quiet_since or now
+                if not self._wait(POLL_SECONDS):
+                    if now - quiet_since > SILENCE_SECONDS:
+                        raise self._unavailable(f"said nothing for {SILENCE_SECONDS:.0f} s")
+                    self._report(position, ask=True)
+            else:
+                self._streaming = False
+                result = self._session.get_result()
+                raise self._error(result.error_field(pq.DiagnosticField.SQLSTATE) if result else None)
+
+    def _start(self, slot: str, publication: str, position: int) -> None:
+        escaping = pq.Escaping(self._session)
+        names = escaping.escape_literal(escaping.escape_identifier(publication.encode())).decode()
+        command = (
+            f'START_REPLICATION SLOT "{slot}" LOGICAL {lsn.written(position)} '
+            f"(proto_version '1', publication_names {names}, binary 'true')"
+        )
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._execute(command, expected=pq.ExecStatus.COPY_BOTH)
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)  # the session of a reader that was killed lasts a moment longer
+            else:
+                self._streaming = True
+                return
+
+    def _execute(self, command: str, expected: pq.ExecStatus | None = None) -> pq.abc.PGresult:
+        result = self._session.exec_(command.encode())
+        wanted = (expected,) if expected else (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+        if result.status not in wanted:
+            raise self._error(result.error_field(pq.DiagnosticField.SQLSTATE))
+        return result
+
+    def _report(self, position: int, *, ask: bool = False) -> None:
+        """Tell the server how far the warehouse has come; `ask` how far the server has."""
+        clock = int((time.time() - _EPOCH) * 1_000_000)
+        self._session.put_copy_data(struct.pack("!cQQQqB", b"r", position, position, position, clock, ask))
+        self._session.flush()
+
+    def _wait(self, seconds: float) -> bool:
+        """Whether the server sent something before the time was over."""
+        poll = select.poll()
+        poll.register(self._session.socket, select.POLLIN)
+        if not poll.poll(seconds * 1000):
+            return False
+        try:
+            self._session.consume_input()
+        except psycopg.OperationalError as error:
+            raise self._unavailable("broke off") from error
+        return True
+
+    def _end_stream(self) -> None:
+        """Take leave as the protocol wants it: an end without it leaves a line in the source's log."""
+        self._session.put_copy_end()
+        self._session.flush()
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            size, _ = self._session.get_copy_data(1)
+            if size < 0:
+                return
+            if size == 0:
+                self._wait(POLL_SECONDS)
+
+    def _error(self, code: bytes | None) -> Exception:
+        """What a failure of the server means. Its own words stay out: they can quote a row."""
+        contract, state = self._contract, (code or b"").decode()
+        if state == "55006":  # object_in_use
+            return Busy(
+                f"{contract.id}: its slot is being read by another session; wait for it or stop it, then load again."
+            )
+        if state == "55P03":  # lock_not_available
+            return Busy(
+                f"{contract.id}: a transaction at the source that was writing before the slot was made has not ended within "
+                f"{WAIT_FOR_WRITERS}; load again when it has."
+            )
+        if state in ("42704", "55000", "58P01"):  # undefined_object, object_not_in_prerequisite_state, undefined_file
+            return lost(
+                contract, f"the source cannot continue the log from its slot and publication (SQLSTATE {state})"
+            )
+        if state == "53400":  # configuration_limit_exceeded
+            return not_granted(
+                contract, "all replication slots are in use", "alter system set max_replication_slots = 20 (restart)"
+            )
+        if state == "42501":  # insufficient_privilege
+            return not_granted(contract, "the role may not use replication", "alter role <PDIC's role> replication")
+        return self._unavailable(f"broke off (SQLSTATE {state})" if state else "broke off")
+
+    def _unavailable(self, what: str) -> SourceUnavailable:
+        return SourceUnavailable(
+            f"{self._contract.id}: the source of sector {self._contract.sector} {what}. Nothing was moved; load again."
+        )
