@@ -231,7 +231,7 @@ def test_a_snapshot_may_not_be_empty_unless_it_says_so(tmp_path: Path) -> None:
             "customProperties.minRows",
             "not a number of rows",
         ),
-        ("capture, value: cursor", "capture, value: cdc", "customProperties.capture", "say one of cursor, snapshot"),
+        ("capture, value: cursor", "capture, value: stream", "customProperties.capture", "say one of cursor, snapshot"),
         (
             "capture, value: cursor",
             "capture, value: snapshot",
