@@ -82,14 +82,20 @@ def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def to_uri(connection: Mapping[str, Any]) -> str:
-    """A libpq URI from a connection's fields; `extra` (an object, or JSON text) becomes its parameters, as sslmode."""
+    """A libpq URI from a connection's fields; `extra` (an object, or JSON text) becomes its parameters, as sslmode.
+
+    `host` may name several with commas between; a `port` that is one number is the port of each.
+    """
     extra = connection.get("extra") or {}
     if isinstance(extra, str):
         extra = json.loads(extra)
     login = quote(str(connection.get("login") or ""), safe="")
     password = quote(str(connection.get("password") or ""), safe="")
     who = f"{login}:{password}@" if password else f"{login}@" if login else ""
-    port = f":{connection['port']}" if connection.get("port") else ""
+    hosts = str(connection.get("host") or "").split(",")
+    ports = str(connection.get("port") or "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    where = ",".join(f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True))
     database = quote(str(connection.get("schema") or ""), safe="")
     parameters = f"?{urlencode(sorted(extra.items()), quote_via=quote)}" if extra else ""
-    return f"postgresql://{who}{connection.get('host') or ''}{port}/{database}{parameters}"
+    return f"postgresql://{who}{where}/{database}{parameters}"

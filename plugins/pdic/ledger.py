@@ -150,6 +150,7 @@ def arrived(connection: Connection, batch_id: int, arrival: Arrival, seconds: fl
         bytes=arrival.bytes,
         digest=arrival.digest,
         drift=arrival.drift,
+        remark=arrival.remark,
         watermark_to=arrival.watermark_to,
         position_to=_json(arrival.position),
     )
@@ -177,7 +178,7 @@ def report(connection: Connection, batch_id: int) -> dict[str, Any]:
         cursor.execute(
             """
             select sector, dataset, batch_id, capture, status, rows_extracted, rows_accepted, rows_quarantined,
-                rows_unchanged, rows_deleted, bytes, digest, drift, seconds, message
+                rows_unchanged, rows_deleted, bytes, digest, drift, remark, seconds, message
             from control.batch where batch_id = %s
             """,
             (batch_id,),
