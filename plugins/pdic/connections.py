@@ -84,7 +84,8 @@ def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
 def to_uri(connection: Mapping[str, Any]) -> str:
     """One URI from a connection's fields, by its `conn_type`.
 
-    A database's is libpq's: `extra` (an object, or JSON text) becomes its parameters, as sslmode. That of `http` is a
+    A database's is libpq's: `extra` (an object, or JSON text) becomes its parameters, as sslmode; `host` may name several
+    with commas between, and a `port` that is one number is the port of each. That of `http` is a
     web address with the login in front; `schema` says https (the default) or http, and the whole `extra` travels as JSON in
     the parameter `extra` (`pdic.sources.rest.endpoint` reads it).
     """
@@ -108,5 +109,11 @@ def _authority(connection: Mapping[str, Any]) -> str:
     login = quote(str(connection.get("login") or ""), safe="")
     password = quote(str(connection.get("password") or ""), safe="")
     who = f"{login}:{password}@" if password else f"{login}@" if login else ""
-    port = f":{connection['port']}" if connection.get("port") else ""
-    return f"{who}{connection.get('host') or ''}{port}"
+    hosts = str(connection.get("host") or "").split(",")
+    ports = str(connection.get("port") or "").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    if len(ports) != len(hosts):
+        raise PdicError(
+            f"a connection names {len(hosts)} hosts and {len(ports)} ports: give one port, or one for each host"
+        )
+    return who + ",".join(f"{host}:{port}" if port else host for host, port in zip(hosts, ports, strict=True))

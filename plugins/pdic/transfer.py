@@ -59,7 +59,9 @@ def copy_snapshot(snapshot: Snapshot, warehouse_uri: str, batch_id: int) -> Arri
         bytes=size,
         digest=f"crc32:{crc:08x}",
         drift=snapshot.drift,
-        watermark_to=snapshot.bounds.upper if snapshot.bounds else None,
+        watermark_to=snapshot.seam.watermark if snapshot.seam else None,
+        position=snapshot.seam.position() if snapshot.seam else None,
+        warning=snapshot.warning,
     )
 
 

@@ -109,9 +109,10 @@ class Feed:
 class Contract:
     """What a dataset of a sector must be.
 
-    ``table`` is ``schema.table`` at the source, or the path of a feed's resource;
-    ``key``, ``cursor_column`` and ``soft_delete_column`` are names at the
-    source. ``overlap`` is how far a cursor load reaches back where the oldest open transaction cannot be seen.
+    ``table`` is ``schema.table`` at the source, or the path of a feed's resource; ``key``, ``cursor_column`` and
+    ``soft_delete_column`` are names at the source. ``overlap`` is how far stamps may lie behind the source's clock, and,
+    where nobody can see when transactions began, the longest that one may last (zero: not stated). ``cursor_time_zone`` is
+    whose time the stamps of a cursor without time zone are.
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
     ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
     connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
@@ -119,7 +120,8 @@ class Contract:
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
     an operator has to approve. ``publication`` is the source's publication that a cdc load reads (None: the one named
     after the dataset), ``max_retained_bytes`` how much log the source may keep for its slot before that is worth a
-    warning. ``path`` is relative to the root.
+    warning. ``statement_timeout`` ends one read of the source, ``idle_timeout`` a session there that does
+    nothing. ``path`` is relative to the root.
     """
 
     id: str
@@ -151,6 +153,9 @@ class Contract:
     connection: str = ""
     publication: str | None = None
     max_retained_bytes: int = 1 << 30
+    cursor_time_zone: str | None = None
+    statement_timeout: timedelta = timedelta(hours=4)
+    idle_timeout: timedelta = timedelta(minutes=10)
 
     @property
     def source_connection(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_args
+from zoneinfo import available_timezones
 
 from open_data_contract_standard.model import OpenDataContractStandard
 
@@ -41,6 +42,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
+    | {"cursorTimeZone", "statementTimeout", "idleTimeout"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -140,6 +142,9 @@ def read_contract(root: Path, path: Path) -> Contract:
         feed=read_feed(properties, capture, deletes, by_source_name, findings),
         publication=_publication(properties, capture, findings),
         max_retained_bytes=_max_retained_bytes(properties, capture, findings),
+        cursor_time_zone=_cursor_time_zone(properties, by_source_name, findings),
+        statement_timeout=_length(properties, "statementTimeout", findings) or timedelta(hours=4),
+        idle_timeout=_length(properties, "idleTimeout", findings) or timedelta(minutes=10),
     )
     if findings.problems:
         raise ContractError(findings.problems)
@@ -272,6 +277,22 @@ def _max_retained_bytes(properties: Mapping[str, Any], capture: str, findings: F
     return count(properties, "maxRetainedBytes", findings) or 1 << 30
 
 
+def _cursor_time_zone(properties: Mapping[str, Any], columns: Mapping[str, Column], findings: Findings) -> str | None:
+    """Whose time a cursor without time zone is: guessing it wrong would lose rows for ever."""
+    place, zone = "customProperties.cursorTimeZone", properties.get("cursorTimeZone")
+    cursor = columns.get(str(properties.get("cursorColumn")))
+    has_zone = cursor is None or "without time zone" not in cursor.physical_type
+    if has_zone:
+        if zone is not None:
+            findings.add(place, "only a cursor that is a timestamp without time zone uses it", "take it out")
+        return None
+    if zone not in available_timezones():
+        what = "the cursor has no time zone" if zone is None else f"{zone!r} is no time zone"
+        findings.add(place, what, "say whose time is stamped, like Asia/Ho_Chi_Minh or UTC")
+        return None
+    return str(zone)
+
+
 def _soft_delete_column(
     properties: Mapping[str, Any], capture: str, deletes: str, columns: Mapping[str, Column], findings: Findings
 ) -> str | None:
@@ -316,6 +337,15 @@ def _service_levels(document: OpenDataContractStandard, findings: Findings) -> t
     if not freshness:
         findings.add("slaProperties.latency", "there is no age that counts as stale", "give value: 26 and unit: h")
     return cadence, freshness or timedelta()
+
+
+def _length(properties: Mapping[str, Any], name: str, findings: Findings) -> timedelta | None:
+    """A length of time above zero; None where it is not given."""
+    words = properties.get(name)
+    found = duration(str(words)) if words is not None else None
+    if words is not None and not found:
+        findings.add(f"customProperties.{name}", f"{words!r} is not a length of time", "write it like 30m or 4h")
+    return found
 
 
 def _overlap(properties: Mapping[str, Any], capture: str, findings: Findings) -> timedelta:

@@ -76,7 +76,7 @@ def _copy(
     try:
         with Walsender(uri, contract) as walsender:
             begins, exported = walsender.create_slot(name)
-            with postgres.snapshot(uri, contract, None, exported=exported) as view:
+            with postgres.snapshot(uri, contract, exported=exported) as view:
                 arrival = transfer.copy_snapshot(view, warehouse_uri, batch.batch_id)
     except BaseException:
         slot.drop(source, name)

@@ -1,0 +1,71 @@
+"""Manners in a house that belongs to somebody else: how sessions at a source are opened and what limits they set themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg2
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+
+from pdic.errors import SourceUnavailable
+from pdic.warehouse import connect
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from pdic.contracts import Contract
+
+LOCK_TIMEOUT = timedelta(seconds=30)
+"""A table under a schema change is left alone soon: the load fails, and is tried again later."""
+
+
+def visit(uri: str, contract: Contract) -> Connection:
+    """A session whose transactions are all REPEATABLE READ, READ ONLY. Of several hosts a standby is preferred.
+
+    Raises `SourceUnavailable` where the server cannot be reached.
+    """
+    try:
+        connection = connect(prefer_standby(uri), f"load {contract.sector}.{contract.dataset}")
+    except psycopg2.OperationalError as error:
+        raise SourceUnavailable(
+            f"{contract.id}: the source of sector {contract.sector} cannot be reached ({_first_line(error)}). "
+            f"Check the connection {contract.source_connection} and that the server is up, then load again."
+        ) from error
+    connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
+    return connection
+
+
+def behave(connection: Connection, contract: Contract, exported: str | None = None) -> None:
+    """Begin a transaction with its limits, which end with it: a pooler may hand the session on to others.
+
+    It sees what the snapshot `exported` by another session sees, where one is given.
+
+    The server gives up on a client that has vanished after a minute and a half, on an idle or endless one as the contract
+    says.
+    """
+    limits = {
+        "statement_timeout": contract.statement_timeout,
+        "idle_in_transaction_session_timeout": contract.idle_timeout,
+        "lock_timeout": LOCK_TIMEOUT,
+    }
+    settings = {name: f"{int(limit.total_seconds() * 1000)}ms" for name, limit in limits.items()}
+    settings |= {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+    with connection.cursor() as cursor:
+        if exported is not None:
+            cursor.execute("set transaction snapshot %s", (exported,))
+        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
+        cursor.execute(f"select {calls}", [word for setting in settings.items() for word in setting])  # noqa: S608
+
+
+def prefer_standby(uri: str) -> str:
+    """The URI, asking for a standby where it names several hosts and does not itself say which to take."""
+    parts = urlsplit(uri)
+    if "," not in parts.netloc.rpartition("@")[2] or "target_session_attrs" in parse_qs(parts.query):
+        return uri
+    return f"{uri}{'&' if parts.query else '?'}target_session_attrs=prefer-standby"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
