@@ -56,7 +56,7 @@ def run(dataset: str, port: int, result: Connection) -> None:
     report = load.accept("cong", dataset, batch_id, connect_to)
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    kept = {name: report[name] for name in ("rows_accepted", "bytes", "seconds")}
+    kept = {"rows": report["rows_accepted"], "bytes": report["bytes"], "steps": report["seconds"]}
     result.send(
         {"seconds": round(seconds, 2), "peak_mib": peak / 1024, "above_imports_mib": (peak - before) / 1024, **kept}
     )
