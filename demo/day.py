@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from demo import defects, people, store, text
 from demo.people import FAR, NOBODY, YEAR, People
 from demo.profile import EPOCH, stream, to_date
-from demo.records import civil_registry, education, health, investment
+from demo.records import civil_registry, education, health, investment, one_stop
 from demo.repair import repairs
 from demo.seed import defect_columns, mention_columns, person_columns
 from demo.table import SOFT_DELETE, STAMP, Table, World
@@ -147,6 +147,7 @@ class Planner:
         self.visits()
         self.school()
         self.money()
+        self.dossiers()
         self.name_corrections()
         self.resent_visits()
         self.repairs()
@@ -606,6 +607,48 @@ class Planner:
                 },
             )
         )
+
+    # one-stop
+
+    def dossiers(self) -> None:
+        """Open dossiers move on, new ones come in, and now and then one turns out to have been entered by mistake."""
+        rng, today = self.rng("dossiers"), self.today
+        before, until = today * text.MINUTES - 1, (today + 1) * text.MINUTES - 1
+        rows = self.source(
+            "one_stop",
+            """
+            select "IdBanGhi", "MaHoSo", "DonViXuLy", "NgayTiepNhan" from hoso
+            where "TrangThaiHoSo" = any(%s) and "SuKien" <> 'CANCEL' order by "IdBanGhi"
+            """,
+            list(one_stop.OPEN),
+        )
+        mistaken = {int(rows[at]["IdBanGhi"]) for at in np.flatnonzero(rng.random(len(rows)) < 0.0005)}
+        rows = [row for row in rows if row["IdBanGhi"] not in mistaken]
+        self.plan.update(
+            "one_stop", "hoso", "IdBanGhi", ("SuKien",), [("CANCEL", at) for at in sorted(mistaken)],
+            {"soft_deleted": len(mistaken)},
+        )  # fmt: skip
+        numbers = np.array([row["IdBanGhi"] for row in rows], dtype=np.int64)
+        day = np.array([one_stop.minutes_of(row["NgayTiepNhan"]) // text.MINUTES for row in rows], dtype=np.int64)
+        life = one_stop.lives(self.world.seed, numbers, day)
+        old, new = one_stop.state(life, before), one_stop.state(life, until)
+        moved = np.flatnonzero(old["version"] != new["version"])
+        values = [new[name].to_pylist() for name in one_stop.CHANGING]
+        changed = [(*(column[at] for column in values), int(numbers[at])) for at in moved]
+        self.plan.update("one_stop", "hoso", "IdBanGhi", one_stop.CHANGING, changed, {"changed": len(changed)})
+
+        crowd = self.sample(rng, 2 * self.daily(rng, one_stop.DOSSIERS_PER_YEAR) + 10)
+        persons = crowd.take(one_stop.applicants(rng, crowd, self.daily(rng, one_stop.DOSSIERS_PER_YEAR), today))
+        first = self.next("one_stop.hoso", len(persons))
+        fresh = np.arange(first, first + len(persons))
+        begun = one_stop.lives(self.world.seed, fresh, np.full(len(fresh), today))
+        made = one_stop.hoso(self.world, fresh, persons, begun, until)
+        self.put(made)
+        for codes, agencies, of in (
+            (*(text.pool([row[name] for row in rows]) for name in ("MaHoSo", "DonViXuLy")), life),
+            (made.columns["MaHoSo"], made.columns["DonViXuLy"], begun),
+        ):
+            self.put(one_stop.qua_trinh(self.world, codes, agencies, of, before, until, self.ids("one_stop.qua_trinh")))
 
     # corrections and deletions
 

@@ -1,4 +1,4 @@
-"""`seed`: fills the four sector databases and the truth, all or nothing, the same for the same arguments."""
+"""`seed`: fills the sector databases and the truth, all or nothing, the same for the same arguments."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from demo import profile as profiles
 from demo.errors import DemoError, SeedMismatchError
 from demo.people import FAR, NOBODY, People, serials
 from demo.profile import stream
-from demo.records import civil_registry, education, health, investment
+from demo.records import civil_registry, education, health, investment, one_stop
 from demo.table import STAMP, Table, World, falses, stamped
 
-GENERATOR = "2026-11-22.2"  # change it whenever the same arguments give other rows
+GENERATOR = "2026-11-25.1"  # change it whenever the same arguments give other rows
 CHUNK = 200_000  # visits, and birth registrations, made at a time
 EARLIEST_MARRIAGE = 1990
 
@@ -101,6 +101,7 @@ class _Seeding:
             self._timed("education", self._education)
             self._timed("civil_registry", self._civil_registry)
             self._timed("health", self._health)
+            self._timed("one_stop", self._one_stop)
             self._timed("truth", self._truth)
             for database in store.DATABASES:
                 self._timed(f"finish {database}", self.loaders[database].finish)
@@ -123,7 +124,7 @@ class _Seeding:
         return result
 
     def _timed(self, name: str, work: Callable[[], None]) -> None:
-        self.progress(name, self.step, 6 + len(store.DATABASES))
+        self.progress(name, self.step, 7 + len(store.DATABASES))
         began = time.perf_counter()
         work()
         self.seconds[name] = time.perf_counter() - began
@@ -390,6 +391,22 @@ class _Seeding:
         for at in range(0, len(patient), CHUNK):
             part = slice(at, at + CHUNK)
             yield patient[part], arrival[part], np.flatnonzero(after_death[part])
+
+    def _one_stop(self) -> None:
+        """The dossiers of the last twelve months, in the order in which they were received."""
+        world, everyone, as_of = self.world, self.people, self.world.profile.as_of
+        rng = self.rng("one_stop", "who")
+        n = int(one_stop.DOSSIERS_PER_YEAR * self.citizens)
+        day = np.sort(rng.integers(as_of - 364, as_of + 1, n))
+        persons = everyone.take(one_stop.applicants(rng, everyone, n, as_of))
+        first = self.ids("one_stop.hoso")(n)
+        numbers = np.arange(first, first + n)
+        life = one_stop.lives(world.seed, numbers, day)
+        now = (as_of + 1) * text.MINUTES - 1
+        dossiers = one_stop.hoso(world, numbers, persons, life, now)
+        self.put(dossiers)
+        codes, agencies = dossiers.columns["MaHoSo"], dossiers.columns["DonViXuLy"]
+        self.put(one_stop.qua_trinh(world, codes, agencies, life, 0, now, self.ids("one_stop.qua_trinh")))
 
     def _truth(self) -> None:
         truth, everyone = self.loaders["truth"], self.people

@@ -16,12 +16,13 @@ from demo.profile import Profile
 from demo.text import Array
 from demo.units import Units
 
-SECTORS = ("education", "health", "civil_registry", "investment")
+SECTORS = ("education", "health", "civil_registry", "investment", "one_stop")
 STAMP = {
     "education": "thoigiancapnhat",
     "health": "THOI_GIAN_CAP_NHAT",
     "civil_registry": "thoiGianCapNhat",
     "investment": "ngay_cap_nhat",
+    "one_stop": "ThoiGianCapNhat",
 }
 SOFT_DELETE = {"education": "daxoa", "health": "DA_XOA", "civil_registry": "daXoa", "investment": "da_xoa"}
 

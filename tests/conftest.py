@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pdic import accounts, airflow_stack, connections, embedded
+from pdic import accounts, airflow_stack, connections, demo_service, embedded
 
 # Whoever imports Airflow gets files in AIRFLOW_HOME, which must not be the user's own ~/airflow.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="pdic-test-airflow-")
@@ -59,6 +59,7 @@ class Postgres:
 def remove(home: Path) -> None:
     """Stops whatever runs in a home and deletes it with the folder made for it."""
     airflow_stack.down(home)
+    demo_service.stop(home)
     embedded.stop(home)
     shutil.rmtree(home.parent, ignore_errors=True)
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 SECTORS = ("civil_registry", "education", "health", "investment")
-"""The sectors of the demo province, each with a database of its own."""
+"""The sectors of the demo province that let us into their databases."""
+
+ONE_STOP = "one_stop"
+"""The sector of the demo province that gives its data by a service; only that enters its database."""
 
 SERVICE_ROLES = ("auditor", "loader", "publisher", "reader", "transformer")
 
@@ -25,8 +28,17 @@ class Login:
 AIRFLOW = Login("airflow_db", "airflow", "airflow")
 ADMIN = Login("pdic_warehouse_admin", "pdic_admin", "warehouse")
 SERVICES = tuple(Login(f"pdic_warehouse_{role}", f"pdic_{role}", "warehouse") for role in SERVICE_ROLES)
-DEMO_OWNERS = tuple(Login(f"pdic_demo_{name}", f"{name}_owner", name) for name in (*SECTORS, "truth"))
+DEMO_OWNERS = tuple(Login(f"pdic_demo_{name}", f"{name}_owner", name) for name in (*SECTORS, ONE_STOP, "truth"))
 DEMO_READERS = tuple(Login(f"pdic_source_{sector}", f"pdic_reader_{sector}", sector) for sector in SECTORS)
+ONE_STOP_OWNER = f"pdic_demo_{ONE_STOP}"
+ONE_STOP_SOURCE = f"pdic_source_{ONE_STOP}"
+
+
+def one_stop_entry(api_key: str, host: str, port: int, *, plain_http: bool = False) -> dict[str, Any]:
+    """The connection to the demo's one-stop service. `plain_http`: on another machine, over a network that is trusted."""
+    extra = {"auth": "api_key"} | ({"allow_plain_http": True} if plain_http else {})
+    address = {"conn_type": "http", "host": host, "port": port, "schema": "http"}
+    return {**address, "login": "pdic", "password": api_key, "extra": extra}
 
 
 def new_password() -> str:

@@ -19,7 +19,7 @@ Uris = dict[str, str]
 
 @pytest.fixture(scope="module")
 def copies(postgres: Any) -> Callable[[str], Uris]:
-    """Makes a set of the five databases."""
+    """Makes a set of the databases."""
     return lambda name: {database: postgres.create_database(f"demo_{name}_{database}") for database in store.DATABASES}
 
 

@@ -40,12 +40,13 @@ def up(
     as_json: Json = False,
 ) -> None:
     """Start the embedded PostgreSQL and Airflow on free ports of 127.0.0.1. Running parts are left as they are."""
-    from pdic import airflow_stack, connections, embedded, warehouse
+    from pdic import airflow_stack, connections, demo_service, embedded, warehouse
 
     home = settings.home()
     console.print(f"PostgreSQL in {home} …")
     embedded.start(home)
     warehouse.migrate(connections.warehouse("admin"))
+    demo_service.ensure(home)
     if airflow:
         console.print("Airflow …")
         airflow_stack.up(home)
@@ -55,10 +56,11 @@ def up(
 @app.command()
 def down(as_json: Json = False) -> None:
     """Stop Airflow and the embedded PostgreSQL; nothing of them is left running."""
-    from pdic import airflow_stack, embedded
+    from pdic import airflow_stack, demo_service, embedded
 
     home = settings.home()
     airflow_stack.down(home)
+    demo_service.stop(home)
     embedded.stop(home)
     _show_stack(describe(home), as_json)
 

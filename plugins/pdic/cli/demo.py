@@ -16,7 +16,7 @@ from pdic.cli.output import console, out, print_json, print_table
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
-DATABASES = ("civil_registry", "education", "health", "investment", "truth")
+DATABASES = ("civil_registry", "education", "health", "investment", "one_stop", "truth")
 NEWS_TAKES_S = 15
 """Between the end of a load and the run that its news starts."""
 
@@ -33,9 +33,10 @@ def seed(
     force: Annotated[bool, typer.Option("--force", help="Drop what another seed left, and seed again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fill the four sector databases of province 44 and the hidden truth about them."""
+    """Fill the sector databases of province 44 and the hidden truth about them."""
     ensure_warehouse()
     report = seed_databases(citizens, seed, profile, force)
+    ensure_warehouse()  # its service, too, now that there is something to serve
     if as_json:
         print_json(report)
     elif report.get("already"):
@@ -74,6 +75,7 @@ def run(
 
     home = ensure_warehouse()
     seeded = seed_databases(citizens, seed, profile)
+    ensure_warehouse()  # its service, too, now that there is something to serve
     console.print("starting Airflow …")
     airflow_stack.up(home)
     sectors = [name for name in DATABASES if name != "truth"]
@@ -92,6 +94,24 @@ def run(
         print_json(report)
     else:
         _show(report, home)
+
+
+@demo_app.command("one-stop")
+def one_stop(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8080,
+) -> None:
+    """Run the province's one-stop service until it is stopped. (`pdic up` and `pdic load` start it by themselves.)
+
+    It reads the database of the connection pdic_demo_one_stop and wants the key of pdic_source_one_stop.
+    """
+    from pdic import connections, logins
+
+    known = connections.load(settings.home())
+    if missing := [name for name in (logins.ONE_STOP_OWNER, logins.ONE_STOP_SOURCE) if name not in known]:
+        raise PdicError(f"there is no connection {' nor '.join(missing)}: seed the demo first (`pdic demo seed`)")
+    key = str(known[logins.ONE_STOP_SOURCE]["password"])
+    _demo("one_stop").serve(lambda: connections.uri(logins.ONE_STOP_OWNER), key, host, port)
 
 
 def _wait_for_release(home: Path, timeout: float) -> None:

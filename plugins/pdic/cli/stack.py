@@ -1,4 +1,4 @@
-"""The machine beneath the commands: an embedded PostgreSQL that is started when needed, and Airflow."""
+"""The machine beneath the commands: an embedded PostgreSQL and the demo's service, started when needed, and Airflow."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def ensure_warehouse() -> Path:
     """
     home = settings.home()
     if is_embedded(home):
-        from pdic import embedded, warehouse
+        from pdic import demo_service, embedded, warehouse
 
         if embedded.status(home) is None:
             embedded.start(home)
         warehouse.migrate(connections.warehouse("admin"))
+        demo_service.ensure(home)
     return home
 
 
@@ -31,11 +32,12 @@ def is_embedded(home: Path) -> bool:
 
 def describe(home: Path) -> dict[str, Any]:
     """Is the embedded server running, and Airflow?"""
-    from pdic import airflow_stack, embedded
+    from pdic import airflow_stack, demo_service, embedded
 
     server = embedded.status(home)
     return {
         "home": str(home),
         "postgres": {"running": server is not None, "port": server.port if server else None},
         "airflow": airflow_stack.health(home),
+        "one_stop": {"running": demo_service.running(home)},
     }

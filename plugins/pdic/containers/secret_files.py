@@ -17,6 +17,8 @@ from pdic.errors import PdicError
 
 WAREHOUSE_HOST = "postgres"
 DEMO_HOST = "demo-postgres"
+ONE_STOP_HOST = "one-stop"
+ONE_STOP_PORT = 8080
 PORT = 5432
 BROKER = "redis:6379"
 
@@ -62,13 +64,30 @@ def make(folder: Path) -> list[str]:
     write("airflow_fernet", lambda: base64.urlsafe_b64encode(os.urandom(32)).decode())
     write(ADMIN_CONNECTIONS, lambda: as_json((logins.ADMIN, logins.AIRFLOW), WAREHOUSE_HOST))
     write("airflow_database", lambda: connections.to_uri(known(ADMIN_CONNECTIONS)[logins.AIRFLOW.conn_id]))
-    write(DEMO_CONNECTIONS, lambda: as_json(logins.DEMO_OWNERS, DEMO_HOST))
+    write(
+        DEMO_CONNECTIONS,
+        lambda: (
+            json.dumps(
+                logins.entries(logins.DEMO_OWNERS, {}, DEMO_HOST, PORT)
+                | {
+                    logins.ONE_STOP_SOURCE: logins.one_stop_entry(
+                        logins.new_password(), ONE_STOP_HOST, ONE_STOP_PORT, plain_http=True
+                    )
+                },
+                indent=2,
+                sort_keys=True,
+            )
+            + "\n"
+        ),
+    )
     write(
         CONNECTIONS,
         lambda: (
             json.dumps(
                 logins.entries(logins.SERVICES, {}, WAREHOUSE_HOST, PORT)
-                | logins.entries(logins.DEMO_READERS, {}, DEMO_HOST, PORT),
+                | logins.entries(logins.DEMO_READERS, {}, DEMO_HOST, PORT)
+                # The service has the file of the demo's owners, those who ask it have this one.
+                | {name: entry for name, entry in known(DEMO_CONNECTIONS).items() if name == logins.ONE_STOP_SOURCE},
                 indent=2,
                 sort_keys=True,
             )

@@ -80,6 +80,17 @@ SECTORS: Final[dict[str, Sector]] = {
         "asset_name": "raw.investment",
         "asset_uri": "postgres://warehouse:5432/warehouse/raw/investment",
     },
+    "one_stop": {
+        "schedule": "30 1 * * *",
+        "tags": ("load", "one_stop"),
+        "owner_agency": "Văn phòng Ủy ban nhân dân tỉnh",
+        "datasets": (
+            "hoso",
+            "qua_trinh",
+        ),
+        "asset_name": "raw.one_stop",
+        "asset_uri": "postgres://warehouse:5432/warehouse/raw/one_stop",
+    },
 }
 
 SHARED_TABLES: Final[tuple[str, ...]] = (
