@@ -39,7 +39,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn"}
-    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection"}
+    | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "guessed"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
