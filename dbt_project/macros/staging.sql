@@ -47,7 +47,7 @@
     {%- set columns = source_columns(accepted) -%}
     {%- set keys = [] -%}
     {%- for name in key -%}
-        {%- do keys.append('"' ~ name ~ '"') -%}
+        {%- do keys.append(quoted(name)) -%}
     {%- endfor -%}
     {%- set in_window -%}
         _batch_id > {{ window['after'] }} and _batch_id <= {{ window['up_to'] }}
@@ -82,23 +82,31 @@
     {%- set names = [] -%}
     {%- if execute -%}
         {%- for column in adapter.get_columns_in_relation(relation) if column.name not in ('_batch_id', '_op') -%}
-            {%- do names.append('"' ~ column.name ~ '"') -%}
+            {%- do names.append(quoted(column.name)) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(names) }}
 {%- endmacro %}
 
-{#- The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any. -#}
+{#- A source's name for a column, as an identifier. -#}
+{% macro quoted(name) -%}
+    {{ return('"' ~ name | replace('"', '""') ~ '"') }}
+{%- endmacro %}
+
+{#-
+    The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any.
+    The parts of a key of several columns are joined so that no two keys can come out alike, whatever they hold.
+-#}
 {% macro staging_columns(key, soft_delete=none) -%}
         _batch_id,
         {% if key | length == 1 -%}
-        "{{ key[0] }}"::text
+        {{ quoted(key[0]) }}::text
         {%- else -%}
-        concat_ws('|'{% for name in key %}, "{{ name }}"{% endfor %})
+        concat_ws('|'{% for name in key %}, replace(replace({{ quoted(name) }}::text, '\', '\\'), '|', '\|'){% endfor %})
         {%- endif %} as _key,
         _held,
         {% if soft_delete -%}
-        _op = 'D' or coalesce("{{ soft_delete }}", false)
+        _op = 'D' or coalesce({{ quoted(soft_delete) }}, false)
         {%- else -%}
         _op = 'D'
         {%- endif %} as _deleted

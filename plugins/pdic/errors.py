@@ -20,6 +20,10 @@ class DriftError(PdicError):
     """A source table no longer is what its contract says; nothing was moved."""
 
 
+class OnboardError(PdicError):
+    """A table cannot be taken on as it is asked; no file was written."""
+
+
 class LoadError(PdicError):
     """A batch could not be extracted, checked or accepted; accepted data is untouched."""
 

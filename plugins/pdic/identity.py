@@ -36,6 +36,8 @@ def found_citizens(transformer_uri: str, secret: bytes) -> int:
     Reads in chunks through a server-side cursor and writes by COPY in one transaction: constant memory, safe to repeat.
     """
     with psycopg.connect(transformer_uri, application_name="pdic identity") as connection:
+        if connection.execute("select to_regclass('vault.person_mention') is null").fetchone() == (True,):
+            return 0  # a project whose sectors speak of no people
         with connection.cursor() as cursor:
             cursor.execute("create temporary table fresh (founding_mention text, citizen_key text) on commit drop")
         with connection.cursor(name="mentions") as mentions, connection.cursor() as cursor:

@@ -42,7 +42,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
-    | {"cursorTimeZone", "statementTimeout", "idleTimeout"}
+    | {"cursorTimeZone", "statementTimeout", "idleTimeout", "guessed"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 

@@ -1,0 +1,166 @@
+"""`pdic onboard`: take on the tables of a source; draft what changed in them; choose what of them is shared."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pdic.cli.app import Json, app
+from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.stack import ensure_warehouse
+from pdic.errors import PdicError
+
+if TYPE_CHECKING:
+    from pdic.onboard import Guess
+
+
+@app.command()
+def onboard(
+    connection: Annotated[
+        str | None,
+        typer.Option(
+            help="Id of the source's connection (secrets/connections.json). Never an address: it would show in process lists."
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(help='SCHEMA.TABLE, quoted as in SQL where needed: public."Order Details".')
+    ] = None,
+    schema: Annotated[str | None, typer.Option(help="Take on every table of a schema.")] = None,
+    sector: Annotated[str | None, typer.Option(help="The sector (default: from the connection's id).")] = None,
+    agency: Annotated[str | None, typer.Option(help="The agency that owns a new sector's data.")] = None,
+    update: Annotated[
+        str | None,
+        typer.Option(metavar="SECTOR.DATASET", help="Draft the change of a contract whose source has changed."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Draft contract, staging model and generated files for a table or a whole schema, ready to load."""
+    from pdic import connections
+    from pdic import onboard as onboarding
+    from pdic.contracts.model import table_parts
+
+    if update is not None:
+        _update(update, as_json)
+        return
+    if connection is None or (table is None) == (schema is None):
+        raise PdicError(
+            "say --connection ID and either --table SCHEMA.TABLE or --schema SCHEMA; or --update SECTOR.DATASET"
+        )
+    _refuse_address(connection)
+    if not yes and (as_json or not sys.stdin.isatty()):
+        raise PdicError(
+            "there is nobody to ask about the guesses (no terminal, or --json): run it in a terminal, or accept all with --yes"
+        )
+    try:
+        named = table_parts(table) if table else None
+    except ValueError as error:
+        raise PdicError(
+            f"--table: {error}: put names that hold a dot or a blank in double quotes, as SQL does"
+        ) from None
+    ensure_warehouse()
+    report = onboarding.onboard(
+        connection,
+        connections.uri(connection),
+        table=named,
+        schema=schema,
+        sector=sector,
+        agency=agency,
+        confirm=None if yes else _ask,
+    )
+    if as_json:
+        print_json(report)
+        return
+    if report["guesses"]:
+        print_table("Guesses", report["guesses"], ["dataset", "column", "what", "value", "why"])
+    for kind in ("skipped", "refused"):
+        for entry in report[kind]:
+            console.print(f"{kind}: {entry['table']}: {entry['why']}", markup=False, soft_wrap=True)
+    for path in report["written"]:
+        out.print(path, markup=False)
+    if report["datasets"]:
+        out.print(f"next: pdic load {report['sector']}; then pdic share SECTOR.DATASET and pdic release", markup=False)
+
+
+@app.command()
+def share(
+    dataset: Annotated[str, typer.Argument(metavar="SECTOR.DATASET", help="The dataset to publish of.")],
+    columns: Annotated[
+        str | None, typer.Option(help="Warehouse names, with commas; nothing means the columns that are open already.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--as", help="Name of the table (default: mart_SECTOR__DATASET).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish what you choose of a dataset: drafts the shared contract and the model that the next release builds."""
+    from pdic.onboard.share import share as sharing
+
+    report = sharing(*_dataset(dataset), [name.strip() for name in (columns or "").split(",") if name.strip()], table)
+    if as_json:
+        print_json(report)
+        return
+    out.print(f"shared.{report['table']}: {', '.join(report['columns'])}", markup=False)
+    out.print(f"kept back: {', '.join(report['kept_back']) or 'nothing'}", markup=False)
+    for path in report["written"]:
+        out.print(path, markup=False)
+
+
+def _update(dataset: str, as_json: bool) -> None:
+    from pdic import connections
+    from pdic.onboard.update import update
+
+    named = _dataset(dataset)
+    ensure_warehouse()
+    report = update(*named, connections.uri)
+    if as_json:
+        print_json(report)
+        return
+    for words in report["changes"] or ["the contract is what the source is"]:
+        out.print(words, markup=False)
+    for path in report["written"]:
+        out.print(path, markup=False)
+    for words in report["then"]:
+        console.print(f"then: {words}", markup=False, soft_wrap=True)
+
+
+def _dataset(words: str) -> tuple[str, str]:
+    sector, _, dataset = words.partition(".")
+    if not sector or not dataset:
+        raise PdicError(f"{words!r} is not SECTOR.DATASET")
+    return sector, dataset
+
+
+def _refuse_address(connection: str) -> None:
+    if "://" in connection or "=" in connection or "@" in connection:
+        raise PdicError(
+            "--connection takes the id of a connection, not its address: what stands on a command line shows in process lists "
+            "and histories, password included. Put the connection into secrets/connections.json (docs/onboarding.md)"
+        )
+
+
+def _ask(dataset: str, guesses: tuple[Guess, ...]) -> dict[Guess, str] | None:
+    """Show a dataset's guesses; accept all of them, go through them one by one, or leave the dataset out."""
+    rows = [
+        {"column": guess.column or "", "what": guess.what, "value": guess.value, "why": guess.why} for guess in guesses
+    ]
+    print_table(dataset, rows, ["column", "what", "value", "why"])
+    answer = typer.prompt("accept these? y: yes, e: go through them, n: leave the dataset out", default="y").lower()
+    if answer.startswith("n"):
+        return None
+    if not answer.startswith("e"):
+        return {}
+    answers = {}
+    for guess in guesses:
+        if len(guess.options) > 1:
+            said = typer.prompt(
+                f"{guess.column or dataset} {guess.what} ({', '.join(guess.options)})", default=guess.value
+            )
+            while said not in guess.options:
+                said = typer.prompt(f"one of {', '.join(guess.options)}", default=guess.value)
+            answers[guess] = said
+        elif guess.what == "name":
+            answers[guess] = typer.prompt(f"{guess.column} {guess.what}", default=guess.value)
+    return answers

@@ -1,0 +1,157 @@
+"""Take on tables of a source: from its catalogue to contract, staging model and everything that is generated, ready to load.
+
+Data flows one way: `introspect` (facts) → `guess` (a draft) → a person's answers → `draft` (texts) → `files` (the project).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pdic import contracts, settings
+from pdic.contracts import Contract
+from pdic.contracts.findings import SNAKE_CASE
+from pdic.contracts.read import RAW_NAME_CHARACTERS, SHARED
+from pdic.errors import OnboardError
+from pdic.onboard import draft as drafts
+from pdic.onboard.files import try_out, write_all
+from pdic.onboard.guess import Draft, Guess, guess_contract
+from pdic.onboard.introspect import facts, open_source, tables_of
+from pdic.onboard.names import fold, snake_case, title
+
+__all__ = ["Guess", "onboard", "sector_of"]
+
+Report = dict[str, Any]
+Confirm = Callable[[str, tuple[Guess, ...]], "dict[Guess, str] | None"]
+"""Shows the guesses about a dataset to a person; their answers, or None where the dataset is not wanted."""
+
+_DERIVED = {"v": "view", "m": "materialized view", "f": "foreign table"}
+
+
+def sector_of(conn_id: str) -> str:
+    """The sector that a connection's id names: `pdic_source_health` is of health, `Chinook DB` of chinook_db."""
+    return snake_case(conn_id.removeprefix("pdic_source_"))
+
+
+def onboard(
+    conn_id: str,
+    uri: str,
+    *,
+    table: tuple[str, str] | None = None,
+    schema: str | None = None,
+    sector: str | None = None,
+    agency: str | None = None,
+    confirm: Confirm | None = None,
+) -> Report:
+    """Draft contracts and models for one table (schema, name) or all tables of a schema, and write them.
+
+    A table that has a contract in the sector already keeps it; what is missing of its files is made, so a run that was cut
+    off is mended by running it again. Of a schema, tables that cannot be taken on are left out and named under `refused`;
+    a table asked for by name raises instead. Without ``confirm`` every guess stands, marked as such in the contract.
+    Raises `OnboardError`, `SourceUnavailable`, ContractError; then nothing has been written.
+    """
+    root = settings.project_root()
+    sector = sector or sector_of(conn_id)
+    if not SNAKE_CASE.fullmatch(sector) or sector == SHARED:
+        raise OnboardError(f"{sector!r} cannot be a sector's name: say --sector, in snake_case like public_works")
+    with settings.locked(settings.home(), "onboard"):
+        known = {key: contract for key, contract in contracts.load_all(root).items() if key[0] == sector}
+        found, refused, skipped = _drafts(conn_id, uri, sector, known, table=table, schema=schema)
+        wanted: list[Draft] = []
+        for item in found:
+            answers = confirm(f"{sector}.{item.dataset}", item.guesses) if confirm else {}
+            if answers is None:
+                skipped.append({"table": item.facts.written, "why": "not wanted"})
+            else:
+                wanted.append(item.decided(answers) if confirm else item)
+        owner = next((contract.owner_agency for contract in known.values()), None)
+        schedule = next((contract.cadence for contract in known.values()), drafts.SCHEDULE)
+        texts = {
+            drafts.contract_path(item): drafts.contract_text(
+                item, agency or owner or f"Cơ quan quản lý {title(sector)}", conn_id, schedule
+            )
+            for item in wanted
+        }
+        new = try_out(root, texts)
+        written = write_all(root, texts | _models(root, [*known.values(), *new]))
+    guesses = [guess for item in wanted for guess in item.guesses]
+    if wanted and agency is None and owner is None and confirm is None:
+        guesses.append(
+            Guess(sector, None, "agency", f"Cơ quan quản lý {title(sector)}", "nobody said whose data it is")
+        )
+    return {
+        "sector": sector,
+        "connection": conn_id,
+        "datasets": [f"{sector}.{item.dataset}" for item in wanted],
+        "guesses": [asdict(guess) for guess in guesses],
+        "refused": refused,
+        "skipped": skipped,
+        "written": [path.as_posix() for path in written],
+    }
+
+
+def _drafts(
+    conn_id: str,
+    uri: str,
+    sector: str,
+    known: dict[tuple[str, str], Contract],
+    *,
+    table: tuple[str, str] | None,
+    schema: str | None,
+) -> tuple[list[Draft], list[Report], list[Report]]:
+    """The drafts, and what was refused and skipped with the reason."""
+    taken_on = {(contract.table_schema, contract.table_name): contract for contract in known.values()}
+    refused: list[Report] = []
+    skipped: list[Report] = []
+    found: list[Draft] = []
+    with open_source(uri, conn_id) as source:
+        if table is not None:
+            names = [table]
+        elif schema is not None:
+            names = []
+            for name, kind in tables_of(source, schema):
+                if kind in _DERIVED and (schema, name) not in taken_on:
+                    why = f"it is a {_DERIVED[kind]}, whose key nobody declares: name it with --table to take it on"
+                    skipped.append({"table": f"{schema}.{name}", "why": why})
+                else:
+                    names.append((schema, name))
+        else:
+            raise OnboardError("say --table SCHEMA.TABLE or --schema SCHEMA")
+        new = [name for name in names if name not in taken_on]
+        skipped += [
+            {"table": f"{of}.{name}", "why": f"it has the contract {taken_on[of, name].path}"}
+            for of, name in names
+            if (of, name) in taken_on
+        ]
+        folded = fold(
+            (name for _, name in new),
+            "dataset",
+            limit=RAW_NAME_CHARACTERS - len(sector) - 2,
+            taken=(dataset for _, dataset in known),
+            reserved=frozenset(),
+        )
+        for of, name in new:
+            try:
+                found.append(guess_contract(facts(source, of, name), sector, folded[name]))
+            except OnboardError as error:
+                if table is not None:
+                    raise
+                refused.append({"table": f"{of}.{name}", "why": str(error)})
+    return found, refused, skipped
+
+
+def _models(root: Path, sector: Iterable[Contract]) -> dict[Path, str]:
+    """Staging models and their YAML entries for those of a sector's contracts that lack them."""
+    files: dict[Path, str] = {}
+    for contract in sector:
+        model = drafts.staging_path(contract)
+        if not (root / model).exists():
+            files[model] = drafts.staging_text(contract)
+        entries = drafts.models_path(contract)
+        text = files.get(entries)
+        if text is None:
+            text = (root / entries).read_text(encoding="utf-8") if (root / entries).exists() else ""
+        files[entries] = drafts.with_model_entry(text, f"stg_{contract.raw_table}", drafts.staging_entry(contract))
+    return files

@@ -1,0 +1,61 @@
+"""Drafted files on their way into the project: tried out beside it first, then written so that a second run mends a first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from pdic.contracts import Contract, compile_all
+from pdic.contracts.read import SHARED, read_contract
+from pdic.quality import rules_for_batch
+
+
+def try_out(root: Path, texts: Mapping[Path, str]) -> list[Contract]:
+    """Compile the project's contracts together with the drafted ones, and read the rules that follow, in a folder aside.
+
+    Returns the drafted datasets' contracts. Raises ContractError or RuleError as the compiler and the gate would; nothing of
+    the project has been touched then.
+    """
+    with tempfile.TemporaryDirectory(prefix="pdic-onboard-") as folder:
+        aside = Path(folder)
+        for part in ("contracts", "expectations"):
+            if (root / part).is_dir():
+                shutil.copytree(root / part, aside / part)
+        for path, text in texts.items():
+            write(aside, path, text)
+        compile_all(aside)
+        drafted = [read_contract(aside, path) for path in texts if path.parent.name != SHARED]
+        for contract in drafted:
+            rules_for_batch(aside, contract.sector, contract.dataset)
+        return drafted
+
+
+def write_all(root: Path, files: Mapping[Path, str]) -> list[Path]:
+    """Write ``files`` in their order, each in one step, then compile. Returns every path that changed, sorted.
+
+    Contracts come first: a run that was cut off leaves contracts whose models are missing, and the next one makes them.
+    """
+    changed = [path for path, text in files.items() if write(root, path, text)]
+    compiled = [difference.path for difference in compile_all(root) if difference.kind != "foreign"]
+    return sorted({*changed, *compiled})
+
+
+def write(root: Path, path: Path, text: str) -> bool:
+    """Make the file ``path`` under ``root`` hold ``text``, in one step. Returns whether it did not before."""
+    target = root / path
+    if target.is_file() and target.read_text(encoding="utf-8") == text:
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".pdic-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(target)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return True

@@ -1,0 +1,197 @@
+"""Draft the change of a contract whose source has changed: the contract's text, its version, and what else follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pdic import contracts, settings
+from pdic.contracts import Contract, pg_types
+from pdic.errors import OnboardError
+from pdic.onboard import draft as drafts
+from pdic.onboard.classify import classify
+from pdic.onboard.edit import ContractText
+from pdic.onboard.files import try_out, write_all
+from pdic.onboard.introspect import TableFacts, facts, open_source
+from pdic.onboard.names import fold
+from pdic.sources.catalogue import SourceColumn
+from pdic.sources.drift import narrowed, renames
+from pdic.sources.shapes import Shapes
+from pdic.warehouse import Connect
+
+Report = dict[str, Any]
+
+_READ_AGAIN = (
+    "rows accepted before hold nothing in a new column: to have all rows read again, run as the loader "
+    "(`pdic dsn warehouse --role loader`): "
+    "update control.dataset set watermark = null where sector = '{}' and dataset = '{}'"
+)
+
+
+def update(sector: str, dataset: str, connect_to: Connect) -> Report:
+    """Bring a contract in line with its source: new, renamed, retyped and vanished columns, enum labels.
+
+    Writes the contract with a new version (minor where columns or labels were added, else major), the staging model where
+    it still is the drafted one, and the generated files. Returns `changes` in words, `version`, `written`, and `then`: what
+    a person still has to do. Raises `OnboardError` where the key has changed, which makes another dataset of it; then, as
+    after a ContractError, nothing has been written.
+    """
+    root = settings.project_root()
+    contract = contracts.get(sector, dataset, root)
+    with open_source(connect_to(contract.source_connection), contract.source_connection) as source:
+        found = facts(source, contract.table_schema, contract.table_name)
+    former = Shapes(connect_to("pdic_warehouse_loader")).former(contract)
+    with settings.locked(settings.home(), "onboard"):
+        change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"))
+        change.columns()
+        change.labels()
+        if former is not None:
+            change.promises(narrowed(former, found.table, contract))
+        if not change.said:
+            return {"dataset": contract.id, "changes": [], "version": contract.version, "written": [], "then": []}
+        version = _raised(contract.version, major=change.major)
+        change.text.set_version(version)
+        (new,) = try_out(root, {contract.path: change.text.text})
+        files = {contract.path: change.text.text} | _model(root, contract, new, change)
+        written = write_all(root, files)
+    return {
+        "dataset": contract.id,
+        "changes": change.said,
+        "version": version,
+        "written": [path.as_posix() for path in written],
+        "then": change.then,
+    }
+
+
+class _Change:
+    """The change of one contract as it grows."""
+
+    def __init__(self, contract: Contract, found: TableFacts, text: str) -> None:
+        self.contract = contract
+        self.found = found
+        self.text = ContractText(text)
+        self.said: list[str] = []
+        self.then: list[str] = []
+        self.major = False
+
+    def columns(self) -> None:
+        """Columns that went, came, or became something else."""
+        table = self.found.table
+        renamed = renames(table, self.contract)
+        for column in self.contract.columns:
+            name = column.source_name
+            source = table.column(renamed.get(name, name))
+            if source is None:
+                self._no_key(name, "is gone")
+                self.text.remove_column(name)
+                self._say(f"column {name} is gone: taken out (raw keeps it for its history)", major=True)
+                continue
+            if name in renamed:
+                self.text.set_field(name, "physicalName", source.name)
+                self._say(f"column {name} is now called {source.name}", major=True)
+                for schema in ("raw", "quarantine"):
+                    self.then.append(
+                        f"before the next load, as the loader (`pdic dsn warehouse --role loader`): alter table {schema}."
+                        f'"{self.contract.raw_table}" rename column {_quoted(name)} to {_quoted(source.name)}'
+                    )
+            problem = source.problem(column)
+            if problem:
+                self._retype(source)
+                self._say(problem, major=True)
+        known = {column.source_name for column in self.contract.columns} | set(renamed.values())
+        added = [source for source in table.columns if source.name not in known]
+        names = fold(
+            (source.name for source in added),
+            self.contract.entity,
+            taken=(column.name for column in self.contract.columns),
+        )
+        order = [source.name for source in table.columns]
+        for source in added:
+            here = order.index(source.name)
+            before = [name for name in order[:here] if name in known]
+            drafted = drafts.drafted_column(source, names[source.name], self._class(source))
+            self.text.insert_column(drafts.column_entry(drafted, ()), before[-1] if before else None)
+            known.add(source.name)
+            self._say(f"column {source.name} ({drafted.physical_type}) is new: {drafted.classification}, a guess")
+        if added and self.contract.capture == "cursor":
+            self.then.append(_READ_AGAIN.format(self.contract.sector, self.contract.dataset))
+
+    def labels(self) -> None:
+        """Labels of enums whose contract lists them; the words people gave to those that stay are kept."""
+        for column in self.contract.columns:
+            source = self.found.table.column(column.source_name)
+            if source is None or not column.enum or not source.labels or source.labels == column.enum:
+                continue
+            listed = set(map(str, column.enum))
+            lost, new = listed - set(source.labels), set(source.labels) - listed
+            if not lost and not new:
+                continue
+            words = dict(zip(map(str, column.enum), column.enum_labels, strict=True))
+            entries = [{"value": label, "label": words.get(label) or label or "(empty)"} for label in source.labels]
+            self.text.set_field(column.source_name, "enum", entries)
+            what = ", ".join(
+                [*(f"{label} is new" for label in sorted(new)), *(f"{label} is gone" for label in sorted(lost))]
+            )
+            self._say(f"enum labels of {column.source_name}: {what}", major=bool(lost))
+
+    def promises(self, problems: list[str]) -> None:
+        """What the source promised and no longer does: the new version says that it is agreed."""
+        for problem in problems:
+            if "primary key" in problem:
+                raise OnboardError(
+                    f"{self.contract.id}: {problem}. Rows with another key are another dataset: retire this contract "
+                    "(status: retired, then remove it) and onboard the table under a new name"
+                )
+            self._say(problem, major=True)
+        if self.said:
+            self.text.set_table_kind(self.found.table.kind)
+
+    def _retype(self, source: SourceColumn) -> None:
+        drafted = drafts.drafted_column(source, source.name, "internal")
+        self.text.set_field(source.name, "physicalType", drafted.physical_type)
+        self.text.set_field(source.name, "logicalType", pg_types.logical_type(drafted.physical_type))
+        if drafted.source_type:
+            self.text.set_custom(source.name, "sourceType", drafted.source_type)
+        else:
+            self.text.remove_custom(source.name, "sourceType")
+
+    def _class(self, source: SourceColumn) -> str:
+        carrier = source.carrier or "text"
+        values = self.found.samples.get(source.name, ())
+        return classify(
+            source.name,
+            carrier,
+            values,
+            is_key=source.name in self.found.references,
+            has_codes=bool(source.labels),
+        ).classification
+
+    def _no_key(self, name: str, what: str) -> None:
+        if name in self.contract.key:
+            raise OnboardError(
+                f"{self.contract.id}: the key column {name} {what}. Rows with another key are another dataset: retire this "
+                "contract (status: retired, then remove it) and onboard the table under a new name"
+            )
+
+    def _say(self, words: str, *, major: bool = False) -> None:
+        self.said.append(words)
+        self.major = self.major or major
+
+
+def _model(root: Path, old: Contract, new: Contract, change: _Change) -> dict[Path, str]:
+    """The staging model anew where nobody has changed the drafted one; else what is left to do is noted."""
+    path = drafts.staging_path(new)
+    target = root / path
+    if not target.exists() or target.read_text(encoding="utf-8") == drafts.staging_text(old):
+        return {path: drafts.staging_text(new)}
+    change.then.append(f"{path.as_posix()} has been worked on: bring it in line with the contract by hand")
+    return {}
+
+
+def _raised(version: str, *, major: bool) -> str:
+    first, second, _ = (int(part) for part in version.split("."))
+    return f"{first + 1}.0.0" if major else f"{first}.{second + 1}.0"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
