@@ -140,6 +140,7 @@ def read_contract(root: Path, path: Path) -> Contract:
         max_bytes_per_second=count(properties, "maxBytesPerSecond", findings),
         max_deleted_share=share(properties, "maxDeletedShare", 0.05, findings),
         feed=read_feed(properties, capture, deletes, by_source_name, findings),
+        connection=_connection(properties, findings),
         publication=_publication(properties, capture, findings),
         max_retained_bytes=_max_retained_bytes(properties, capture, findings),
         cursor_time_zone=_cursor_time_zone(properties, by_source_name, findings),
