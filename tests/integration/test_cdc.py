@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from pdic import connections, load, warehouse
 from pdic.contracts.compile import compile_all
 from pdic.contracts.pg_types import logical_type
-from pdic.sources.cdc import watch
+from pdic.errors import BatchFenced, Busy, DriftError, PdicError
+from pdic.quality.results import BatchVerdict
+from pdic.sources.cdc import NotGranted, SlotLost, retire, walsender, watch
 from tests.conftest import Postgres
 
 SECTOR = "nhatky"
@@ -22,8 +25,8 @@ KEY_AND_TEXT = {"id": "bigint", "Nhãn X": "text"}
 class Source:
     """A sector whose database grants its log, a project folder with its contracts, and the loads over it."""
 
-    def __init__(self, root: Path, owner: str, reader: str) -> None:
-        self.root, self.owner, self.reader = root, owner, reader
+    def __init__(self, root: Path, owner: str, reader: str, admin: str) -> None:
+        self.root, self.owner, self.reader, self._admin = root, owner, reader, admin
 
     def connect_to(self, conn_id: str) -> str:
         return self.reader if conn_id == f"pdic_source_{SECTOR}" else connections.uri(conn_id)
@@ -68,6 +71,10 @@ class Source:
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.owner, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def as_admin(self, statement: str) -> None:
+        with psycopg.connect(self._admin, autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
     def load(self, dataset: str) -> dict[str, Any]:
@@ -127,9 +134,14 @@ def source(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
     reader = f"postgresql://nhatky_reader:r@127.0.0.1:{postgres.port}/{SECTOR}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PDIC_ROOT", str(root))
-        yield Source(root, owner, reader)
-    with psycopg.connect(postgres.uri(SECTOR), autocommit=True) as admin:
-        admin.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = 'nhatky'")
+        yield Source(root, owner, reader, postgres.uri(SECTOR))
+
+
+@pytest.fixture(autouse=True)
+def no_slot_left(source: Source) -> Iterator[None]:
+    """A server has ten slots: each test gives its own back."""
+    yield
+    source.as_admin("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = 'nhatky'")
 
 
 @pytest.fixture
@@ -152,3 +164,480 @@ def test_first_load_copies_then_changes_follow(source: Source, name: str) -> Non
     idle = source.accepted(name)
     assert (idle["rows_extracted"], idle["rows_deleted"]) == (0, 0)
     source.assert_equal(name)
+
+
+AWKWARD: dict[str, tuple[str, list[str]]] = {
+    "big": ("text", ["repeat(md5(random()::text), 200)", "repeat(md5(random()::text), 100)", "''", "null", "'Đ'"]),
+    "Wide": ("jsonb", ["""'{"a": 1e400}'""", "'null'", "null", "jsonb_build_array(repeat(md5(random()::text), 150))"]),
+    "number": ("numeric", ["'NaN'", "'-Infinity'", "-1.50", "12345678901234567890.0123456789", "null", "0"]),
+    "at": ("timestamp with time zone", ["'infinity'", "'0044-03-15 00:00 BC'", "'epoch'", "now()", "null"]),
+    "day": ("date", ["'-infinity'", "'4713-01-01 BC'", "'2026-11-25'"]),
+    "list": ("text[]", ["array[null, '', '{x}', 'ạ']", "'{}'", "'[2:3]={a,b}'", "null"]),
+    "raw": ("bytea", [r"'\x00ff'", "''", "null"]),
+    "span": ("interval", ["'2 years 3 days'", "'-1 mon'", "null"]),
+    "ratio": ("double precision", ["'NaN'", "'-0'", "'1e-320'", "null"]),
+    "note": ("character(5)", ["'ab'", "''", "null"]),
+    "reach": ("int4range", ["'[1,5)'", "'empty'", "null"]),
+}
+
+
+class Writers:
+    """Two sessions that change one table at random, each its own half of the keys, their transactions interleaved."""
+
+    def __init__(self, uri: str, table: str, seed: int, *, truncates: bool) -> None:
+        self._random = random.Random(seed)  # noqa: S311
+        self._sessions = [psycopg.connect(uri), psycopg.connect(uri)]
+        self._table, self._truncates = table, truncates
+
+    def step(self) -> None:
+        half = self._random.randrange(2)
+        session = self._sessions[half]
+        for _ in range(self._random.randrange(1, 6)):
+            if self._truncates and self._random.random() < 0.02:
+                self.settle()
+                self._run(session, f"truncate {self._table}")
+                session.commit()  # its lock would stop the other session, and with it this thread
+            nested = self._random.random() < 0.3
+            if nested:
+                session.execute("savepoint s")
+            self._change(session, half)
+            if nested:
+                session.execute(self._random.choice(["rollback to savepoint s", "release savepoint s"]))
+        ending = self._random.random()
+        if ending < 0.6:
+            session.commit()
+        elif ending < 0.75:
+            session.rollback()
+        # else the transaction goes on in another step: loads pass by while it is open
+
+    def settle(self) -> None:
+        for session in self._sessions:
+            session.commit()
+
+    def close(self) -> None:
+        for session in self._sessions:
+            session.close()
+
+    def _change(self, session: psycopg.Connection[Any], half: int) -> None:
+        key, other = (2 * self._random.randrange(25) + half for _ in range(2))
+        names = self._random.sample(list(AWKWARD), self._random.randrange(1, 4))
+        some = ", ".join(f'"{name}" = {self._random.choice(AWKWARD[name][1])}' for name in names)
+        values = ", ".join(self._random.choice(choices) for _, choices in AWKWARD.values())
+        kind = self._random.random()
+        if kind < 0.4:
+            self._run(session, f"insert into {self._table} values ({key}, {values}) on conflict do nothing")
+        elif kind < 0.75:
+            self._run(session, f"update {self._table} set {some} where id = {key}")
+        elif kind < 0.87:
+            free = f"not exists (select 1 from {self._table} where id = {other})"
+            self._run(session, f"update {self._table} set id = {other}, {some} where id = {key} and {free}")
+        else:
+            self._run(session, f"delete from {self._table} where id = {key}")
+
+    def _run(self, session: psycopg.Connection[Any], statement: str) -> None:
+        session.execute(statement)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch passes: Great Expectations takes half of a small load's time and is not what the histories are about."""
+
+    def passed(_uri: str, batches: list[tuple[Any, int, str]]) -> dict[str, BatchVerdict]:
+        return {
+            contract.dataset: BatchVerdict(contract.sector, contract.dataset, batch_id, (), halted=False, message="")
+            for contract, batch_id, _ in batches
+        }
+
+    monkeypatch.setattr(load.quality, "check_sector", passed)
+
+
+@pytest.mark.usefixtures("without_rules")
+@pytest.mark.parametrize(("seed", "identity"), [(1, "default"), (2, "full"), (3, "default"), (4, "full")])
+def test_random_histories_end_equal(source: Source, seed: int, identity: str) -> None:
+    """Faults: loads die after extract, or after check; writers are caught in the middle. Invariant: raw ends equal."""
+    name, columns = f"history_{seed}", {"id": "bigint"} | {column: kind for column, (kind, _) in AWKWARD.items()}
+    source.table(name, columns)
+    source.run(
+        f"alter table {name} replica identity {identity}; alter table {name} alter column big set storage external"
+    )
+    chance = random.Random(seed)  # noqa: S311
+    writers = Writers(source.owner, name, seed, truncates=seed % 2 == 1)
+    try:
+        for _ in range(5):
+            for _ in range(40):
+                writers.step()
+            if not warehouse_rows(f"select 1 from control.dataset where dataset = '{name}' and position is not null"):
+                writers.settle()  # making a slot waits for open transactions
+            if chance.random() < 0.5:
+                abandoned = source.extract(name)
+                if chance.random() < 0.5:
+                    load.check(SECTOR, {name: abandoned}, source.connect_to)
+            source.accepted(name)
+        writers.settle()
+        source.accepted(name)
+        source.assert_equal(name, columns)
+    finally:
+        writers.close()
+
+
+def test_each_load_is_exact_under_identity_full(source: Source, name: str) -> None:
+    """With every old value in the log no row is read again: raw is the source as it stood when the load began."""
+    source.table(name, {"id": "bigint", "a": "text", "b": "integer"})
+    source.run(f"alter table {name} replica identity full; alter table {name} alter column a set storage external")
+    source.run(f"insert into {name} select i, repeat(md5(i::text), 300), 0 from generate_series(1, 20) as i")
+    source.accepted(name)
+    source.run(f"update {name} set b = 1; update {name} set id = id + 100 where id <= 10")
+    stood = source.at_source(name, {"id": "", "a": "", "b": ""})
+    batch = source.extract(name)
+    source.run(f"update {name} set b = 2, a = 'later'; delete from {name} where id = 11")
+    load.check(SECTOR, {name: batch}, source.connect_to)
+    load.accept(SECTOR, name, batch, source.connect_to)
+    assert source.in_raw(name, {"id": "", "a": "", "b": ""}) == stood
+    source.accepted(name)
+    source.assert_equal(name, {"id": "", "a": "", "b": ""})
+
+
+def test_large_values_left_alone_arrive(source: Source, name: str) -> None:
+    """An update that does not touch a TOASTed value does not repeat it; keys of awkward types, and moved ones, included."""
+    columns = {"id": "numeric", "Khóa 2": "character(4)", "a": "text", "b": "integer"}
+    source.contract(name, columns, key=("id", "Khóa 2"))
+    source.run(
+        f'create table {name} (id numeric, "Khóa 2" character(4), a text, b integer, primary key ("Khóa 2", id));'
+        f"alter table {name} alter column a set storage external;"
+        f"create publication pdic_{SECTOR}__{name} for table {name};"
+        f"insert into {name} select i + 0.10, 'x''%', repeat(md5(i::text), 300), 0 from generate_series(1, 2500) as i"
+    )
+    source.accepted(name)
+    source.run(
+        f"update {name} set b = 1; update {name} set id = id + 10000 where id < 9; delete from {name} where id between 20 and 30"
+    )
+    batch = source.extract(name)
+    source.run(f"delete from {name} where id between 40 and 50")  # gone before anybody could read them again
+    load.check(SECTOR, {name: batch}, source.connect_to)
+    load.accept(SECTOR, name, batch, source.connect_to)
+    source.accepted(name)
+    source.assert_equal(name, columns, key='id, "Khóa 2"')
+
+
+def test_a_truncated_table_is_empty(source: Source, name: str) -> None:
+    source.table(name)
+    source.run(f"insert into {name} select i, 'a' from generate_series(1, 50) as i")
+    source.accepted(name)
+    source.run(
+        f"insert into {name} values (51, 'a'); truncate {name}; insert into {name} values (3, 'new'), (60, 'new')"
+    )
+    report = source.accepted(name)
+    assert (report["rows_accepted"], report["rows_deleted"]) == (2, 50)
+    source.assert_equal(name)
+    source.run(f"truncate {name}")
+    source.accepted(name)
+    assert source.in_raw(name, KEY_AND_TEXT) == []
+
+
+def test_bad_rows_of_a_change_go_to_quarantine(source: Source, name: str) -> None:
+    source.table(name)
+    rules = source.root / "expectations" / "batch" / SECTOR / f"{name}.yaml"
+    rules.parent.mkdir(parents=True, exist_ok=True)
+    rules.write_text(
+        'rules:\n- id: named\n  type: expect_column_values_to_not_be_null\n  kwargs: {column: "Nhãn X"}\n  severity: critical\n'
+        "  dimension: completeness\n  on_fail: quarantine\n  reason: {vi: Thiếu, en: Missing}\n  origin: text\n",
+        encoding="utf-8",
+    )
+    source.run(f"insert into {name} values (1, 'a'), (2, 'a')")
+    source.accepted(name)
+    source.run(f"""update {name} set "Nhãn X" = null where id = 1; delete from {name} where id = 2""")
+    report = source.accepted(name)
+    assert (report["rows_quarantined"], report["rows_accepted"], report["rows_deleted"]) == (1, 0, 1)
+    assert warehouse_rows(f"select id from quarantine.{SECTOR}__{name}") == [(1,)]
+    source.run(f"truncate {name}")
+    assert source.accepted(name)["rows_deleted"] == 1  # the key in quarantine is known, too
+
+
+def test_a_first_load_that_died_is_begun_again(source: Source, name: str) -> None:
+    """Fault: the process dies between the copy and its acceptance. Invariant: the orphan's slot goes, nothing is missed."""
+    source.table(name)
+    source.run(f"insert into {name} values (1, 'a')")
+    orphan = source.extract(name)
+    source.run(f"insert into {name} values (2, 'b')")
+    source.accepted(name)
+    with pytest.raises(BatchFenced):
+        load.accept(SECTOR, name, orphan, source.connect_to)
+    source.run(f"insert into {name} values (3, 'c')")
+    source.accepted(name)
+    source.assert_equal(name)
+    assert len([slot for slot in watch.slots(source.connect_to, SECTOR) if slot["dataset"] == name]) == 1
+
+
+def test_the_slot_follows_acceptance_only(source: Source, name: str, postgres: Postgres) -> None:
+    """Fault: a load dies after extract. Invariant: the slot has not moved past what the warehouse has on record."""
+    source.table(name)
+    source.accepted(name)
+
+    def confirmed() -> int:
+        with psycopg.connect(postgres.uri(SECTOR)) as admin:
+            row = admin.execute(
+                "select confirmed_flush_lsn - '0/0' from pg_replication_slots where slot_name = %s",
+                (source.slot(name)["slot"],),
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    begins = confirmed()
+    source.run(f"insert into {name} values (1, 'a')")
+    for _ in range(3):
+        source.extract(name)
+    assert confirmed() == begins
+    source.accepted(name)
+    source.assert_equal(name)
+    assert confirmed() == begins
+    source.accepted(name)
+    assert confirmed() > begins
+
+
+def test_a_killed_loader_is_followed_at_once(source: Source, name: str) -> None:
+    """Fault: a reader of the slot is killed while it reads. Invariant: the next load waits for the slot and goes on."""
+    source.table(name)
+    source.accepted(name)
+    source.run(f"insert into {name} select i, repeat('x', 200) from generate_series(1, 20000) as i")
+    contract = load.contracts.get(SECTOR, name)
+    reader = walsender.Walsender(source.reader, contract)
+    slot = source.slot(name)["slot"]
+    stream = reader.messages(slot, f"pdic_{SECTOR}__{name}", 0, 1 << 62)
+    next(stream)
+    assert source.slot(name)["active"]
+    reader._session.finish()  # as the kernel does it for a dead process
+    source.accepted(name)
+    source.assert_equal(name)
+
+
+def test_a_slot_in_use_is_busy(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source.table(name)
+    source.accepted(name)
+    monkeypatch.setattr(walsender, "PATIENCE", 0.1)
+    contract = load.contracts.get(SECTOR, name)
+    slot = source.slot(name)["slot"]
+    with walsender.Walsender(source.reader, contract) as reader:
+        source.run(f"insert into {name} values (1, 'a')")
+        next(reader.messages(slot, f"pdic_{SECTOR}__{name}", 0, 1 << 62))
+        with pytest.raises(Busy, match="is being read by another session"):
+            source.extract(name)
+    source.accepted(name)
+    source.assert_equal(name)
+
+
+def test_a_slot_waits_for_writers_only_so_long(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source.table(name)
+    monkeypatch.setattr(walsender, "WAIT_FOR_WRITERS", "50ms")
+    with psycopg.connect(source.owner) as slow:
+        slow.execute(f"insert into {name} values (1, 'slow')")
+        with pytest.raises(Busy, match="has not ended within 50ms"):
+            source.extract(name)
+        slow.commit()
+    source.accepted(name)
+    source.assert_equal(name)
+
+
+def test_a_lost_slot_stops_the_load_until_it_is_renewed(source: Source, name: str) -> None:
+    """Fault: the slot vanishes, as in a failover. Invariant: an error with the way out; after it raw is equal, ghosts gone."""
+    source.table(name)
+    source.run(f"insert into {name} select i, 'a' from generate_series(1, 10) as i")
+    source.accepted(name)
+    source.as_admin(f"select pg_drop_replication_slot('{source.slot(name)['slot']}')")
+    source.run(
+        f"delete from {name} where id = 1; update {name} set \"Nhãn X\" = 'b' where id = 2; insert into {name} values (11, 'c')"
+    )
+    assert "slot renew" in source.slot(name)["warning"]
+    with pytest.raises(SlotLost, match=f"pdic slot renew {SECTOR}.{name}"):
+        source.extract(name)
+    retire.end(f"{SECTOR}.{name}", source.connect_to)
+    report = source.accepted(name)
+    assert (report["rows_accepted"], report["rows_unchanged"], report["rows_deleted"]) == (2, 8, 1)
+    source.assert_equal(name)
+
+
+def test_a_batch_from_before_the_renewal_is_fenced(source: Source, name: str) -> None:
+    source.table(name)
+    source.accepted(name)
+    source.run(f"insert into {name} values (1, 'a')")
+    batch = source.extract(name)
+    load.check(SECTOR, {name: batch}, source.connect_to)
+    retire.end(f"{SECTOR}.{name}", source.connect_to)
+    with pytest.raises(BatchFenced):
+        load.accept(SECTOR, name, batch, source.connect_to)
+    source.accepted(name)
+    source.assert_equal(name)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("select pg_replication_slot_advance('{slot}', pg_current_wal_flush_lsn())", "somebody else has read"),
+        ("alter publication {publication} drop table {name}; alter publication {publication} add table {name}", "was altered or made anew"),
+        ("drop publication {publication}; create publication {publication} for table {name}", "was altered or made anew"),
+        ("alter table {name} rename to {name}_old; create table {name} (like {name}_old including all); "
+         "alter publication {publication} add table {name}", "is another table"),
+    ],
+)  # fmt: skip
+def test_a_gap_in_the_log_is_noticed(source: Source, fault: str, message: str, request: pytest.FixtureRequest) -> None:
+    name = f"gap_{request.node.callspec.indices['fault']}"
+    source.table(name)
+    source.run(f"insert into {name} values (1, 'a')")
+    source.accepted(name)
+    words = {"slot": source.slot(name)["slot"], "publication": f"pdic_{SECTOR}__{name}", "name": name}
+    source.run(f"insert into {name} values (2, 'unseen')")
+    for statement in fault.format(**words).split("; "):
+        (source.as_admin if "slot" in statement else source.run)(statement)
+    with pytest.raises(SlotLost, match=message):
+        source.extract(name)
+    retire.end(f"{SECTOR}.{name}", source.connect_to)
+    source.accepted(name)
+    source.assert_equal(name)
+
+
+def test_drift_in_the_stream_stops_before_anything_is_accepted(source: Source, name: str) -> None:
+    """Fault: the table was retyped and back between two loads. Invariant: named, nothing accepted, the slot stands."""
+    source.table(name, {"id": "bigint", "a": "integer"})
+    source.accepted(name)
+    source.run(f"insert into {name} values (1, 1)")
+    source.run(f"alter table {name} alter a type text; insert into {name} values (2, '2')")
+    source.run(f"alter table {name} alter a type integer using a::integer")
+    for _ in range(2):
+        with pytest.raises(DriftError, match="column a is text .contract: integer"):
+            source.extract(name)
+    assert warehouse_rows(f"select count(*) from pg_tables where tablename like '{SECTOR}\\_\\_{name}\\_\\_%'") == [
+        (0,)
+    ]
+    retire.end(f"{SECTOR}.{name}", source.connect_to)
+    source.accepted(name)
+    source.assert_equal(name, {"id": "", "a": ""})
+
+
+def test_columns_the_contract_does_not_know_are_passed_over(source: Source, name: str) -> None:
+    source.table(name)
+    source.accepted(name)
+    source.run(f"insert into {name} values (1, 'a'); alter table {name} add column moi text default 'x'")
+    source.run(
+        f"insert into {name} values (2, 'b', 'y'); alter table {name} drop column moi; insert into {name} values (3, 'c')"
+    )
+    source.run(f"alter table {name} add column nua text; insert into {name} values (4, 'd', 'z')")
+    assert source.accepted(name)["drift"] == "columns not in the contract: nua"
+    source.assert_equal(name)
+
+
+def test_a_contract_that_gains_a_column_needs_a_new_copy(source: Source, name: str) -> None:
+    source.table(name)
+    source.run(f"insert into {name} values (1, 'a')")
+    source.accepted(name)
+    source.run(f"alter table {name} add column moi text default 'x'")
+    source.contract(name, KEY_AND_TEXT | {"moi": "text"})
+    with pytest.raises(SlotLost, match="has gained moi"):
+        source.extract(name)
+    retire.end(f"{SECTOR}.{name}", source.connect_to)
+    source.accepted(name)
+    source.assert_equal(name, KEY_AND_TEXT | {"moi": "text"})
+
+
+REFUSALS = {
+    "no_publication": ("drop publication {publication}", "create publication \"{publication}\" for table \"public\".\"{name}\""),
+    "part_of_changes": ("alter publication {publication} set (publish = 'insert')", "set (publish = 'insert, update, delete, truncate')"),
+    "not_in_publication": ("alter publication {publication} drop table {name}", 'add table "public"'),
+    "some_columns": ("alter publication {publication} set table {name} (id)", "leaves out columns Nhãn X"),
+    "some_rows": ("alter publication {publication} set table {name} where (id > 1)", "leaves out some rows"),
+    "no_select": ("revoke select on {name} from nhatky_reader", "grant select on \"public\""),
+    "no_identity": ("alter table {name} replica identity nothing", "replica identity full"),
+    "no_key": ("alter table {name} drop constraint {name}_pkey", 'add primary key ("id")'),
+    "deferrable_key": ("alter table {name} drop constraint {name}_pkey; "
+                       "alter table {name} add primary key (id) deferrable", "not deferrable"),
+    "row_security": ("alter table {name} enable row level security", "bypassrls"),
+    "child": ("create table {name}_child () inherits ({name})", "no plain table"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_what_is_missing_is_named_with_the_statement_to_run(source: Source, fault: str) -> None:
+    name = f"refused_{fault}"
+    source.table(name)
+    statements, remedy = REFUSALS[fault]
+    words = {"publication": f"pdic_{SECTOR}__{name}", "name": name}
+    for statement in statements.format(**words).split("; "):
+        source.run(statement)
+    with pytest.raises(NotGranted) as refusal:
+        source.extract(name)
+    assert remedy.format(**words) in str(refusal.value)
+    assert source.slot(name)["slot"] is None
+
+
+def test_a_role_without_replication_is_refused(source: Source, name: str) -> None:
+    source.table(name)
+    source.as_admin("alter role nhatky_reader noreplication")
+    try:
+        with pytest.raises(NotGranted, match='alter role "nhatky_reader" replication'):
+            source.extract(name)
+    finally:
+        source.as_admin("alter role nhatky_reader replication")
+
+
+def test_a_role_that_owns_the_table_makes_the_publication(source: Source, name: str, postgres: Postgres) -> None:
+    source.contract(name, KEY_AND_TEXT)
+    source.run(f'create table {name} (id bigint primary key, "Nhãn X" text); insert into {name} values (1, $$a$$)')
+    source.as_admin(f"alter role {SECTOR}_owner replication")
+    owned = Source(source.root, source.owner, source.owner, source.owner)
+    owned.accepted(name)
+    source.run(f"insert into {name} values (2, 'b')")
+    owned.accepted(name)
+    source.assert_equal(name)
+
+
+def test_lag_and_warning_are_shown_and_retired(source: Source, name: str) -> None:
+    source.table(name)
+    source.contract(name, KEY_AND_TEXT, more="  - {property: maxRetainedBytes, value: 200000}\n")
+    assert source.accepted(name)["warning"] is None
+    source.run(f"insert into {name} select i, repeat(md5(i::text), 10) from generate_series(1, 5000) as i")
+    slot = source.slot(name)
+    assert slot["lag"] > 1_000_000
+    assert slot["retained"] >= slot["lag"]
+    assert (slot["active"], slot["wal_status"], slot["safe"]) == (False, "reserved", None)
+    assert f"pdic slot drop {SECTOR}.{name}" in slot["warning"]
+    assert name in source.accepted(name)["warning"]
+    source.accepted(name)
+    assert source.slot(name)["lag"] < 100_000
+    (source.root / "contracts" / SECTOR / f"{name}.odcs.yaml").unlink()
+    assert "no contract reads slot" in source.slot(name)["warning"]
+    report = retire.end(f"{SECTOR}.{name}", source.connect_to)
+    assert (report["dropped"], report["forgotten"]) == (True, True)
+    assert all(slot["dataset"] != name for slot in watch.slots(source.connect_to, SECTOR))
+    assert retire.end(f"{SECTOR}.{name}", source.connect_to)["dropped"] is False
+
+
+def test_a_publication_of_several_tables_serves_each(source: Source) -> None:
+    source.table("many_one")
+    source.contract("many_one", KEY_AND_TEXT, more="  - {property: publication, value: \"Cả Tỉnh, '1'\"}\n")
+    source.table("many_two")
+    source.run("""create publication "Cả Tỉnh, '1'" for table many_one, many_two""")
+    source.accepted("many_one")
+    source.run("insert into many_two values (1, 'other'); insert into many_one values (1, 'mine'); truncate many_two")
+    assert source.accepted("many_one")["rows_accepted"] == 1
+    source.assert_equal("many_one")
+
+
+def test_a_load_ends_although_the_source_goes_on(source: Source, name: str) -> None:
+    """What is committed after a load began is the next load's, however long the first one reads."""
+    source.table(name)
+    source.accepted(name)
+    source.run(f"insert into {name} select i, 'a' from generate_series(1, 10) as i")
+    contract = load.contracts.get(SECTOR, name)
+    with psycopg.connect(source.owner) as connection:
+        now = connection.execute("select pg_current_wal_flush_lsn() - '0/0'").fetchone()
+    assert now is not None
+    source.run(f"insert into {name} select i, 'later' from generate_series(11, 20) as i")
+    with walsender.Walsender(source.reader, contract) as reader:
+        messages = list(reader.messages(source.slot(name)["slot"], f"pdic_{SECTOR}__{name}", 0, int(now[0])))
+    assert sum(message[0] == ord("I") for message in messages) == 10
+    source.accepted(name)
+    source.assert_equal(name)
+
+
+def test_a_source_that_is_away_is_said_so(source: Source, name: str) -> None:
+    source.table(name)
+    away = Source(source.root, source.owner, source.reader.replace(f"/{SECTOR}", "/nosuch"), source.owner)
+    with pytest.raises(PdicError, match="cannot be reached"):
+        away.extract(name)

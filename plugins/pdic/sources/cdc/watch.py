@@ -96,9 +96,9 @@ def _of_source(
             for dataset in sorted({*expected, *(dataset for dataset, position in positions.items() if position)})
         ]
     try:
+        now = slot.current_position(source)
         found = {each.name.removeprefix(prefix): each for each in slot.with_prefix(source, prefix)}
         keeps = limit(source)
-        now = slot.current_position(source) if found else 0
     finally:
         source.close()
     reports = []
