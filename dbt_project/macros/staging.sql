@@ -88,8 +88,11 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{#- The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any. -#}
-{% macro staging_columns(key, soft_delete=none) -%}
+{#-
+    The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any;
+    `cancel` a feed's event column and the event that cancels a record.
+-#}
+{% macro staging_columns(key, soft_delete=none, cancel=none) -%}
         _batch_id,
         {% if key | length == 1 -%}
         "{{ key[0] }}"::text
@@ -99,6 +102,8 @@
         _held,
         {% if soft_delete -%}
         _op = 'D' or coalesce("{{ soft_delete }}", false)
+        {%- elif cancel -%}
+        _op = 'D' or coalesce("{{ cancel[0] }}" = '{{ cancel[1] }}', false)
         {%- else -%}
         _op = 'D'
         {%- endif %} as _deleted
