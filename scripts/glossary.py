@@ -27,6 +27,7 @@ SECTORS = {
     "health": "Y tế / Health",
     "civil_registry": "Hộ tịch / Civil registry",
     "investment": "Đầu tư công / Public investment",
+    "one_stop": "Một cửa / One-stop",
 }
 # Columns whose codes are not an enum of the contract (arrays, free text, long lists): source column → list.
 LISTED_ELSEWHERE: Mapping[tuple[str, str], str] = {
@@ -39,6 +40,7 @@ LISTED_ELSEWHERE: Mapping[tuple[str, str], str] = {
     ("health", "MA_KHOA"): "department",
     ("civil_registry", "truongCaiChinh"): "corrected_field",
     ("investment", "ma_nguon_von"): "funding_source",
+    ("one_stop", "MaLinhVuc"): "procedure_field",
 }
 FREE_TEXT_LISTS = {"DanToc": "ethnicity", "QuocTich": "nationality"}
 

@@ -57,9 +57,10 @@ case when substr({{ id }}, 4, 1)::integer % 2 = 0 then 'male' else 'female' end
 
     person         prefix of the columns that speak of the person: <prefix>name (full_name where there is none), <prefix>birth_…
     paper          where the number of the person is
+    birth          whether the record says when the person was born
     residence_on   the date at which the recorded residence held, where the record codes one (residence_…_code)
 -#}
-{% macro mention(source, sector, dataset, role, rank, person='', paper='personal_id', sex=none, residence_on=none) -%}
+{% macro mention(source, sector, dataset, role, rank, person='', paper='personal_id', sex=none, birth=true, residence_on=none) -%}
 select
         {{ mention_id(sector, dataset, '_key', role) }} as mention_id,
         '{{ sector }}' as sector,
@@ -70,9 +71,9 @@ select
         {{ citizen_id(paper) }} as citizen_id,
         {{ (person ~ 'name') if person else 'full_name' }} as full_name,
         {{ sex if sex else person ~ 'sex' }} as sex,
-        {{ person }}birth_date as birth_date,
-        {{ person }}birth_year as birth_year,
-        {{ person }}birth_precision as birth_precision,
+        {{ person ~ 'birth_date' if birth else 'null::date' }} as birth_date,
+        {{ person ~ 'birth_year' if birth else 'null::integer' }} as birth_year,
+        {{ person ~ 'birth_precision' if birth else 'null::text' }} as birth_precision,
         {{ 'residence_commune_code' if residence_on else 'null::text as residence_commune_code' }},
         {{ 'residence_district_code' if residence_on else 'null::text as residence_district_code' }},
         {{ 'residence_province_code' if residence_on else 'null::text as residence_province_code' }},

@@ -94,10 +94,11 @@
 {%- endmacro %}
 
 {#-
-    The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any.
+    The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any;
+    `cancel` a feed's event column and the event that cancels a record.
     The parts of a key of several columns are joined so that no two keys can come out alike, whatever they hold.
 -#}
-{% macro staging_columns(key, soft_delete=none) -%}
+{% macro staging_columns(key, soft_delete=none, cancel=none) -%}
         _batch_id,
         {% if key | length == 1 -%}
         {{ quoted(key[0]) }}::text
@@ -107,6 +108,8 @@
         _held,
         {% if soft_delete -%}
         _op = 'D' or coalesce({{ quoted(soft_delete) }}, false)
+        {%- elif cancel -%}
+        _op = 'D' or coalesce({{ quoted(cancel[0]) }} = '{{ cancel[1] }}', false)
         {%- else -%}
         _op = 'D'
         {%- endif %} as _deleted

@@ -84,8 +84,11 @@ def test_every_change_is_read_by_a_required_cursor_and_lists_are_read_whole() ->
         if contract.capture == "cursor":
             assert contract.column(str(contract.cursor_column)).physical_type == "timestamp with time zone"
             assert contract.column(str(contract.soft_delete_column)).physical_type == "boolean"
-        else:
+        elif contract.capture == "snapshot":
             assert contract.min_rows == 1
+        else:
+            assert contract.feed is not None
+            assert contract.feed.cancel == "CANCEL"
         assert timedelta(hours=4) < contract.freshness <= timedelta(hours=26)
 
 
@@ -110,8 +113,11 @@ def test_staging_calls_columns_as_the_contract_does(contract: Contract) -> None:
     """`name` of a contract's column is its name in the warehouse; the model of the dataset must not use another."""
     folder = ROOT / "dbt_project" / "models" / "staging" / contract.sector
     model = (folder / f"stg_{contract.sector}__{contract.dataset}.sql").read_text(encoding="utf-8")
-    # The cursor and the flag become columns of staging's own; a month of birth goes into birth_year and birth_precision.
+    # The cursor, the flag and a feed's event, version and time become columns of staging's own; a month of birth goes into
+    # birth_year and birth_precision.
     without_a_column = {contract.cursor_column, contract.soft_delete_column, "thangnamsinh"}
+    if contract.feed:
+        without_a_column |= {contract.feed.event, contract.feed.version, contract.feed.time}
     missing = [
         column.name
         for column in contract.columns

@@ -107,6 +107,7 @@ SHARED_TABLES: Final[tuple[str, ...]] = (
     "fct_capital_plan",
     "fct_death",
     "fct_disbursement",
+    "fct_dossier",
     "fct_enrolment",
     "fct_health_visit",
     "fct_learning_result",
@@ -117,4 +118,5 @@ SHARED_TABLES: Final[tuple[str, ...]] = (
     "mart_education__enrolment_by_commune",
     "mart_health__visits_by_facility_month",
     "mart_investment__disbursement_against_plan",
+    "mart_one_stop__on_time_by_agency",
 )

@@ -2,7 +2,8 @@
 -- Grain: one row per mention (mention_id: sector, dataset, source key, role). A record that was sent again is a mention of
 -- its own. `founding_mention` names the person a mention stands for: the trusted number, or failing that the mention
 -- itself; between the two stages of a build, Python gives each a key in vault.citizen_founder.
--- `trust_rank` orders the mentions of one person where they disagree: civil registry, then education, then health.
+-- `trust_rank` orders the mentions of one person where they disagree: civil registry, then education, then health,
+-- then applications.
 {{ config(
     unique_key='mention_id',
     pre_hook="{{ begin_generation() }}",
@@ -36,6 +37,8 @@ mentioned as (
     {{ mention(ref('stg_health__giay_bao_tu'), 'health', 'giay_bao_tu', 'self', 8, residence_on='issued_at::date') }}
     union all
     {{ mention(ref('stg_health__xml1'), 'health', 'xml1', 'self', 9, residence_on='admitted_at::date') }}
+    union all
+    {{ mention(ref('stg_one_stop__hoso'), 'one_stop', 'hoso', 'applicant', 10, person='applicant_', paper='applicant_personal_id', sex='null::text', birth=false) }}
 ),
 
 {% if is_incremental() -%}
