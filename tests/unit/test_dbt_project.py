@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,12 @@ def test_every_dataset_has_a_staging_model() -> None:
 def test_a_staging_model_names_key_and_flag_as_its_contract() -> None:
     for (sector, dataset), contract in contracts.load_all().items():
         text = (MODELS / "staging" / sector / f"stg_{sector}__{dataset}.sql").read_text(encoding="utf-8")
-        call = re.search(r"staging_columns\((\[[^\]]*\])(?:, '(\w+)')?\)", text)
+        call = re.search(r"staging_columns\((\[[^\]]*\](?:, '.+?')?)\) \}\}", text)
         assert call, dataset
-        assert tuple(re.findall(r"'(\w+)'", call.group(1))) == contract.key
-        assert call.group(2) == contract.soft_delete_column
+        key, flag = (*ast.literal_eval(f"({call.group(1)}, None)"), None)[
+            :2
+        ]  # Jinja's constants are written as Python's
+        assert (tuple(key), flag) == (contract.key, contract.soft_delete_column)
 
 
 def test_published_tables_are_described_as_their_contracts_say() -> None:

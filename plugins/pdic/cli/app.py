@@ -114,6 +114,10 @@ def load(
         for row in reports:
             if row.get("message"):
                 console.print(row["message"], style="red", markup=False, soft_wrap=True)
+            if row.get("drift"):
+                console.print(
+                    f"{row['sector']}.{row['dataset']}: {row['drift']}", style="yellow", markup=False, soft_wrap=True
+                )
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)
 
