@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -57,14 +58,14 @@ def test_every_dataset_has_a_staging_model() -> None:
 def test_a_staging_model_names_key_and_flag_as_its_contract() -> None:
     for (sector, dataset), contract in contracts.load_all().items():
         text = (MODELS / "staging" / sector / f"stg_{sector}__{dataset}.sql").read_text(encoding="utf-8")
-        call = re.search(r"staging_columns\((\[[^\]]*\])(?:, '(\w+)')?(?:, cancel=\['(\w+)', '(\w+)'\])?\)", text)
+        call = re.search(r"staging_columns\((\[[^\]]*\])(?:, ('.+?'))?(?:, cancel=\['(\w+)', '(\w+)'\])?\) \}\}", text)
         assert call, dataset
-        assert tuple(re.findall(r"'(\w+)'", call.group(1))) == contract.key
-        assert call.group(2) == contract.soft_delete_column
-        cancels = (
-            (contract.feed.event, contract.feed.cancel) if contract.feed and contract.feed.cancel else (None, None)
-        )
-        assert call.group(3, 4) == cancels
+        key, flag = (
+            ast.literal_eval(word or "None") for word in call.group(1, 2)
+        )  # Jinja writes constants as Python does
+        assert (tuple(key), flag) == (contract.key, contract.soft_delete_column)
+        feed = contract.feed
+        assert call.group(3, 4) == ((feed.event, feed.cancel) if feed and feed.cancel else (None, None))
 
 
 def test_published_tables_are_described_as_their_contracts_say() -> None:

@@ -118,8 +118,9 @@ def load(
         for row in reports:
             if row.get("message"):
                 console.print(row["message"], style="red", markup=False, soft_wrap=True)
-            if row.get("warning"):
-                console.print(row["warning"], style="yellow", markup=False, soft_wrap=True)
+            for remark in filter(None, (row.get("drift"), row.get("warning"))):
+                text = f"{row['sector']}.{row['dataset']}: {remark}"
+                console.print(text, style="yellow", markup=False, soft_wrap=True)
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)
 

@@ -1,0 +1,94 @@
+"""`pdic connection`: put a source's address and login where loads find them, the password never on a command line."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import psycopg2
+import typer
+
+from pdic import connections, settings
+from pdic.cli.app import Json, app
+from pdic.cli.output import out, print_json
+from pdic.cli.stack import ensure_warehouse
+from pdic.errors import PdicError
+from pdic.warehouse import connect, one
+
+connection_app = typer.Typer(help="Connections to sources.", no_args_is_help=True)
+app.add_typer(connection_app, name="connection")
+
+
+@connection_app.command("add")
+def add(
+    conn_id: Annotated[str, typer.Argument(help="The id: pdic_source_SECTOR for a sector's own database.")],
+    host: Annotated[str, typer.Option(help="Where the database answers.")],
+    database: Annotated[str, typer.Option(help="Its name.")],
+    user: Annotated[str, typer.Option(help="A login that may read, and nothing else.")],
+    port: Annotated[int, typer.Option(help="Its port.")] = 5432,
+    sslmode: Annotated[str | None, typer.Option(help="verify-full, require …: as libpq has it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try a connection and keep it. The password is asked for, or read from standard input where that is no terminal."""
+    if conn_id.startswith(("pdic_warehouse_", "pdic_demo_", "airflow")) or not conn_id.replace("-", "_").isidentifier():
+        raise PdicError(f"{conn_id!r} cannot be a source's id: write it like pdic_source_public_works")
+    password = typer.prompt("password", hide_input=True) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+    entry: dict[str, Any] = {
+        "conn_type": "postgres",
+        "host": host,
+        "port": port,
+        "login": user,
+        "password": password,
+        "schema": database,
+    } | ({"extra": {"sslmode": sslmode}} if sslmode else {})
+    ensure_warehouse()  # makes the connections of an embedded home, which this one joins
+    found = _look(conn_id, connections.to_uri(entry))
+    connections.save(settings.home(), {conn_id: entry})
+    report = {"connection": conn_id} | found
+    if as_json:
+        print_json(report)
+        return
+    out.print(f"{conn_id}: PostgreSQL {found['server_version']}, {found['tables']} tables to read", markup=False)
+    for words in found["remarks"]:
+        out.print(words, markup=False)
+
+
+def _look(conn_id: str, uri: str) -> dict[str, Any]:
+    """Enter the database once: what is there, and what an administrator should know of the login."""
+    try:
+        connection = connect(uri, "connection add")
+    except psycopg2.OperationalError as error:
+        what = str(error).strip().split("\n", 1)[0]
+        raise PdicError(f"{conn_id}: it cannot be reached ({what}). Nothing was kept") from None
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                select
+                    current_setting('server_version'),
+                    (
+                        select count(*) from pg_class
+                        where relkind in ('r', 'p') and relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+                            and has_schema_privilege(relnamespace, 'usage') and has_table_privilege(oid, 'select')
+                    ),
+                    exists (
+                        select 1 from pg_class
+                        where relkind in ('r', 'p') and relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+                            and has_schema_privilege(relnamespace, 'usage')
+                            and has_table_privilege(oid, 'insert, update, delete, truncate')
+                    ),
+                    pg_has_role(current_user, 'pg_read_all_stats', 'usage')
+                """
+            )
+            version, tables, writes, sees = one(cursor)
+    finally:
+        connection.close()
+    remarks = []
+    if writes:
+        remarks.append("this login may write at the source: ask for one that may only read (docs/onboarding.md)")
+    if not sees:
+        remarks.append(
+            "it cannot see when other transactions began, so loads by cursor read the last 15 minutes again each time: "
+            "`grant pg_monitor` to it spares that"
+        )
+    return {"server_version": version, "tables": tables, "remarks": remarks}

@@ -1,0 +1,207 @@
+"""A source that changes stops its dataset before a row moves, says old and new, and `onboard --update` drafts what follows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pdic import connections, contracts, load, warehouse
+from pdic.errors import DriftError, OnboardError
+from pdic.onboard import onboard
+from pdic.onboard.update import update
+from tests.conftest import Postgres
+
+SECTOR = "troi"
+TABLE = """
+create type {0}_state as enum ('mới', 'xong');
+create table {0} (
+    id integer primary key,
+    label varchar(20) not null,
+    amount numeric(8, 2),
+    state {0}_state,
+    seen integer
+);
+insert into {0} values (1, 'một', 1.50, 'mới', 1), (2, 'hai', null, 'xong', 2)
+"""
+
+
+class Source:
+    """A sector whose tables change under the contracts' feet."""
+
+    def __init__(self, root: Path, uri: str) -> None:
+        self.root = root
+        self.uri = uri
+
+    def connect_to(self, conn_id: str) -> str:
+        return self.uri if conn_id == f"pdic_source_{SECTOR}" else connections.uri(conn_id)
+
+    def table(self, name: str) -> str:
+        """A table that has been taken on and loaded."""
+        self.run(TABLE.format(name))
+        onboard(f"pdic_source_{SECTOR}", self.uri, table=("public", name), agency="Sở Thử nghiệm")
+        assert self.load(name)["status"] == "accepted"
+        return name
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.uri) as source:
+            source.execute(statement)  # type: ignore[call-overload]
+
+    def load(self, dataset: str) -> dict[str, Any]:
+        (report,) = load.load([f"{SECTOR}.{dataset}"], self.connect_to)
+        return report
+
+    def refusal(self, dataset: str) -> str:
+        """What the load says as it stops; nothing may have been moved."""
+        before = self.batches(dataset)
+        with pytest.raises(DriftError) as refusal:
+            load.extract(SECTOR, dataset, self.connect_to)
+        assert self.batches(dataset) == before
+        return str(refusal.value)
+
+    def batches(self, dataset: str) -> list[str]:
+        """The dataset's tables of batches, accepted or not."""
+        return [
+            name
+            for (name,) in self.warehouse(
+                f"select tablename from pg_tables where tablename ~ '^{SECTOR}__{dataset}__\\d+$'"
+            )
+        ]
+
+    def update(self, dataset: str) -> dict[str, Any]:
+        return update(SECTOR, dataset, self.connect_to)
+
+    def text(self, dataset: str) -> str:
+        return (self.root / "contracts" / SECTOR / f"{dataset}.odcs.yaml").read_text(encoding="utf-8")
+
+    def warehouse(self, statement: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(connections.warehouse("loader"), autocommit=True) as loader:
+            return loader.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.fixture(scope="module")
+def source(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Source]:
+    root = tmp_path_factory.mktemp("drift")
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    warehouse.migrate(connections.warehouse("admin"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_ROOT", str(root))
+        yield Source(root, postgres.create_database(SECTOR))
+
+
+BREAKS = {
+    "gone": ("alter table {0} drop column amount", r"column amount is gone \(contract: numeric\(8,2\)\)"),
+    "renamed": (
+        "alter table {0} rename column amount to total",
+        r"column amount is gone .* it looks renamed to total",
+    ),
+    "retyped": ("alter table {0} alter seen type text", r"column seen is text \(contract: integer\)"),
+    "narrowed": (
+        "alter table {0} alter label type varchar(9)",
+        r"column label is character varying\(9\) \(contract: character varying\(20\)\), which is narrower",
+    ),
+    "less_precise": (
+        "alter table {0} alter amount type numeric(5, 2)",
+        r"column amount is numeric\(5,2\) \(contract: numeric\(8,2\)\), which is narrower",
+    ),
+    "label_lost": (
+        "alter type {0}_state rename value 'xong' to 'đóng'",
+        r"column state has lost the enum labels xong",
+    ),
+    "null": ("alter table {0} alter label drop not null", r"column label was not null and may now be empty"),
+    "no_key": ("alter table {0} drop constraint {0}_pkey", r"the primary key was \(id\) and was dropped"),
+    "other_key": (
+        "alter table {0} drop constraint {0}_pkey, add primary key (id, label)",
+        r"the primary key was \(id\) and is \(id, label\)",
+    ),
+    "view": (
+        "alter table {0} rename to {0}_behind; create view {0} as select * from {0}_behind",
+        r"it was a table and is a view",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_change_that_takes_something_away_stops_the_dataset(source: Source, name: str) -> None:
+    statement, message = BREAKS[name]
+    table = source.table(f"breaks_{name}")
+    source.run(statement.format(table))
+    said = source.refusal(table)
+    assert re.search(message, said), said
+    assert f"{SECTOR}.{table}" in said
+    assert f"onboard --update {SECTOR}.{table}" in said
+    assert "Sở Thử nghiệm" in said
+
+
+def test_what_is_added_is_remarked_and_goes_on(source: Source) -> None:
+    table = source.table("added")
+    source.run(f"alter table {table} add column moi text; insert into {table} values (3, 'ba', 1, 'mới', 1, 'x')")
+    source.run(f"alter type {table}_state add value 'hủy'")
+    report = source.load(table)
+    assert report["status"] == "accepted"
+    assert report["drift"] == "columns not in the contract: moi; enum labels of state not in the contract: hủy"
+
+
+def test_an_update_drafts_what_was_added_and_keeps_what_people_wrote(source: Source) -> None:
+    table = source.table("updated")
+    path = source.root / "contracts" / SECTOR / f"{table}.odcs.yaml"
+    words = "      # Số tiền do Sở Tài chính xác nhận.\n      - name: amount\n"
+    path.write_text(source.text(table).replace("      - name: amount\n", words), encoding="utf-8")
+    source.run(
+        f"alter table {table} add column e_mail text, add column at timestamptz; alter type {table}_state add value 'hủy';"
+        f"update {table} set e_mail = 'a@b.vn'"
+    )
+    report = source.update(table)
+    assert report["version"] == "1.1.0"
+    assert len(report["changes"]) == 3
+    contract = contracts.get(SECTOR, table)
+    assert [column.source_name for column in contract.columns][-2:] == ["e_mail", "at"]
+    assert contract.column("e_mail").classification == "personal"
+    assert contract.column("state").enum == ("mới", "xong", "hủy")
+    assert words in source.text(table)
+    loaded = source.load(table)
+    assert (loaded["status"], loaded["rows_accepted"], loaded["drift"]) == ("accepted", 2, None)
+    model = source.root / "dbt_project" / "models" / "staging" / SECTOR / f"stg_{SECTOR}__{table}.sql"
+    assert "        at\n" in model.read_text(encoding="utf-8")
+    assert source.update(table)["changes"] == []
+
+
+def test_an_update_drafts_a_breaking_change(source: Source) -> None:
+    table = source.table("broken")
+    source.run(
+        f"alter table {table} drop column seen, alter label type varchar(50), alter label drop not null;"
+        f"alter table {table} rename column amount to total; update {table} set label = null where id = 1"
+    )
+    report = source.update(table)
+    assert report["version"] == "2.0.0"
+    contract = contracts.get(SECTOR, table)
+    assert [column.source_name for column in contract.columns] == ["id", "label", "total", "state"]
+    assert [column.name for column in contract.columns] == ["id", "label", "amount", "state"]
+    assert contract.column("label").physical_type == "character varying(50)"
+    statements = [words.split("): ", 1)[1] for words in report["then"] if "rename column" in words]
+    assert len(statements) == 2
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        for statement in statements:
+            loader.execute(statement)  # type: ignore[call-overload]
+    loaded = source.load(table)
+    # The empty label is a row that breaks its contract, which still requires one; the other row lost a column's value.
+    assert (loaded["status"], loaded["rows_quarantined"]) == ("accepted", 1)
+    newest = f"select label, total, state from raw.{SECTOR}__{table} where id = 2 order by _batch_id desc limit 1"
+    assert [tuple(map(str, row)) for row in source.warehouse(newest)] == [("hai", "None", "xong")]
+
+
+def test_a_lost_promise_is_agreed_by_a_new_version(source: Source) -> None:
+    table = source.table("promised")
+    source.run(f"alter table {table} rename to {table}_behind; create view {table} as select * from {table}_behind")
+    with pytest.raises(OnboardError, match="Rows with another key are another dataset"):
+        source.update(table)
+    source.run(f"drop view {table}; alter table {table}_behind rename to {table}")
+    source.run(f"alter table {table} alter label drop not null")
+    assert "may now be empty" in source.refusal(table)
+    assert source.update(table)["version"] == "2.0.0"
+    assert source.load(table)["status"] == "accepted"
+    assert source.load(table)["status"] == "accepted"
