@@ -11,7 +11,7 @@ import psycopg
 from psycopg import sql
 
 from demo import store
-from demo.service import Service
+from demo.service import Service, Unavailable
 
 FEEDS = ("hoso", "qua_trinh")
 TIME, NUMBER = "sauThoiGian", "sauMa"
@@ -33,16 +33,17 @@ class DatabaseFeeds:
         if set(after) - {TIME, NUMBER} or not bound[1].isdigit():
             raise ValueError(after)
         with self._lock:
-            for attempt in (1, 2):
-                try:
-                    return self._read(feed, bound, limit)
-                except psycopg.DataError as error:
-                    raise ValueError(after) from error
-                except psycopg.OperationalError:  # the server was started again
-                    self._close()
-                    if attempt == 2:
-                        raise
-        raise AssertionError("unreachable")
+            try:
+                return self._read(feed, bound, limit)
+            except psycopg.DataError as error:
+                raise ValueError(after) from error
+            except psycopg.Error:  # the server was started again, or the database is not filled yet
+                self._close()
+            try:
+                return self._read(feed, bound, limit)
+            except psycopg.Error as error:
+                self._close()
+                raise Unavailable from error
 
     def _read(self, feed: str, bound: tuple[str, str], limit: int) -> tuple[int, list[dict[str, Any]]]:
         if self._connection is None or self._connection.closed:

@@ -46,13 +46,17 @@ FAULTS: Final = (
 )
 
 
+class Unavailable(Exception):
+    """The records cannot be read now."""
+
+
 class Feeds(Protocol):
     """Where the records are."""
 
     def page(self, feed: str, after: Mapping[str, str], limit: int) -> tuple[int, list[dict[str, Any]]] | None:
         """How many records follow `after`, and the first `limit` of them; None where there is no such feed.
 
-        Raises ValueError where `after` cannot be read.
+        Raises ValueError where `after` cannot be read, Unavailable where the records cannot be for the time being.
         """
 
 
@@ -158,6 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
             found = self._page(address.path.removeprefix("/v1/"), asked, limit)
         except ValueError:
             self._send(400, b"{}")
+            return
+        except Unavailable:
+            self._send(503, b"{}")
             return
         if found is None:
             self._send(404, b"{}")

@@ -41,6 +41,7 @@ ROLES = {
     "dag-processor": lambda: reported(API, "dag_processor"),
     "triggerer": lambda: reported(API, "triggerer"),
     "worker": worker,
+    "one-stop": lambda: answers("http://localhost:8080/health"),
 }
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def all_healthy(stack: Stack) -> bool:
     ended = {service_of(one): one["State"]["ExitCode"] for one in found if service_of(one) in ONE_SHOT}
     assert all(code == 0 for code in ended.values()), ended
     states = [one["State"] for one in found if service_of(one) not in ONE_SHOT]
-    return len(states) >= 9 and all(state.get("Health", {}).get("Status") == "healthy" for state in states)
+    return len(states) >= 10 and all(state.get("Health", {}).get("Status") == "healthy" for state in states)
 
 
 def published(stack: Stack) -> bool:

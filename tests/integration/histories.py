@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
+from psycopg.types.json import Jsonb
+
 from pdic import contracts, settings
 from pdic.contracts import Contract
 
@@ -328,6 +330,32 @@ class Sources:
             "ma_tinh": "44",
             "ma_xa": self._code(),
             "dang_hoat_dong": True,
+        }
+
+    def _hoso(self) -> Row:
+        rng, person, received = self.rng, self.rng.choice(self.people), self._day()
+        asked = received + timedelta(2)
+        waits = [
+            {
+                "NgayYeuCau": f"{asked}T08:00:00",
+                "NgayBoSung": rng.choice([None, f"{asked + timedelta(3)}T09:00:00", "?"]),
+            }
+        ]
+        return {
+            "SuKien": rng.choice(["NEW", "UPDATE", "UPDATE", "CANCEL"]),
+            "MaHoSo": f"H50.60.001-260101-{rng.randint(0, 25):07d}",
+            "MaTTHC": rng.choice(["1.900101", "2.900201"]),
+            "TenTTHC": f"Thủ tục {rng.randint(1, 3)}",
+            "KenhThucHien": rng.choice("123"),
+            "ChuHoSo": person.name,
+            "LoaiDoiTuong": rng.choice("1112"),
+            "MaDoiTuong": self._number(person),
+            "DonViXuLy": rng.choice(INVESTORS),
+            "NgayTiepNhan": received,
+            "NgayHenTra": received + timedelta(rng.randint(1, 20)),
+            "TrangThaiHoSo": rng.choice(["3", "4", "5", "9", "10"]),
+            "NgayKetThucXuLy": rng.choice([None, received + timedelta(rng.randint(0, 30))]),
+            "DanhSachHoSoBoSung": Jsonb(rng.choice([[], [], waits])),
         }
 
     def _nguon_von(self) -> Row:

@@ -148,6 +148,12 @@ def test_death_follows_birth(tables: Connection, died: str, born: str, good: boo
         ("investment", "giai_ngan", {"thang": 14}, "giai_ngan.thang.range"),
         ("investment", "giai_ngan", {"so_tien_thang": -5}, None),  # advances are taken back
         ("investment", "ke_hoach_von", {"don_vi_tinh": "tỷ"}, "ke_hoach_von.don_vi_tinh.enum"),
+        ("one_stop", "hoso", {"NgayTiepNhan": "2026-01-02 08:00", "NgayKetThucXuLy": "2026-01-02 07:59"}, "hoso.handling.dates_in_order"),
+        ("one_stop", "hoso", {"TrangThaiHoSo": "3", "NgayHenTra": None}, None),
+        ("one_stop", "hoso", {"KenhThucHien": "4"}, "hoso.KenhThucHien.enum"),
+        ("one_stop", "hoso", {"MaTTHC": "1.010708.000.00.00.H56"}, None),
+        ("one_stop", "hoso", {"MaTTHC": "10708"}, "hoso.MaTTHC.format"),
+        ("one_stop", "qua_trinh", {"TrangThai": "99"}, "qua_trinh.TrangThai.enum"),
     ],
 )  # fmt: skip
 def test_sample_rows(tables: Connection, sector: str, dataset: str, row: dict[str, Any], broken: str | None) -> None:

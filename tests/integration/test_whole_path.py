@@ -5,9 +5,15 @@ One story in order, on one home: each step stands on the last.
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import signal
+from collections import Counter
 from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -99,6 +105,64 @@ def test_days_later_it_equals_a_fresh_build(first: Province, later: dict[str, st
 def test_rows_stay_accounted_for_after_days(first: Province, later: dict[str, str]) -> None:
     for dataset in first.pdic("status")["datasets"]:
         assert dataset["source_rows"] == dataset["accepted"] + dataset["quarantined"], dataset
+
+
+def test_dossiers_in_time_are_those_of_the_source(first: Province, later: dict[str, str]) -> None:
+    """The mart against the one-stop system's own database, counted here in another way."""
+    with psycopg.connect(first.pdic("dsn", "source", "one_stop", "--role", "owner")["uri"]) as source:
+        dossiers = source.execute(
+            """
+            select "DonViXuLy", "MaTTHC", "KenhThucHien", "TrangThaiHoSo", "NgayTiepNhan"::date, "NgayHenTra"::date,
+                "NgayKetThucXuLy"::date, "DanhSachHoSoBoSung"
+            from hoso where "SuKien" <> 'CANCEL'
+            """
+        ).fetchall()
+    today = max(row[4] for row in dossiers)
+    expected: dict[tuple[str, str, str], Counter[str]] = {}
+    for agency, procedure, channel, status, _, promised, finished, supplements in dossiers:
+        waited = sum(
+            (date.fromisoformat(wait["NgayBoSung"][:10]) - date.fromisoformat(wait["NgayYeuCau"][:10])).days
+            for wait in supplements
+            if wait["NgayBoSung"]
+        )
+        if status in ("3", "7", "8"):
+            outcome = "without_result"
+        elif finished:
+            outcome = "on_time" if finished <= promised + timedelta(waited) else "late"
+        elif status == "5":
+            outcome = "waiting"
+        else:
+            outcome = "overdue" if promised + timedelta(waited) < today else "not_due"
+        where = (agency, procedure, {"1": "direct", "2": "online", "3": "post"}[channel])
+        expected.setdefault(where, Counter())[outcome] += 1
+    assert sum(counts["late"] for counts in expected.values()) > 0
+    assert sum(counts["not_due"] for counts in expected.values()) > 0
+    names = ("on_time", "late", "overdue", "not_due", "waiting", "without_result")
+    found = first.query(
+        "reader",
+        f"""
+        select agency_code, procedure_code, channel, {", ".join(names)}, dossiers, on_time_percent, as_of_date
+        from shared.mart_one_stop__on_time_by_agency inner join shared.dim_agency using (agency_key)
+        """,
+    )
+    assert {row[:3]: row[3:9] for row in found} == {
+        where: tuple(counts[name] for name in names) for where, counts in expected.items()
+    }
+    for row in found:
+        due = row[3] + row[4] + row[5]
+        assert row[9] == sum(row[3:9])
+        assert row[10] == (round(Decimal(100 * row[3]) / due, 2) if due else None)
+        assert row[11] == today
+
+
+def test_the_one_stop_service_comes_back(first: Province) -> None:
+    """Fault: the service was killed. Invariant: the next command starts it again, where it was, and every record is there."""
+    state = json.loads((first.home / "state.json").read_text(encoding="utf-8"))["one_stop"]
+    os.kill(state["pid"], signal.SIGKILL)
+    reports = first.pdic("load", "one_stop")
+    assert [report["status"] for report in reports] == ["accepted", "accepted"]
+    again = json.loads((first.home / "state.json").read_text(encoding="utf-8"))["one_stop"]
+    assert again["pid"] != state["pid"]
 
 
 def test_a_failed_audit_keeps_the_former_release(first: Province, later: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import psycopg
@@ -21,6 +22,7 @@ from pdic.operators import (
     base,
 )
 from pdic.operators.report import verdict
+from pdic.sources.rest.endpoint import read_endpoint
 
 
 class Task:
@@ -250,3 +252,18 @@ class TestRetries:
 def test_the_connection_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_PDIC_SOURCE_HEALTH", "postgres://ann:p%40ss@db:5433/health?sslmode=require")
     assert base.connect_to("pdic_source_health") == "postgresql://ann:p%40ss@db:5433/health?sslmode=require"
+
+
+def test_a_connection_to_a_service_is_airflows_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = {
+        "conn_type": "http",
+        "host": "dvc.example",
+        "schema": "https",
+        "login": "pdic",
+        "password": "k/y",
+        "port": 8443,
+    }
+    given = json.dumps({**entry, "extra": {"auth": "api_key", "allowed_hosts": ["dvc.example"]}})
+    monkeypatch.setenv("AIRFLOW_CONN_PDIC_SOURCE_ONE_STOP", given)
+    endpoint = read_endpoint("pdic_source_one_stop", base.connect_to("pdic_source_one_stop"))
+    assert (endpoint.base, endpoint.auth, endpoint.password) == ("https://dvc.example:8443", "api_key", "k/y")

@@ -25,7 +25,7 @@ waits as (
                     translate(left(supplement.item ->> 'NgayYeuCau', 10), '-', '') as asked,
                     translate(left(supplement.item ->> 'NgayBoSung', 10), '-', '') as brought
                 from jsonb_array_elements(
-                    case when jsonb_typeof("DanhSachHoSoBoSung") = 'array' then "DanhSachHoSoBoSung" else '[]' end
+                    case when jsonb_typeof(versions."DanhSachHoSoBoSung") = 'array' then versions."DanhSachHoSoBoSung" else '[]' end
                 ) as supplement (item)
             ) as wait
         ) as waited_days

@@ -11,6 +11,7 @@ import psycopg2
 from psycopg2 import sql
 
 from pdic import raw
+from pdic.errors import LoadError
 from pdic.sources.rest.page import Page, unusable
 from pdic.sources.rest.session import Reply
 from pdic.warehouse import one
@@ -91,7 +92,13 @@ class Landing:
             except psycopg2.DataError:
                 cursor.execute("rollback to savepoint typing")
             self._find_unreadable(cursor)
-            return self._fill(cursor)
+            try:
+                return self._fill(cursor)
+            except psycopg2.DataError as error:  # its words could quote a value
+                raise LoadError(
+                    f"{self._contract.id}: batch {self._batch_id}: the records cannot be read as the contract's types "
+                    f"(SQLSTATE {error.pgcode}). Nothing was accepted; the pages lie in the schema landing: report it."
+                ) from None
 
     def name_unreadable(self) -> None:
         """Write down which key and version each unreadable record is, as the batch's table holds them."""

@@ -74,7 +74,7 @@ def read_page(contract: Contract, reply: Reply, after: Cursor | None) -> Page:
         total=total,
         last=last if records else None,
         text=text,
-        unreadable=_unkeepable(records) if "\\u" in text else {},
+        unreadable=_unkeepable(contract, records) if "\\u" in text else {},
         unknown=_check_fields(contract, records),
     )
 
@@ -140,12 +140,13 @@ def _check_fields(contract: Contract, records: Sequence[Mapping[str, Any]]) -> f
     return found - {column.source_name for column in contract.columns}
 
 
-def _unkeepable(records: Sequence[Mapping[str, Any]]) -> dict[int, list[str]]:
-    """Fields with a NUL or half a surrogate pair, which no PostgreSQL text can hold."""
+def _unkeepable(contract: Contract, records: Sequence[Mapping[str, Any]]) -> dict[int, list[str]]:
+    """Columns with a NUL or half a surrogate pair, which no PostgreSQL text can hold."""
+    names = [column.source_name for column in contract.columns]
     return {
-        position: fields
+        position: columns
         for position, record in enumerate(records, 1)
-        if (fields := [name for name, value in record.items() if any(map(_UNKEEPABLE.search, _strings(value)))])
+        if (columns := [name for name in names if any(map(_UNKEEPABLE.search, _strings(record.get(name))))])
     }
 
 
