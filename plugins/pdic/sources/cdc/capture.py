@@ -120,6 +120,7 @@ class _Reader:
         self.truncated_at = 0
         self.in_part = 0
         self._source, self._contract, self._table, self._block = source, contract, table, block
+        self._table_id = table.to_bytes(4)
         self._shape: pgoutput.Relation | None = None
         self._rows: Rows | None = None
         self._sequence = 1
@@ -127,8 +128,8 @@ class _Reader:
     def take(self, message: bytes) -> None:
         """One message. Raises `DriftError`, `SlotLost`; `NotPgoutput` for what is none."""
         kind = message[0]
-        if kind in (pgoutput.INSERT, pgoutput.UPDATE, pgoutput.DELETE):
-            if pgoutput.relation_id(message) != self._table or self._rows is None:
+        if kind in pgoutput.CHANGES:
+            if message[1:5] != self._table_id or self._rows is None:
                 return
             try:
                 rows, in_part = self._rows.of(pgoutput.change(message), self._sequence)
@@ -145,7 +146,7 @@ class _Reader:
             if self._table in pgoutput.truncated(message):
                 self.truncated_at = self._sequence
                 self._sequence += 2
-        elif kind not in (pgoutput.BEGIN, pgoutput.COMMIT, pgoutput.ORIGIN, pgoutput.TYPE):
+        elif kind not in pgoutput.WITHOUT_ROWS:
             raise pgoutput.NotPgoutput(f"a message of unknown kind {kind}")
 
     def _take_shape(self, shape: pgoutput.Relation) -> None:
