@@ -131,7 +131,7 @@ def test_rows_accepted_deleted_or_quarantined_are_news(monkeypatch: pytest.Monke
 
 
 def slots_warn(monkeypatch: pytest.MonkeyPatch, *warnings: str) -> None:
-    monkeypatch.setattr(watch, "warnings", lambda sector, connect_to: list(warnings))
+    monkeypatch.setattr(watch, "warnings", lambda connect_to, sector: list(warnings) if sector == "s" else [])
 
 
 def test_the_report_fails_the_run_for_every_dataset_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

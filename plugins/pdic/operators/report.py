@@ -30,7 +30,7 @@ class ReportOperator(PdicOperator):
         from pdic.sources.cdc import watch
 
         task = context["ti"]
-        for warning in (warnings := watch.warnings(self.sector, connect_to)):
+        for warning in (warnings := watch.warnings(connect_to, self.sector)):
             self.log.warning(warning)
         extracted = {
             found["dataset"]: found for found in task.xcom_pull(task_ids=list(self.extracts.values())) if found
