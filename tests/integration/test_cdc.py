@@ -13,9 +13,9 @@ import pytest
 from pdic import connections, load, warehouse
 from pdic.contracts.compile import compile_all
 from pdic.contracts.pg_types import logical_type
-from pdic.errors import BatchFenced, Busy, DriftError, PdicError
+from pdic.errors import BatchFenced, Busy, DriftError, PdicError, SourceUnavailable
 from pdic.quality.results import BatchVerdict
-from pdic.sources.cdc import NotGranted, SlotLost, retire, walsender, watch
+from pdic.sources.cdc import NotGranted, SlotLost, landing, retire, walsender, watch
 from tests.conftest import Postgres
 
 SECTOR = "nhatky"
@@ -409,6 +409,30 @@ def test_a_killed_loader_is_followed_at_once(source: Source, name: str) -> None:
     source.assert_equal(name)
 
 
+def test_a_source_that_breaks_off_loses_nothing(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the source ends the session in the middle of the stream. Invariant: an error, no batch; the next load is whole."""
+    source.table(name)
+    source.accepted(name)
+    source.run(f"insert into {name} select i, repeat('x', 1000) from generate_series(1, 20000) as i")
+    take, taken = landing.Block.add, []
+
+    def add(block: landing.Block, row: bytes) -> None:
+        taken.append(len(row))
+        if len(taken) == 100:
+            source.as_admin(
+                "select pg_terminate_backend(active_pid) from pg_replication_slots where active and database = 'nhatky'"
+            )
+        take(block, row)
+
+    monkeypatch.setattr(landing.Block, "add", add)
+    with pytest.raises(SourceUnavailable, match="broke off"):
+        source.extract(name)
+    assert 100 <= len(taken) < 20_000
+    assert warehouse_rows(f"select 1 from pg_tables where tablename like '{SECTOR}\\_\\_{name}\\_\\_%'") == []
+    source.accepted(name)
+    source.assert_equal(name)
+
+
 def test_a_slot_in_use_is_busy(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source.table(name)
     source.accepted(name)
@@ -597,6 +621,7 @@ def test_lag_and_warning_are_shown_and_retired(source: Source, name: str) -> Non
     assert slot["retained"] >= slot["lag"]
     assert (slot["active"], slot["wal_status"], slot["safe"]) == (False, "reserved", None)
     assert f"pdic slot drop {SECTOR}.{name}" in slot["warning"]
+    assert slot["warning"].split(" of its log")[0] in " ".join(watch.warnings(source.connect_to, SECTOR))
     assert name in source.accepted(name)["warning"]
     source.accepted(name)
     assert source.slot(name)["lag"] < 100_000

@@ -187,6 +187,38 @@ def test_a_snapshot_may_not_be_empty_unless_it_says_so(tmp_path: Path) -> None:
     assert get("education", "pupil", tmp_path).min_rows == 0
 
 
+def from_the_log(more: str) -> str:
+    text = changed(PUPIL, "capture, value: cursor", "capture, value: cdc")
+    for gone in ("cursorColumn", "overlap"):
+        text = changed(text, next(line for line in text.splitlines() if gone in line) + "\n", "")
+    return changed(text, "schema:", f"{more}schema:")
+
+
+def test_a_log_may_be_read_from_a_publication_of_any_name(tmp_path: Path) -> None:
+    write(tmp_path, from_the_log(""))
+    pupil = get("education", "pupil", tmp_path)
+    assert (pupil.capture, pupil.publication, pupil.max_retained_bytes, pupil.min_rows) == ("cdc", None, 2**30, 0)
+    write(
+        tmp_path, from_the_log("  - {property: publication, value: Tỉnh}\n  - {property: maxRetainedBytes, value: 5}\n")
+    )
+    pupil = get("education", "pupil", tmp_path)
+    assert (pupil.publication, pupil.max_retained_bytes) == ("Tỉnh", 5)
+
+
+@pytest.mark.parametrize("name", [7, "''", "x" * 64])
+def test_a_publication_has_a_name(tmp_path: Path, name: object) -> None:
+    write(tmp_path, from_the_log(f"  - {{property: publication, value: {name}}}\n"))
+    with pytest.raises(ContractError, match="is not a publication's name"):
+        get("education", "pupil", tmp_path)
+
+
+def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
+    text = changed(from_the_log(""), "deletes, value: soft", "deletes, value: reconcile")
+    write(tmp_path, changed(text, "  - {property: softDeleteColumn, value: daXoa}\n", ""))
+    with pytest.raises(ContractError, match="the log already says"):
+        get("education", "pupil", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "field", "said"),
     [
@@ -231,7 +263,19 @@ def test_a_snapshot_may_not_be_empty_unless_it_says_so(tmp_path: Path) -> None:
             "customProperties.minRows",
             "not a number of rows",
         ),
-        ("capture, value: cursor", "capture, value: stream", "customProperties.capture", "say one of cursor, snapshot"),
+        ("capture, value: cursor", "capture, value: log", "customProperties.capture", "say one of cursor, snapshot"),
+        (
+            "  - {property: overlap, value: 15m}",
+            "  - {property: publication, value: p}",
+            "customProperties.publication",
+            "only capture: cdc uses it",
+        ),
+        (
+            "  - {property: overlap, value: 15m}",
+            "  - {property: maxRetainedBytes, value: 1}",
+            "customProperties.maxRetainedBytes",
+            "only capture: cdc uses it",
+        ),
         (
             "capture, value: cursor",
             "capture, value: snapshot",

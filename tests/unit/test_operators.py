@@ -22,6 +22,7 @@ from pdic.operators import (
     base,
 )
 from pdic.operators.report import verdict
+from pdic.sources.cdc import watch
 from pdic.sources.rest.endpoint import read_endpoint
 
 
@@ -131,7 +132,12 @@ def test_rows_accepted_deleted_or_quarantined_are_news(monkeypatch: pytest.Monke
     AcceptOperator(task_id="accept", sector="s", check="check").execute(context(Task(check=CHECKED)))
 
 
-def test_the_report_fails_the_run_for_every_dataset_left_behind() -> None:
+def slots_warn(monkeypatch: pytest.MonkeyPatch, *warnings: str) -> None:
+    monkeypatch.setattr(watch, "warnings", lambda connect_to, sector: list(warnings) if sector == "s" else [])
+
+
+def test_the_report_fails_the_run_for_every_dataset_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots_warn(monkeypatch, "d: its slot grows")
     operator = ReportOperator(
         task_id="report", sector="s", extracts={name: f"x.{name}" for name in "abcd"}, check="check", accept="accept"
     )
@@ -146,13 +152,15 @@ def test_the_report_fails_the_run_for_every_dataset_left_behind() -> None:
     assert "b was rejected (batch 1)" in message
     assert "c was not checked (batch 2)" in message
     assert "d was not extracted" in message
+    assert "its slot grows" in message
     assert " a was" not in message
 
 
-def test_the_report_of_a_whole_load() -> None:
+def test_the_report_of_a_whole_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    slots_warn(monkeypatch)
     operator = ReportOperator(task_id="report", sector="s", extracts={"a": "x.a"}, check="check", accept="accept")
     task = Task(**{"x.a": {"dataset": "a", "batch_id": 3, "rows": 10}}, check=CHECKED, accept={"a": {"batch_id": 1}})
-    assert operator.execute(context(task)) == {"datasets": 1, "rows": 10}
+    assert operator.execute(context(task)) == {"datasets": 1, "rows": 10, "warnings": []}
 
 
 def test_a_batch_that_was_checked_but_not_accepted_is_named() -> None:

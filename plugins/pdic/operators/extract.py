@@ -30,4 +30,6 @@ class ExtractOperator(PdicOperator):
             report["batch_id"],
             report.get("rows_extracted"),
         )
+        if warning := report.get("warning"):
+            self.log.warning(warning)
         return {"dataset": self.dataset, "batch_id": report["batch_id"], "rows": report.get("rows_extracted")}

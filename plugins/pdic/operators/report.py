@@ -1,4 +1,7 @@
-"""The last word on a sector's load: every dataset arrived, or the run fails and says which did not."""
+"""The last word on a sector's load: every dataset arrived, or the run fails and says which did not.
+
+It also looks at the sector's replication slots: a dataset that is left behind is one whose slot makes the source keep its log.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pdic.errors import LoadError
-from pdic.operators.base import PdicOperator
+from pdic.operators.base import PdicOperator, connect_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,7 +27,11 @@ class ReportOperator(PdicOperator):
 
     def run(self, context: Context) -> dict[str, Any]:
         """Raises LoadError naming each dataset that was not extracted, was rejected or not accepted."""
+        from pdic.sources.cdc import watch
+
         task = context["ti"]
+        for warning in (warnings := watch.warnings(connect_to, self.sector)):
+            self.log.warning(warning)
         extracted = {
             found["dataset"]: found for found in task.xcom_pull(task_ids=list(self.extracts.values())) if found
         }
@@ -39,8 +46,10 @@ class ReportOperator(PdicOperator):
             listed = "; ".join(f"{dataset} {trouble}" for dataset, trouble in sorted(troubles.items()))
             raise LoadError(
                 f"{self.sector}: {listed}. The other datasets were loaded; see the tasks' logs and `pdic status`"
+                + "".join(f". {warning}" for warning in warnings)
             )
-        return {"datasets": len(self.extracts), "rows": sum(found["rows"] or 0 for found in extracted.values())}
+        rows = sum(found["rows"] or 0 for found in extracted.values())
+        return {"datasets": len(self.extracts), "rows": rows, "warnings": warnings}
 
 
 def verdict(

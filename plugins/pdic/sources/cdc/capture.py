@@ -10,6 +10,7 @@ load that died anywhere is simply begun again: the log still has what it brought
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,10 +18,10 @@ import psycopg2
 
 from pdic import transfer
 from pdic.arrival import Arrival
-from pdic.errors import SourceUnavailable
+from pdic.errors import Busy, SourceUnavailable
 from pdic.sources import postgres
 from pdic.sources.cdc import grants, lsn, pgoutput, publication, relations, slot, watch
-from pdic.sources.cdc.errors import lost
+from pdic.sources.cdc.errors import in_words, lost
 from pdic.sources.cdc.landing import Block, Landing
 from pdic.sources.cdc.reread import reread
 from pdic.sources.cdc.rows import IncompleteKey, Rows
@@ -49,22 +50,27 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
         name = slot.name(warehouse, contract.sector, contract.dataset)
     source = _connect(uri, contract)
     try:
-        table = grants.require(source, contract)
-        drift = check_drift(source, contract)
-        mark = publication.ensure(source, contract, table)
-        position = {"slot": name, "table": table, "publication": mark}
-        if batch.position_from is None:
-            arrival = _copy(source, uri, warehouse_uri, contract, batch, position)
-        else:
-            _require_unbroken(source, contract, batch.position_from, position)
-            position["columns"] = batch.position_from["columns"]
-            arrival = _changes(source, uri, warehouse_uri, contract, batch, position)
-        found = slot.find(source, name)
-        return dataclasses.replace(
-            arrival, drift=drift, warning=watch.warning(contract, found, watch.limit(source)) if found else None
-        )
+        with in_words(contract):
+            return _capture(source, uri, warehouse_uri, contract, batch, name)
     finally:
         source.close()
+
+
+def _capture(source: Connection, uri: str, warehouse_uri: str, contract: Contract, batch: Batch, name: str) -> Arrival:
+    table = grants.require(source, contract)
+    drift = check_drift(source, contract)
+    mark = publication.ensure(source, contract, table)
+    position = {"slot": name, "table": table, "publication": mark}
+    if batch.position_from is None:
+        arrival = _copy(source, uri, warehouse_uri, contract, batch, position)
+    else:
+        _require_unbroken(source, contract, batch.position_from, position)
+        position["columns"] = batch.position_from["columns"]
+        arrival = _changes(source, uri, warehouse_uri, contract, batch, position)
+    found = slot.find(source, name)
+    return dataclasses.replace(
+        arrival, drift=drift, warning=watch.warning(contract, found, watch.limit(source)) if found else None
+    )
 
 
 def _copy(
@@ -79,7 +85,8 @@ def _copy(
             with postgres.snapshot(uri, contract, exported=exported) as view:
                 arrival = transfer.copy_snapshot(view, warehouse_uri, batch.batch_id)
     except BaseException:
-        slot.drop(source, name)
+        with suppress(psycopg2.Error, Busy):  # then the next load drops it
+            slot.drop(source, name)
         raise
     columns = [column.source_name for column in contract.columns]
     return dataclasses.replace(arrival, position={**position, "lsn": lsn.written(begins), "columns": columns})
@@ -120,6 +127,7 @@ class _Reader:
         self.truncated_at = 0
         self.in_part = 0
         self._source, self._contract, self._table, self._block = source, contract, table, block
+        self._table_id = table.to_bytes(4)
         self._shape: pgoutput.Relation | None = None
         self._rows: Rows | None = None
         self._sequence = 1
@@ -127,8 +135,8 @@ class _Reader:
     def take(self, message: bytes) -> None:
         """One message. Raises `DriftError`, `SlotLost`; `NotPgoutput` for what is none."""
         kind = message[0]
-        if kind in (pgoutput.INSERT, pgoutput.UPDATE, pgoutput.DELETE):
-            if pgoutput.relation_id(message) != self._table or self._rows is None:
+        if kind in pgoutput.CHANGES:
+            if message[1:5] != self._table_id or self._rows is None:
                 return
             try:
                 rows, in_part = self._rows.of(pgoutput.change(message), self._sequence)
@@ -145,7 +153,7 @@ class _Reader:
             if self._table in pgoutput.truncated(message):
                 self.truncated_at = self._sequence
                 self._sequence += 2
-        elif kind not in (pgoutput.BEGIN, pgoutput.COMMIT, pgoutput.ORIGIN, pgoutput.TYPE):
+        elif kind not in pgoutput.WITHOUT_ROWS:
             raise pgoutput.NotPgoutput(f"a message of unknown kind {kind}")
 
     def _take_shape(self, shape: pgoutput.Relation) -> None:
@@ -191,5 +199,5 @@ def _connect(uri: str, contract: Contract) -> Connection:
             f"{contract.source_connection} and that the server is up, then load again."
         ) from error
     with source.cursor() as cursor:
-        cursor.execute("set statement_timeout = '4h'")
+        cursor.execute("set statement_timeout = '4h'; set idle_session_timeout = 0")
     return source

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pdic.errors import LoadError
+import psycopg
+import psycopg2
+
+from pdic.errors import LoadError, SourceUnavailable
+from pdic.sources.cdc.pgoutput import NotPgoutput
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -24,6 +30,31 @@ def not_granted(contract: Contract, what: str, remedy: str) -> NotGranted:
         f"{contract.id}: capture cdc cannot read {contract.table}: {what}. Nothing was moved. Have the source's "
         f"administrator run: {remedy}. Or change the capture in {contract.path} (docs/cdc.md)."
     )
+
+
+@contextmanager
+def in_words(contract: Contract) -> Iterator[None]:
+    """Foreign errors become PDIC's, by their kind only: their own words can quote a row."""
+    try:
+        yield
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise SourceUnavailable(
+            f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was moved; "
+            "load again."
+        ) from error
+    except (psycopg2.Error, psycopg.Error) as error:
+        state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        side = "the source" if isinstance(error, psycopg2.Error) else "the warehouse"
+        raise LoadError(
+            f"{contract.id}: {side} refused a step of reading the log ({type(error).__name__}, SQLSTATE {state}). Nothing was "
+            f"accepted and the slot stands where it was. If loading again does not help, run `pdic slot renew {contract.id}` "
+            "and load."
+        ) from error
+    except NotPgoutput as error:
+        raise LoadError(
+            f"{contract.id}: the source's log holds what PDIC does not understand ({error}). Nothing was accepted and the slot "
+            f"stands where it was. Use another capture in {contract.path}, and report it."
+        ) from error
 
 
 def lost(contract: Contract, what: str) -> SlotLost:

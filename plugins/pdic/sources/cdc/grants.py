@@ -30,10 +30,11 @@ def _require_server(source: Connection, contract: Contract) -> None:
         cursor.execute(
             """
             select pg_is_in_recovery(), current_setting('wal_level'), current_user,
-                (select rolreplication or rolsuper from pg_roles where rolname = current_user)
+                (select rolreplication or rolsuper from pg_roles where rolname = current_user),
+                current_setting('synchronous_standby_names') like '%*%'
             """
         )
-        standby, wal_level, role, may_replicate = one(cursor)
+        standby, wal_level, role, may_replicate, anybody_is_awaited = one(cursor)
     if standby:
         raise not_granted(
             contract, "the server is a standby", f"nothing; point {contract.source_connection} at the primary"
@@ -42,6 +43,10 @@ def _require_server(source: Connection, contract: Contract) -> None:
         raise not_granted(
             contract, f"wal_level is {wal_level}", "alter system set wal_level = logical, and restart the server"
         )
+    if anybody_is_awaited:
+        # PDIC confirms a day late: commits at the source would wait for it.
+        what = "synchronous_standby_names holds *, which would make every commit wait for PDIC"
+        raise not_granted(contract, what, "alter system set synchronous_standby_names = <the standbys' names>")
     if not may_replicate:
         raise not_granted(
             contract,

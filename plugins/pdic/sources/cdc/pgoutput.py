@@ -6,8 +6,9 @@ message, length included, and no value is ever looked at.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 BEGIN: Final = ord("B")
 COMMIT: Final = ord("C")
@@ -18,6 +19,9 @@ INSERT: Final = ord("I")
 UPDATE: Final = ord("U")
 DELETE: Final = ord("D")
 TRUNCATE: Final = ord("T")
+CHANGES: Final = frozenset({INSERT, UPDATE, DELETE})
+WITHOUT_ROWS: Final = frozenset({BEGIN, COMMIT, ORIGIN, TYPE})
+"""Messages that say nothing about a table."""
 
 _KEY: Final = ord("K")
 _OLD: Final = ord("O")
@@ -26,6 +30,9 @@ _BINARY: Final = ord("b")
 _NULL: Final = ord("n")
 _UNCHANGED: Final = ord("u")
 _TEXT: Final = ord("t")
+_OLD_ROWS: Final = frozenset({_KEY, _OLD})
+_PAD: Final = bytes(4)
+_kind_and_size = struct.Struct("!BI").unpack_from
 
 NULL: Final = b"\xff\xff\xff\xff"
 """The field of a null."""
@@ -59,8 +66,7 @@ class Relation:
     columns: tuple[RelationColumn, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One row's change. ``old`` is there for a delete, and for an update that moved the identity or under identity FULL;
     ``old_is_whole`` tells the latter, else its fields outside the identity mean nothing. ``new`` is None for a delete."""
 
@@ -110,34 +116,37 @@ def truncated(message: bytes) -> frozenset[int]:
 def change(message: bytes) -> Change:
     """An Insert, Update or Delete message. Raises NotPgoutput where it is none, or is cut short."""
     old, old_is_whole, new = None, False, None
-    at = 5
+    kind, at = message[0], 5
+    padded = message + _PAD
     try:
-        if message[at] in (_KEY, _OLD) and message[0] in (UPDATE, DELETE):
-            old_is_whole = message[at] == _OLD
-            old, at = _fields(message, at + 1)
-        if message[0] != DELETE:
-            if message[at] != _NEW or message[0] not in (INSERT, UPDATE):
-                raise NotPgoutput(f"a message {chr(message[0])!r} is no change of a row")
-            new, at = _fields(message, at + 1)
-    except IndexError:
+        if padded[at] in _OLD_ROWS and kind != INSERT:
+            old_is_whole = padded[at] == _OLD
+            old, at = _fields(padded, at + 1)
+        if kind != DELETE:
+            if padded[at] != _NEW or kind not in CHANGES:
+                raise NotPgoutput(f"a message {chr(kind)!r} is no change of a row")
+            new, at = _fields(padded, at + 1)
+    except (IndexError, struct.error):
         raise NotPgoutput("a change is cut short") from None
     if at != len(message) or (old is None and new is None):
         raise NotPgoutput("a change has another length than it says")
     return Change(old, old_is_whole, new)
 
 
-def _fields(message: bytes, at: int) -> tuple[Fields, int]:
-    """The fields of a row and where the message goes on. The hot loop: one slice a value, nothing else is made."""
-    count = int.from_bytes(message[at : at + 2])
+def _fields(padded: bytes, at: int) -> tuple[Fields, int]:
+    """The fields of a row and where the message goes on. The hot loop: one look and one slice a value.
+
+    A value's kind and length are read at once, so the message must go on for four bytes after its last value.
+    """
+    count = int.from_bytes(padded[at : at + 2])
     at += 2
     fields: Fields = []
-    add, number = fields.append, int.from_bytes
+    add = fields.append
     for _ in range(count):
-        kind = message[at]
-        # A type without a binary form comes as text: PDIC carries none of them, so its field is never used.
-        if kind in (_BINARY, _TEXT):
-            end = at + 5 + number(message[at + 1 : at + 5])
-            add(message[at + 1 : end])
+        kind, size = _kind_and_size(padded, at)
+        if kind == _BINARY:
+            end = at + 5 + size
+            add(padded[at + 1 : end])
             at = end
         elif kind == _NULL:
             add(NULL)
@@ -145,6 +154,10 @@ def _fields(message: bytes, at: int) -> tuple[Fields, int]:
         elif kind == _UNCHANGED:
             add(UNCHANGED)
             at += 1
+        elif kind == _TEXT:
+            # Of a type without a binary form: PDIC carries none of them, so nobody looks at this field.
+            add(NULL)
+            at += 5 + size
         else:
             raise NotPgoutput(f"a value of unknown kind {kind}")
     return fields, at

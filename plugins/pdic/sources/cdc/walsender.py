@@ -10,6 +10,7 @@ import select
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -92,41 +93,44 @@ class Walsender:
         Raises `SlotLost`, `SourceUnavailable`, `Busy`.
         """
         self._start(slot, publication, position)
+        try:
+            yield from self._until(position, target)
+        except psycopg.OperationalError as error:
+            raise self._unavailable("broke off") from error
+
+    def _until(self, position: int, target: int) -> Iterator[bytes]:
         receive = self._session.get_copy_data
-        reported = time.monotonic()
-        quiet_since, count = reported, 0
+        reported = heard = time.monotonic()
+        count = 0
         self._report(position, ask=True)
         while True:
             size, data = receive(1)
-            if size > 0:
-                kind = data[0]
-                if kind == _DATA:
-                    message = bytes(data[_DATA_HEADER:])
-                    if message[0] == pgoutput.BEGIN and pgoutput.commit_lsn(message) >= target:
-                        return
-                    yield message
-                    count += 1
-                    if count % 1000 == 0 and time.monotonic() - reported > REPORT_SECONDS:
-                        self._report(position)
-                        reported = time.monotonic()
-                elif kind == _KEEPALIVE:
-                    # Everything committed before this position has been sent.
-                    if int.from_bytes(data[1:9]) >= target:
-                        return
-                    if data[17]:
-                        self._report(position)
-                quiet_since = 0.0
-            elif size == 0:
-                now = time.monotonic()
-                quiet_since = quiet_since or now
-                if not self._wait(POLL_SECONDS):
-                    if now - quiet_since > SILENCE_SECONDS:
-                        raise self._unavailable(f"said nothing for {SILENCE_SECONDS:.0f} s")
+            if size == 0:
+                if self._wait(POLL_SECONDS):
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > SILENCE_SECONDS:
+                    raise self._unavailable(f"said nothing for {SILENCE_SECONDS:.0f} s")
+                else:
                     self._report(position, ask=True)
-            else:
+            elif size < 0:
                 self._streaming = False
                 result = self._session.get_result()
                 raise self._error(result.error_field(pq.DiagnosticField.SQLSTATE) if result else None)
+            elif data[0] == _DATA:
+                message = bytes(data[_DATA_HEADER:])
+                if message[0] == pgoutput.BEGIN and pgoutput.commit_lsn(message) >= target:
+                    return
+                yield message
+                count += 1
+                if count % 1000 == 0 and time.monotonic() - reported > REPORT_SECONDS:
+                    self._report(position)
+                    reported = time.monotonic()
+            elif data[0] == _KEEPALIVE:
+                # Everything committed before this position has been sent.
+                if int.from_bytes(data[1:9]) >= target:
+                    return
+                if data[17]:
+                    self._report(position)
 
     def _start(self, slot: str, publication: str, position: int) -> None:
         escaping = pq.Escaping(self._session)
@@ -174,15 +178,18 @@ class Walsender:
 
     def _end_stream(self) -> None:
         """Take leave as the protocol wants it: an end without it leaves a line in the source's log."""
-        self._session.put_copy_end()
-        self._session.flush()
         deadline = time.monotonic() + 2
-        while time.monotonic() < deadline:
-            size, _ = self._session.get_copy_data(1)
-            if size < 0:
-                return
-            if size == 0:
-                self._wait(POLL_SECONDS)
+        with suppress(
+            psycopg.OperationalError, SourceUnavailable
+        ):  # all was read: how the session ends changes nothing
+            self._session.put_copy_end()
+            self._session.flush()
+            while time.monotonic() < deadline:
+                size, _ = self._session.get_copy_data(1)
+                if size < 0:
+                    return
+                if size == 0:
+                    self._wait(POLL_SECONDS)
 
     def _error(self, code: bytes | None) -> Exception:
         """What a failure of the server means. Its own words stay out: they can quote a row."""
