@@ -59,8 +59,8 @@ def ensure_tables(connection: Connection, contract: Contract) -> None:
     with connection.cursor() as cursor:
         for schema in ("raw", "quarantine"):
             cursor.execute(
-                "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
-                (schema, contract.raw_table),
+                "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
+                (sql.Identifier(schema, contract.raw_table).as_string(connection),),
             )
             if wanted - {name for (name,) in cursor.fetchall()}:
                 break
