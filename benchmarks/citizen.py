@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import psycopg
@@ -14,11 +13,13 @@ SECTOR, DATASET = "civil_registry", "citizen"
 HERE = Path(__file__).parent
 
 
-def write_project(root: Path) -> None:
-    """Makes `root` a project folder with this one contract and all that is compiled from it."""
+def write_project(root: Path, sessions: int = 1) -> None:
+    """Makes `root` a project folder with this one contract, for so many sessions, and all that is compiled from it."""
     folder = root / "contracts" / SECTOR
     folder.mkdir(parents=True)
-    shutil.copy(HERE / "citizen.odcs.yaml", folder)
+    text = (HERE / "citizen.odcs.yaml").read_text(encoding="utf-8")
+    allowed = f"customProperties:\n  - {{property: sourceConnections, value: {sessions}}}\n"
+    (folder / "citizen.odcs.yaml").write_text(text.replace("customProperties:\n", allowed, 1), encoding="utf-8")
     (root / "pyproject.toml").touch()
     contracts.compile_all(root)
 
@@ -30,8 +31,9 @@ def columns(*, types: bool = False) -> str:
 
 
 def create(source_uri: str, rows: int) -> float:
-    """Makes the table with `rows` rows at the source; returns the bytes of table a row takes, indexes apart."""
+    """Makes the table with `rows` rows at the source, anew; returns the bytes of table a row takes, indexes apart."""
     with psycopg.connect(source_uri, autocommit=True) as source:
+        source.execute("drop table if exists citizen cascade")
         source.execute(sql.SQL("create table citizen ({})").format(sql.SQL(columns(types=True))))
         source.execute(sql.SQL((HERE / "citizen.sql").read_text(encoding="utf-8")))
         source.execute("insert into citizen select * from made(1, %s)", (rows,))

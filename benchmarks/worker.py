@@ -8,19 +8,17 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 
 def main(spawned: float) -> dict[str, float]:
     """Loads the table once. No rule is checked: the batch is marked checked in the ledger, as the loader role."""
     from benchmarks.citizen import DATASET, SECTOR
-    from pdic import connections, contracts, ledger, load
+    from pdic import connections, contracts, ledger, load, memory
     from pdic.warehouse import transaction
 
     contracts.get(SECTOR, DATASET)
-    memory = _memory("VmRSS")
-    # Not ru_maxrss: a child inherits its starter's peak there. This sets VmHWM, the peak, to what is used now.
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    at_start = memory.used()
+    memory.forget_peak()
     began, cpu = time.monotonic(), time.process_time()
     report = load.extract(SECTOR, DATASET)
     extracted = time.monotonic()
@@ -32,17 +30,11 @@ def main(spawned: float) -> dict[str, float]:
         "extract": extracted - began,
         "extract_accept": time.monotonic() - began,
         "cpu": time.process_time() - cpu,
-        "memory_at_start": memory,
-        "memory_above_start": _memory("VmHWM") - memory,
+        "memory_at_start": at_start / 1e6,
+        "memory_above_start": (memory.peak() - at_start) / 1e6,
         "rows": report["rows_accepted"],
         "bytes": report["bytes"],
     }
-
-
-def _memory(field: str) -> float:
-    """A field of /proc/self/status, in MB (10^6 bytes)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.split(f"{field}:")[1].split()[0]) * 1024 / 1e6
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ or three, and so that a step that died is simply begun again:
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, feed, ledger, quality, raw, settings
+from pdic import connections, contracts, feed, ledger, memory, quality, raw, settings
 from pdic.arrival import Arrival
 from pdic.errors import BatchRejected, LoadError, PdicError
 from pdic.sources import cdc, postgres, rest
@@ -82,9 +81,7 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
             ledger.require(ledger.get(loader, contract, batch_id), contract, "extracted", "checked")
             pending.append((contract, batch_id, raw.batch_name(contract, batch_id)))
         loader.commit()
-        began = time.monotonic()
         verdicts = quality.check_sector(auditor_uri, pending)
-        share = (time.monotonic() - began) / max(len(pending), 1)
         reports = {}
         for contract, batch_id, _ in pending:
             verdict = verdicts[contract.dataset]
@@ -94,7 +91,7 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
                 ledger.require(ledger.get(loader, contract, batch_id, lock=True), contract, "extracted", "checked")
                 status = "rejected" if verdict.halted else "checked"
                 message = verdict.message if verdict.halted else None
-                ledger.update(loader, batch_id, {"check": share}, status=status, message=message)
+                ledger.update(loader, batch_id, {"check": verdict.seconds}, status=status, message=message)
                 reports[contract.dataset] = ledger.report(loader, batch_id)
         return reports
     finally:
@@ -187,11 +184,12 @@ def load(
         return [accepting(checked.get(report["dataset"], report)) for report in extracted]
 
     chosen = resolve_targets(targets)
+    memory.forget_peak()
     with ThreadPoolExecutor(SECTORS_AT_ONCE) as pool:
         extracted = list(pool.map(extracting, chosen.keys(), chosen.values()))
     reports = [report for sector, batch in zip(chosen, extracted, strict=True) for report in finishing(sector, batch)]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return [report | {"peak_memory_bytes": peak} for report in reports]
+    # The process's peak while it loaded all of these: datasets of two sectors share it at any moment.
+    return [report | {"peak_memory_bytes": memory.peak()} for report in reports]
 
 
 def resolve_targets(targets: Iterable[str]) -> dict[str, list[str]]:

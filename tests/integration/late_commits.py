@@ -182,8 +182,9 @@ class Source:
     def load(self, role: Role) -> str | None:
         """One load, through the capture's own snapshot; returns its remark. Newer rows take the place of older ones."""
         with postgres.snapshot(self._readers[role], self.contract, self.watermark, self.position) as view:
-            with view.connection.cursor() as cursor:
-                cursor.execute(view.rows)
+            (part,) = view.parts
+            with part.connection.cursor() as cursor:
+                cursor.execute(part.rows)
                 self.loaded |= {row[0]: row for row in cursor.fetchall()}
             assert view.seam is not None
             self.watermark, self.position = view.seam.watermark, view.seam.position()

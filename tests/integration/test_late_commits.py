@@ -192,7 +192,7 @@ def test_what_changed_is_found_by_index(server: embedded.Server, source: Source)
         contract = replace(source.contract, table="public.large")
         since = EPOCH - timedelta(days=365) + timedelta(seconds=19_800)
         with postgres.snapshot(uri(server, "monitor"), contract, since) as view:
-            rows = view.rows.as_string(view.connection)
+            rows = view.parts[0].rows.as_string(view.parts[0].connection)
         plan = "\n".join(line for (line,) in admin.execute(f"explain {rows}").fetchall())  # type: ignore[call-overload]
         assert "Seq Scan" not in plan
         assert plan.count("Index Cond") == 2
@@ -220,8 +220,8 @@ def test_stamps_without_time_zone_are_of_the_contracts(server: embedded.Server, 
                 "insert into local values (2, 'old', (clock_timestamp() - interval '1 h') at time zone 'UTC')"
             )
             again = postgres.snapshot(uri(server, "monitor"), contract, watermark, position)
-            with again as view, view.connection.cursor() as cursor:
-                cursor.execute(view.rows)
+            with again as view, view.parts[0].connection.cursor() as cursor:
+                cursor.execute(view.parts[0].rows)
                 assert [row[0] for row in cursor.fetchall()] == [1]
         admin.execute("drop table local")
 
@@ -250,7 +250,7 @@ def standby(server: embedded.Server) -> Iterator[embedded.Server]:
 
 def caught_up(primary: psycopg.Connection[Any], replica: psycopg.Connection[Any]) -> None:
     """Waits until the replica shows what the primary has committed."""
-    (lsn,) = primary.execute("select pg_current_wal_insert_lsn()").fetchone() or ()
+    (lsn,) = primary.execute("select pg_current_wal_flush_lsn()").fetchone() or ()
     for _ in range(1000):
         (done,) = replica.execute("select pg_last_wal_replay_lsn() >= %s", (lsn,)).fetchone() or ()
         if done:
@@ -272,8 +272,8 @@ def test_a_lagging_replica_loses_nothing(
     def load() -> None:
         nonlocal seam
         former = (seam.watermark, seam.position()) if seam else ()
-        with postgres.snapshot(reader, source.contract, *former) as view, view.connection.cursor() as cursor:
-            cursor.execute(view.rows)
+        with postgres.snapshot(reader, source.contract, *former) as view, view.parts[0].connection.cursor() as cursor:
+            cursor.execute(view.parts[0].rows)
             loaded.update({row[0]: row[1] for row in cursor.fetchall()})
             seam = view.seam
 

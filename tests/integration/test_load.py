@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import connections, load, warehouse
+from pdic import connections, load, memory, warehouse
 from pdic.contracts.compile import compile_all
 from pdic.contracts.pg_types import logical_type
 from pdic.errors import BatchFenced, BatchRejected, DriftError, LoadError, PdicError
@@ -150,6 +150,10 @@ def test_first_load_brings_every_row(sector: Sector, table: Callable[..., str]) 
     report = sector.load(name)
     assert (report["status"], report["rows_extracted"], report["rows_accepted"]) == ("accepted", 1000, 1000)
     assert sector.raw(name) == [(i, f"nhãn {i}") for i in range(1, 1001)]
+    assert {"bytes", "digest", "rows_deleted", "remark"} <= report.keys()
+    assert set(report["seconds"]) == {"extract", "check", "accept"}
+    assert all(seconds > 0 for seconds in report["seconds"].values())
+    assert 10_000_000 < report["peak_memory_bytes"] <= memory.peak()
 
 
 def test_second_load_brings_what_changed(sector: Sector, table: Callable[..., str]) -> None:

@@ -61,6 +61,8 @@ class BatchVerdict:
     message: str
     rows: int | None = None
     """The rows checked (tombstones are not); None where they could not be counted."""
+    seconds: float = 0.0
+    """What this batch took, without the start of Great Expectations, which all batches of a process share."""
 
 
 @dataclass(frozen=True)

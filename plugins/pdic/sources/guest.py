@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
-from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
+from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, make_dsn
 
-from pdic.errors import SourceUnavailable
+from pdic.errors import LoadError, SourceUnavailable
 from pdic.warehouse import connect
 
 if TYPE_CHECKING:
@@ -21,13 +23,17 @@ LOCK_TIMEOUT = timedelta(seconds=30)
 """A table under a schema change is left alone soon: the load fails, and is tried again later."""
 
 
-def visit(uri: str, contract: Contract) -> Connection:
+def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Connection:
     """A session whose transactions are all REPEATABLE READ, READ ONLY. Of several hosts a standby is preferred.
 
-    Raises `SourceUnavailable` where the server cannot be reached.
+    `beside` another session: at the very server where that one is. Raises `SourceUnavailable` where the server cannot be reached.
     """
+    if beside is None:
+        where = prefer_standby(uri)
+    else:
+        where = make_dsn(uri, host=beside.info.host, port=beside.info.port, target_session_attrs="any")
     try:
-        connection = connect(prefer_standby(uri), f"load {contract.sector}.{contract.dataset}")
+        connection = connect(where, f"load {contract.sector}.{contract.dataset}")
     except psycopg2.OperationalError as error:
         raise SourceUnavailable(
             f"{contract.id}: the source of sector {contract.sector} cannot be reached ({_first_line(error)}). "
@@ -53,10 +59,31 @@ def behave(connection: Connection, contract: Contract, exported: str | None = No
     settings = {name: f"{int(limit.total_seconds() * 1000)}ms" for name, limit in limits.items()}
     settings |= {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
     with connection.cursor() as cursor:
-        if exported is not None:
+        if exported is not None:  # before anything else: a transaction can take one over only as its first statement
             cursor.execute("set transaction snapshot %s", (exported,))
         calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
         cursor.execute(f"select {calls}", [word for setting in settings.items() for word in setting])  # noqa: S608
+
+
+@contextmanager
+def reading(contract: Contract) -> Iterator[None]:
+    """Turns what the source's server refuses meanwhile into an error that says what can be done, without the rows it quotes.
+
+    Raises `SourceUnavailable` for what may pass (a lock, a time limit, a lost connection), `LoadError` for the rest.
+    """
+    try:
+        yield
+    except (psycopg2.OperationalError, SystemError) as error:  # the driver's, where a session ends within a copy
+        raise SourceUnavailable(
+            f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was accepted; load "
+            f"it again. QueryCanceled: the read took longer than statementTimeout ({contract.statement_timeout}), or a replica "
+            "needed the rows' space; LockNotAvailable: the table was being changed."
+        ) from error
+    except psycopg2.Error as error:
+        raise LoadError(
+            f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "
+            f"accepted. Check that the login of {contract.source_connection} may read {contract.table}, then load it again."
+        ) from error
 
 
 def prefer_standby(uri: str) -> str:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
 from pdic import transfer
 from pdic.arrival import Arrival
 from pdic.sources.drift import check_drift
-from pdic.sources.guest import behave, visit
-from pdic.sources.reading import read_columns, source_table
+from pdic.sources.guest import behave, reading, visit
+from pdic.sources.parts import Part, split, stamped_since, written_since
+from pdic.sources.reading import source_table
 from pdic.sources.shapes import Shapes
 from pdic.sources.standing import look
-from pdic.sources.window import Seam, Window, Xids, former_seam, next_seam, window
+from pdic.sources.window import Seam, Xids, former_seam, next_seam, window
 from pdic.warehouse import Connect, connect, one
 
 if TYPE_CHECKING:
@@ -29,24 +30,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One repeatable-read view of a source table: the rows to read, and where the next load starts (cursor loads)."""
+    """One repeatable-read view of a source table: the rows to read, and where the next load starts (cursor loads).
 
-    connection: Connection
+    ``parts`` are the rows in one or more ranges, each with a session of its own, all of the same snapshot.
+    """
+
     contract: Contract
-    rows: sql.Composable
-    seam: Seam | None
-    drift: str | None
-    warning: str | None
-
-    def copy_to(self, stream: BinaryIO) -> int:
-        """Write the snapshot's rows as binary COPY to `stream`; returns how many."""
-        with self.connection.cursor() as cursor:
-            cursor.copy_expert(sql.SQL("copy ({}) to stdout (format binary)").format(self.rows), stream, size=1 << 16)
-            return cursor.rowcount
-
-    def cancel(self) -> None:
-        """Stop a copy that is under way in another thread."""
-        self.connection.cancel()
+    parts: tuple[Part, ...]
+    seam: Seam | None = None
+    drift: str | None = None
+    warning: str | None = None
 
 
 def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
@@ -74,28 +67,44 @@ def snapshot(
     Raises `DriftError` where the table no longer is what the contract says, `SourceUnavailable` where the server cannot be
     reached or is a replica behind what was read before.
     """
-    connection = visit(uri, contract)
-    try:
-        if contract.cursor_column is None:
-            behave(connection, contract, exported)
-            drift = check_drift(connection, contract, shapes)
-            yield Snapshot(connection, contract, _select(contract, Window()), None, drift, None)
-            return
-        # Who is writing is asked before the snapshot is taken: whoever begins after that stamps later.
-        behave(connection, contract)
-        standing = look(connection, contract)
-        connection.commit()
-        behave(connection, contract)
-        xids = _xids(connection)
+    with ExitStack() as sessions:
+        with reading(contract):
+            connection = sessions.enter_context(closing(visit(uri, contract)))
+            opened = _open(sessions, connection, uri, contract, watermark, position, shapes, exported)
+        yield opened
+
+
+def _open(
+    sessions: ExitStack,
+    connection: Connection,
+    uri: str,
+    contract: Contract,
+    watermark: datetime | None,
+    position: dict[str, Any] | None,
+    shapes: Shapes | None,
+    exported: str | None,
+) -> Snapshot:
+    if contract.cursor_column is None:
+        behave(connection, contract, exported)
         drift = check_drift(connection, contract, shapes)
-        former = former_seam(watermark, position)
-        wanted, why = window(contract, standing, xids, watermark, former)
-        seam, held = next_seam(contract, standing, xids, watermark, former)
-        warning = "; ".join(filter(None, (why, held))) or None
-        rows = _select(contract, wanted, unstamped=standing.cursor_nullable)
-        yield Snapshot(connection, contract, rows, seam, drift, warning)
-    finally:
-        connection.close()
+        return Snapshot(contract, split(sessions, connection, uri, contract), drift=drift)
+    # Who is writing is asked before the snapshot is taken: whoever begins after that stamps later.
+    behave(connection, contract)
+    standing = look(connection, contract)
+    connection.commit()
+    behave(connection, contract)
+    xids = _xids(connection)
+    drift = check_drift(connection, contract, shapes)
+    former = former_seam(watermark, position)
+    wanted, why = window(contract, standing, xids, watermark, former)
+    seam, held = next_seam(contract, standing, xids, watermark, former)
+    if wanted.since is not None:
+        rows = stamped_since(contract, wanted.since, unstamped=standing.cursor_nullable)
+        parts: tuple[Part, ...] = (Part(connection, rows),)
+    else:
+        conditions = [written_since(wanted.since_xid)] if wanted.since_xid is not None else []
+        parts = split(sessions, connection, uri, contract, *conditions)
+    return Snapshot(contract, parts, seam, drift, "; ".join(filter(None, (why, held))) or None)
 
 
 def count_rows(uri: str, contract: Contract) -> int:
@@ -114,26 +123,3 @@ def _xids(connection: Connection) -> Xids:
     with connection.cursor() as cursor:
         cursor.execute("select txid_snapshot_xmin(s), txid_snapshot_xmax(s) from txid_current_snapshot() as s")
         return Xids(*one(cursor))
-
-
-def _select(contract: Contract, wanted: Window, *, unstamped: bool = False) -> sql.Composed:
-    """The rows of a window; with `unstamped`, those without a stamp too, which can only be found by looking each time."""
-    query = sql.SQL("select {columns} from {table}").format(
-        columns=read_columns(contract),
-        table=source_table(contract),
-    )
-    if wanted.since_xid is not None:
-        # Rows keep 32 bits of a transaction's id; ages compare those two in the right order. Ids below 3 are not real ones.
-        xid = max(wanted.since_xid % 2**32, 3)
-        return sql.SQL("{} where age(xmin) <= (select age({}::xid))").format(query, sql.Literal(str(xid)))
-    if wanted.since is None or contract.cursor_column is None:
-        return query
-    cursor = sql.Identifier(contract.cursor_column)
-    since: sql.Composable = sql.Literal(wanted.since)
-    if contract.cursor_time_zone is not None:
-        since = sql.SQL("({} at time zone {})").format(since, sql.Literal(contract.cursor_time_zone))
-    # Inclusive, so that ties are safe. Two branches, as one condition with `or` would not use the cursor's index well.
-    stamped = sql.SQL("{} where {} >= {}").format(query, cursor, since)
-    if not unstamped:
-        return stamped
-    return sql.SQL("{} union all {} where {} is null").format(stamped, query, cursor)

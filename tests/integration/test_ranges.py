@@ -1,0 +1,184 @@
+"""A table read over several sessions: one snapshot, no row left out or twice, and nothing left where a session fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from pdic import connections, raw, transfer, warehouse
+from pdic.contracts.model import Contract
+from pdic.errors import LoadError, PdicError, SourceUnavailable
+from pdic.pace import Pace
+from pdic.sources import guest, parts, postgres
+from tests.conftest import Postgres
+from tests.integration.late_commits import CONTRACT
+
+ROWS = 20_000
+TABLES = {
+    "plain": "create table plain (id bigint, label text, stamped timestamptz)",
+    "divided": """
+        create table divided (id bigint, label text, stamped timestamptz) partition by range (id);
+        create table divided_1 partition of divided for values from (0) to (5000);
+        create table divided_2 partition of divided for values from (5000) to (1000000)
+    """,
+}
+
+
+@pytest.fixture(scope="module")
+def source(postgres: Postgres) -> Iterator[str]:
+    """A source with one table of each kind, and the warehouse's table for them."""
+    warehouse.migrate(connections.warehouse("admin"))
+    uri = postgres.create_database("wide")
+    with psycopg.connect(uri) as admin:
+        for name, create in TABLES.items():
+            admin.execute(create)  # type: ignore[call-overload]
+            admin.execute(
+                f"insert into {name} select i, repeat('x', i % 200), now() from generate_series(1, {ROWS}) as i"  # type: ignore[call-overload]
+            )
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        loader.execute(
+            """
+            create table raw.thu__record (
+                id bigint, label text, stamped timestamptz, _batch_id bigint not null, _op "char" not null default 'U'
+            ) partition by list (_batch_id)
+            """
+        )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts, "LEAST_BYTES", 1 << 16)
+        yield uri
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        loader.execute("drop table raw.thu__record")
+
+
+def contract(table: str, sessions: int = 3, **more: Any) -> Contract:
+    return replace(CONTRACT, table=f"public.{table}", source_connections=sessions, **more)
+
+
+def landed(batch: int) -> list[Any]:
+    table = raw.batch_table(CONTRACT, batch).strings
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        found = loader.execute(f"select id, label, stamped from {'.'.join(table)} order by id").fetchall()  # type: ignore[call-overload]
+        loader.execute(f"drop table {'.'.join(table)}")  # type: ignore[call-overload]
+    return found
+
+
+def at_source(uri: str, table: str) -> list[Any]:
+    with psycopg.connect(uri) as source:
+        return source.execute(f"select id, label, stamped from {table} order by id").fetchall()  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_all_ranges_are_of_one_snapshot(source: str, table: str) -> None:
+    """Rows that come, change and go after the snapshot, at the table's end too, are not of it."""
+    wanted = at_source(source, table)
+    with postgres.snapshot(source, contract(table)) as view:
+        assert len(view.parts) == 3
+        with psycopg.connect(source) as writer:
+            writer.execute(f"insert into {table} select i, 'later' from generate_series(30001, 32000) as i")  # type: ignore[call-overload]
+            writer.execute(f"update {table} set label = 'changed' where id % 7 = 0")  # type: ignore[call-overload]
+            writer.execute(f"delete from {table} where id % 11 = 0")  # type: ignore[call-overload]
+        arrival = transfer.copy_snapshot(view, connections.warehouse("loader"), 1)
+    assert landed(1) == wanted
+    assert arrival.rows == ROWS
+    assert arrival.digest.removeprefix("crc32:").count(",") == 2
+    # And what is new by transaction id, in ranges as well.
+    position = {**(arrival.position or {})}
+    with postgres.snapshot(source, contract(table), None, position) as view:
+        assert len(view.parts) == 3
+        transfer.copy_snapshot(view, connections.warehouse("loader"), 2)
+    brought = landed(2)
+    known = set(wanted)
+    assert brought == [row for row in at_source(source, table) if row not in known]
+    assert len(brought) > 4000
+
+
+def test_one_session_unless_the_contract_allows_more(source: str) -> None:
+    with postgres.snapshot(source, contract("plain", sessions=1)) as view:
+        assert len(view.parts) == 1
+        assert transfer.copy_snapshot(view, connections.warehouse("loader"), 3).digest.count(",") == 0
+    landed(3)
+
+
+def test_a_session_that_ends_takes_the_batch_with_it(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the source ends one of three sessions while all read. Invariant: an error, and no table is left."""
+    copy_to = parts.Part.copy_to
+
+    def ended(part: parts.Part, stream: Any) -> int:
+        if not killed:
+            killed.append(part.connection.info.backend_pid)
+            with psycopg.connect(source, autocommit=True) as killer:
+                killer.execute("select pg_terminate_backend(%s, 5000)", (killed[0],))
+        return copy_to(part, stream)
+
+    killed: list[int] = []
+    monkeypatch.setattr(parts.Part, "copy_to", ended)
+    with pytest.raises(SourceUnavailable, match="broke off"), postgres.snapshot(source, contract("plain")) as view:
+        transfer.copy_snapshot(view, connections.warehouse("loader"), 4)
+    assert killed
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        assert loader.execute("select to_regclass('raw_batch.thu__record__4')").fetchone() == (None,)
+
+
+def test_a_table_that_may_not_be_read_is_refused_in_words(source: str) -> None:
+    with psycopg.connect(source) as owner:
+        owner.execute("create table closed (like plain)")
+        owner.execute("revoke select on closed from current_user")
+    closed = contract("closed", 1)
+    with (
+        pytest.raises(LoadError, match=r"may read public\.closed") as raised,
+        postgres.snapshot(source, closed) as view,
+    ):
+        transfer.copy_snapshot(view, connections.warehouse("loader"), 5)
+    assert not raised.value.retryable
+
+
+def test_a_locked_table_is_left_alone(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fault: the table is being altered. Invariant: the load waits no longer than its limit, and may be tried again."""
+    monkeypatch.setattr(guest, "LOCK_TIMEOUT", timedelta(milliseconds=50))
+    with psycopg.connect(source) as owner:
+        owner.execute("lock table plain in access exclusive mode")
+        with (
+            pytest.raises(PdicError, match="LockNotAvailable") as raised,
+            postgres.snapshot(source, contract("plain", 1)) as view,
+        ):
+            transfer.copy_snapshot(view, connections.warehouse("loader"), 6)
+    assert raised.value.retryable
+
+
+def test_a_pace_lets_no_more_through_than_it_says() -> None:
+    now = [0.0]
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    pace = Pace(100, clock=lambda: now[0], sleep=sleep)
+    for _ in range(10):
+        pace.take(50)
+    assert now[0] == pytest.approx(5.0)
+    now[0] += 60
+    pace.take(50)
+    assert slept[-1] == pytest.approx(0.5), "time not used is not saved up"
+    Pace(None, clock=lambda: 0.0, sleep=lambda _: pytest.fail("no rate, no wait")).take(10**9)
+
+
+def test_the_source_is_read_no_faster_than_the_contract_says(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    class Counted(Pace):
+        def take(self, units: int) -> None:
+            taken.append(units)
+
+    rates: list[float | None] = []
+    monkeypatch.setattr(transfer, "Pace", lambda rate: (rates.append(rate), Counted(rate))[1])
+    with postgres.snapshot(source, contract("plain", 2, max_bytes_per_second=5_000_000)) as view:
+        arrival = transfer.copy_snapshot(view, connections.warehouse("loader"), 7)
+    landed(7)
+    assert rates == [5_000_000], "one pace for all sessions together"
+    assert sum(taken) == arrival.bytes
