@@ -1,0 +1,71 @@
+"""Captures by comparison: what a snapshot's load and a reconcile bring."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg2 import sql
+
+from pdic import raw
+from pdic.arrival import Arrival
+from pdic.sources import postgres
+from pdic.sweep import guard, record
+from pdic.sweep.compare import Comparison
+from pdic.warehouse import one, transaction
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
+    from pdic.ledger import Batch
+    from pdic.warehouse import Connect
+
+
+def snapshot(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
+    """The load of a whole table: everything the first time, after that its difference from what is known.
+
+    Raises what `difference` raises.
+    """
+    with transaction(connect_to("pdic_warehouse_loader"), f"load {contract.id}") as loader, loader.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("select exists (select from {}) or exists (select from {})").format(
+                raw.parent(contract), raw.quarantine(contract)
+            )
+        )
+        (is_known,) = one(cursor)
+    return (difference if is_known else postgres.capture)(contract, batch, connect_to)
+
+
+def difference(
+    contract: Contract, batch: Batch, connect_to: Connect, approval: guard.Approval | None = None
+) -> Arrival:
+    """Land the rows in which source and warehouse differ, tombstones included, and record what was found.
+
+    The next load starts where it would have started before. Raises `SweepHeld` where the guard objects and `approval` does
+    not cover what was found: nothing landed then, but the findings are on record. Raises `DriftError`, `SourceUnavailable`.
+    """
+    warehouse_uri = connect_to("pdic_warehouse_loader")
+    with (
+        postgres.snapshot(connect_to(f"pdic_source_{contract.sector}"), contract, None) as view,
+        psycopg.connect(warehouse_uri, application_name=f"pdic compare {contract.id}"[:63]) as warehouse,
+    ):
+        comparison = Comparison(contract, view.connection, warehouse)
+        findings = comparison.land(batch.batch_id, batch.watermark_from)
+        objection = guard.objection(contract, findings, approval)
+        if objection:
+            comparison.discard(batch.batch_id)
+        comparison.run(
+            record.insert(batch.batch_id, findings, comparison.seconds, held=bool(objection), approval=approval)
+        )
+        drift = view.drift
+    if objection:
+        raise guard.SweepHeld(objection)
+    return Arrival(
+        rows=findings.source_rows,
+        bytes=comparison.bytes,
+        digest=f"crc32:{comparison.crc:08x}",
+        deleted=findings.deleted,
+        unchanged=findings.source_rows - findings.landed,
+        drift=drift,
+        watermark_to=batch.watermark_from,
+        position=batch.position_from,
+    )
