@@ -72,6 +72,9 @@ def one_dataset(
         raise LoadError(f"{contract.id}: capture {contract.capture} has no table at the source to compare with.")
     with transaction(connect_to("pdic_warehouse_loader"), f"reconcile {contract.id}") as loader:
         _require_loaded(loader, contract)
+        healed = sweep.healed_by(loader, approved_batch) if approved_batch is not None else None
+        if healed is not None:  # a run that was killed after its work is run again
+            return ledger.report(loader, healed["batch_id"]) | healed
         approval = sweep.waiting(loader, contract, approved_batch) if approve else None
     began = time.monotonic()
     try:

@@ -12,6 +12,6 @@ A load of a snapshot and a reconcile are this same thing; they differ in who ask
 
 from pdic.sweep.capture import difference, snapshot
 from pdic.sweep.guard import Approval, SweepHeld
-from pdic.sweep.record import newest, of_batch, waiting
+from pdic.sweep.record import healed_by, newest, of_batch, waiting
 
-__all__ = ["Approval", "SweepHeld", "difference", "newest", "of_batch", "snapshot", "waiting"]
+__all__ = ["Approval", "SweepHeld", "difference", "healed_by", "newest", "of_batch", "snapshot", "waiting"]

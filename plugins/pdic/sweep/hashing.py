@@ -86,15 +86,22 @@ class Hashing:
         return all(_is_plain(column) or column.physical_type == "numeric" for column in columns)
 
     def _key(self, alias: str) -> sql.Composed:
+        if self.native and (number := self._number(alias)):
+            return sql.SQL("coalesce(hashint8extended({}, 0), 0)").format(number)
         return self._hash(_folded(alias, self.contract.column(name)) for name in self.contract.key)
 
     def _seed(self, alias: str) -> sql.Composed:
+        if number := self._number(alias):  # as it is, moved away from 0
+            return sql.SQL("coalesce({} # {}, 1)").format(number, sql.Literal(_FAR_FROM_ZERO))
+        return self._key(alias)
+
+    def _number(self, alias: str) -> sql.Composed | None:
+        """The key as a bigint where it is one whole number: the common case, which needs no record."""
         name, *others = self.contract.key
         column = self.contract.column(name)
         if others or not _INTEGER.fullmatch(column.physical_type):
-            return self._key(alias)
-        # A whole number seeds as it is, moved away from 0.
-        return sql.SQL("coalesce({}::bigint # {}, 1)").format(_value(alias, column), sql.Literal(_FAR_FROM_ZERO))
+            return None
+        return sql.SQL("{}::bigint").format(_value(alias, column))
 
     def _hash(self, values: Iterable[sql.Composable], seed: sql.Composable = _NO_SEED) -> sql.Composed:
         if self.native:

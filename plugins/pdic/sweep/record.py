@@ -73,6 +73,11 @@ def of_batch(connection: Connection, batch_id: int) -> dict[str, Any]:
     return _first(connection, "batch.batch_id = %s", batch_id)
 
 
+def healed_by(connection: Connection, held_batch: int) -> dict[str, Any] | None:
+    """The accepted comparison that used the approval of the held one; None while it is unused."""
+    return _first(connection, "approves = %s and batch.status = 'accepted'", held_batch) or None
+
+
 def newest(connection: Connection, contract: Contract) -> dict[str, Any] | None:
     """The newest comparison of a dataset that came to an end (accepted, held or rejected)."""
     return (
