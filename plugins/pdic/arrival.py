@@ -11,7 +11,9 @@ from typing import Any
 class Arrival:
     """The result of one capture.
 
-    ``rows`` counts the rows with ``_op`` 'U' that landed, ``deleted`` the tombstones ('D') that the capture itself wrote.
+    ``rows`` counts the rows that the capture read or compared at the source, ``unchanged`` those of them that did not land
+    because they are known already (None where all landed, so that rules about the table can be asked of the batch),
+    ``deleted`` the tombstones (``_op`` 'D') that the capture itself wrote.
     ``bytes`` and ``digest`` are of the stream as it came. ``drift`` remarks on columns that the contract does not know.
     The next load starts at ``watermark_to`` (captures by time) or at ``position`` (by anything else: a log's position, a
     feed's cursor); both move when the batch is accepted. ``warning`` tells an operator what to see to at the source.
@@ -21,6 +23,7 @@ class Arrival:
     bytes: int
     digest: str
     deleted: int = 0
+    unchanged: int | None = None
     drift: str | None = None
     watermark_to: datetime | None = None
     position: dict[str, Any] | None = None

@@ -35,6 +35,7 @@ class Batch:
     watermark_to: datetime | None
     message: str | None
     rows_deleted: int = 0
+    rows_unchanged: int | None = None
     position_from: dict[str, Any] | None = None
     position_to: dict[str, Any] | None = None
 
@@ -67,8 +68,11 @@ def load_lock(connection: Connection, dataset_id: str) -> Iterator[None]:
                 cursor.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
 
 
-def begin(connection: Connection, contract: Contract) -> Batch:
-    """Open a batch; a former one that never came to an end is abandoned and its table dropped."""
+def begin(connection: Connection, contract: Contract, capture: str | None = None) -> Batch:
+    """Open a batch; a former one that never came to an end is abandoned and its table dropped.
+
+    `capture` is what the ledger calls the way it is brought; None: as the contract does.
+    """
     with connection, connection.cursor() as cursor:
         cursor.execute(
             "insert into control.dataset (sector, dataset) values (%s, %s) on conflict do nothing",
@@ -92,7 +96,7 @@ def begin(connection: Connection, contract: Contract) -> Batch:
             insert into control.batch (sector, dataset, capture, status, watermark_from, position_from)
             values (%s, %s, %s, 'extracting', %s, %s) returning batch_id
             """,
-            (contract.sector, contract.dataset, contract.capture, watermark, _json(position)),
+            (contract.sector, contract.dataset, capture or contract.capture, watermark, _json(position)),
         )
         (batch_id,) = one(cursor)
     return Batch(batch_id, "extracting", None, watermark, None, None, position_from=position)
@@ -122,7 +126,7 @@ def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool
         cursor.execute(
             """
             select batch_id, status, rows_extracted, watermark_from, watermark_to, message, coalesce(rows_deleted, 0),
-                position_from, position_to
+                rows_unchanged, position_from, position_to
             from control.batch where batch_id = %s and sector = %s and dataset = %s
             """,
             (batch_id, contract.sector, contract.dataset),
@@ -154,6 +158,7 @@ def arrived(connection: Connection, batch_id: int, arrival: Arrival, seconds: fl
         status="extracted",
         rows_extracted=arrival.rows,
         rows_deleted=arrival.deleted,
+        rows_unchanged=arrival.unchanged,
         bytes=arrival.bytes,
         digest=arrival.digest,
         drift=arrival.drift,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, feed, ledger, memory, quality, raw, settings
+from pdic import connections, contracts, feed, ledger, memory, quality, raw, settings, sweep
 from pdic.arrival import Arrival
 from pdic.errors import BatchRejected, LoadError, PdicError
 from pdic.sources import cdc, postgres, rest
@@ -33,9 +33,9 @@ Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
 
 CAPTURES: dict[str, Captures] = {
     "cursor": postgres.capture,
-    "snapshot": postgres.capture,
+    "snapshot": sweep.snapshot,
     "feed": rest.capture,
-    "cdc": cdc.capture,
+    "cdc": partial(cdc.capture, whole=sweep.whole),
 }
 """How a dataset's news comes into a batch table, by the contract's capture mode."""
 
@@ -46,24 +46,31 @@ Report = dict[str, Any]
 def extract(sector: str, dataset: str, connect_to: Connect = connections.uri) -> Report:
     """Bring the dataset's news into a batch table of its own. Accepted data is not touched.
 
-    Raises `SourceUnavailable`, `DriftError`, `Busy`, or `LoadError` where source and warehouse disagree on the rows.
+    Raises `SourceUnavailable`, `DriftError`, `Busy`, `SweepHeld` where too much is gone, or `LoadError` where source and
+    warehouse disagree on the rows.
     """
     contract = contracts.get(sector, dataset)
+    return bring(contract, CAPTURES[contract.capture], connect_to)
+
+
+def bring(contract: contracts.Contract, capture: Captures, connect_to: Connect, called: str | None = None) -> Report:
+    """Let `capture` fill a new batch of a dataset, which it has for itself meanwhile. The ledger calls the way `called`."""
     loader = connect(connect_to("pdic_warehouse_loader"), f"load {contract.id}")
     try:
         with ledger.dataset_lock(loader, contract):
-            batch = ledger.begin(loader, contract)
+            batch = ledger.begin(loader, contract, called)
             with loader:
                 raw.ensure_tables(loader, contract)
             try:
                 began = time.monotonic()
-                arrival = CAPTURES[contract.capture](contract, batch, connect_to)
+                arrival = capture(contract, batch, connect_to)
                 with loader:
                     ledger.arrived(loader, batch.batch_id, arrival, time.monotonic() - began)
             except BaseException as error:
                 loader.rollback()
+                status = "rejected" if isinstance(error, BatchRejected) else "abandoned"
                 with loader:
-                    ledger.update(loader, batch.batch_id, status="abandoned", message=_safe_message(error))
+                    ledger.update(loader, batch.batch_id, status=status, message=_safe_message(error))
                 raise
             return ledger.report(loader, batch.batch_id)
     finally:
@@ -76,12 +83,17 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
     loader = connect(connect_to("pdic_warehouse_loader"), f"check {sector}")
     try:
         pending = []
+        differences = {}
         for dataset, batch_id in sorted(batches.items()):
             contract = contracts.get(sector, dataset)
-            ledger.require(ledger.get(loader, contract, batch_id), contract, "extracted", "checked")
+            batch = ledger.get(loader, contract, batch_id)
+            ledger.require(batch, contract, "extracted", "checked")
             pending.append((contract, batch_id, raw.batch_name(contract, batch_id)))
+            if batch.rows_unchanged is not None:
+                rows = batch.rows_extracted or 0
+                differences[dataset] = quality.Difference(source_rows=rows, landed=rows - batch.rows_unchanged)
         loader.commit()
-        verdicts = quality.check_sector(auditor_uri, pending)
+        verdicts = quality.check_sector(auditor_uri, pending, differences=differences)
         reports = {}
         for contract, batch_id, _ in pending:
             verdict = verdicts[contract.dataset]
@@ -112,11 +124,7 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
             raise BatchRejected(f"{contract.id}: batch {batch_id} was rejected: {batch.message}")
         ledger.require(batch, contract, "checked")
         began = time.monotonic()
-        unchanged, deleted = (
-            raw.keep_difference(loader, contract, batch_id)
-            if _is_whole_table(contract, batch)
-            else (0, batch.rows_deleted)
-        )
+        unchanged, deleted = batch.rows_unchanged or 0, batch.rows_deleted
         quarantined = 0
         if contract.capture == "feed":
             unchanged = feed.keep_newer(loader, contract, batch_id)
@@ -164,7 +172,8 @@ def load(
         try:
             return action()
         except PdicError as error:
-            return {"sector": sector, "dataset": dataset, "status": "failed", "message": str(error)}
+            status = "rejected" if isinstance(error, BatchRejected) else "failed"
+            return {"sector": sector, "dataset": dataset, "status": status, "message": str(error)}
 
     def extracting(sector: str, datasets: list[str]) -> list[Report]:
         return [
@@ -210,11 +219,6 @@ def resolve_targets(targets: Iterable[str]) -> dict[str, list[str]]:
         chosen.setdefault(sector, [])
         chosen[sector] += [name for name in matches if name not in chosen[sector]]
     return chosen
-
-
-def _is_whole_table(contract: contracts.Contract, batch: ledger.Batch) -> bool:
-    """Does the batch hold the source's whole table, so that a key it lacks is gone? The first copy of a cdc dataset does."""
-    return contract.capture == "snapshot" or (contract.capture == "cdc" and batch.position_from is None)
 
 
 def _broken_rules(connection: Connection, batch_id: int) -> set[str]:

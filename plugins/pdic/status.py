@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, raw
+from pdic import connections, contracts, raw, sweep
 from pdic.sources import postgres, rest
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, records, transaction
@@ -62,6 +62,7 @@ def _dataset(contract: Contract, connect_to: Connect) -> Report:
             (contract.sector, contract.dataset),
         )
         batches = records(cursor)
+        reconciled = sweep.newest(loader, contract)
     return report | {
         "accepted": counts.accepted,
         "quarantined": counts.quarantined,
@@ -69,6 +70,7 @@ def _dataset(contract: Contract, connect_to: Connect) -> Report:
         "balanced": source_rows == counts.accepted + counts.quarantined,
         "watermark": watermark[0].isoformat() if watermark and watermark[0] else None,
         "last_batch": batches[0] if batches else None,
+        "last_reconcile": reconciled,
     }
 
 

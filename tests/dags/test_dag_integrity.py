@@ -19,7 +19,9 @@ from pdic.settings import project_root
 
 DAGS = project_root() / "dags"
 OWNERS = {"pdic"}
-TAGS = {"load", "release", *SECTORS}
+TAGS = {"load", "reconcile", "release", *SECTORS}
+ASKING = "approve."
+"""Tasks that wait for an operator, not for a machine, start with this."""
 PASSING = {"pdic.errors.Busy", "pdic.errors.SourceUnavailable"}
 
 
@@ -56,7 +58,10 @@ def tasks(dags: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_every_file_imports_and_every_sector_has_its_load(parsed: dict[str, Any]) -> None:
     assert parsed["import_errors"] == {}
-    assert set(parsed["dags"]) == {"release", *(f"load_{sector}" for sector in SECTORS)}
+    assert set(parsed["dags"]) == {
+        "release",
+        *(f"{kind}_{sector}" for kind in ("load", "reconcile") for sector in SECTORS),
+    }
 
 
 def test_parsing_opens_connects_and_starts_nothing(parsed: dict[str, Any]) -> None:
@@ -119,7 +124,7 @@ def test_no_run_overlaps_another_of_its_dag_or_catches_up(dags: dict[str, Any]) 
 def test_every_task_has_an_end_and_knows_what_to_try_again(dags: dict[str, Any]) -> None:
     for dag_id, task in tasks(dags):
         where = (dag_id, task["task_id"])
-        assert 0 < task["execution_timeout"] <= 4 * 3600, where
+        assert task["task_id"].startswith(ASKING) or 0 < task["execution_timeout"] <= 4 * 3600, where
         assert task["retries"] >= 2, where
         assert task["retry_exponential_backoff"] > 1, where
         assert task["has_retry_policy"] is True, where
@@ -127,10 +132,10 @@ def test_every_task_has_an_end_and_knows_what_to_try_again(dags: dict[str, Any])
 
 def test_a_source_is_read_through_its_pool_only(dags: dict[str, Any]) -> None:
     for sector, about in SECTORS.items():
-        pools = {
-            task["task_id"]: task.get("pool", "default_pool") for at, task in tasks(dags) if at == f"load_{sector}"
-        }
-        reading = {f"extract.{dataset}" for dataset in about["datasets"]}
+        own = (f"load_{sector}", f"reconcile_{sector}")
+        pools = {task["task_id"]: task.get("pool", "default_pool") for at, task in tasks(dags) if at in own}
+        steps = ("extract", "reconcile", "heal")
+        reading = {f"{step}.{dataset}" for step in steps for dataset in about["datasets"]}
         assert {task for task, pool in pools.items() if pool == POOL.format(sector=sector)} == reading
 
 
@@ -144,7 +149,9 @@ def test_loads_run_on_the_provinces_clock_and_announce_what_the_release_waits_fo
     for dag_id, task in tasks(dags):
         for outlet in task.get("outlets", []):
             announced.add((dag_id, outlet["__var"]["uri"]))
-    assert announced == {(f"load_{sector}", about["asset_uri"]) for sector, about in SECTORS.items()}
+    assert announced == {
+        (f"{kind}_{sector}", about["asset_uri"]) for kind in ("load", "reconcile") for sector, about in SECTORS.items()
+    }
     condition = json.dumps(dags["release"]["timetable"])
     for about in SECTORS.values():
         assert about["asset_uri"] in condition

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
+from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from pdic import errors, load, release
+from pdic import contracts, errors, load, reconcile, release
 from pdic.operators import (
     LOAD_RETRIES,
     RELEASE_RETRIES,
     AcceptOperator,
+    ApproveDeletionsOperator,
     CheckOperator,
     ExtractOperator,
+    HealApprovedOperator,
     OpenOperator,
     PublishOperator,
+    ReconcileOperator,
     ReportOperator,
     base,
 )
@@ -229,6 +235,95 @@ class TestErrors:
         operator = self.raising(monkeypatch, KeyError("batch_id"))
         with pytest.raises(KeyError, match="batch_id"):
             operator.execute(context(Task()))
+
+
+class TestReconcile:
+    """The weekly reconcile of one dataset, the question to an operator, and the heal after it."""
+
+    def asked(self, monkeypatch: pytest.MonkeyPatch, deletes: str = "reconcile", **report: Any) -> list[dict[str, Any]]:
+        """Makes reconcile.one_dataset answer `report`; returns what it was asked."""
+        calls: list[dict[str, Any]] = []
+        counts = {"late": 0, "changed": 0, "news": 0, "deleted": 6, "known_rows": 100, "rows_quarantined": 0}
+        answer = {"batch_id": 7, "status": "accepted", "held": False, "message": None, **counts, **report}
+
+        def one_dataset(sector: str, dataset: str, connect_to: Any, **options: Any) -> dict[str, Any]:
+            calls.append(options)
+            return answer
+
+        contract = SimpleNamespace(id="s.d", capture="cursor", deletes=deletes)
+        monkeypatch.setattr(contracts, "get", lambda *_: contract)
+        monkeypatch.setattr(reconcile, "one_dataset", one_dataset)
+        return calls
+
+    def run(self, operator: Any, task: Task, day: int = 20, run_type: str = "scheduled") -> Any:
+        run = SimpleNamespace(run_type=run_type, logical_date=datetime(2026, 11, day, tzinfo=UTC))
+        return operator.execute(context(task) | {"dag_run": run})
+
+    def operator(self) -> ReconcileOperator:
+        return ReconcileOperator(task_id="reconcile.d", sector="s", dataset="d")
+
+    def test_what_was_healed_is_announced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked(monkeypatch, rows_deleted=6)
+        assert self.run(self.operator(), Task())["batch_id"] == 7
+
+    def test_nothing_to_heal_announces_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked(monkeypatch)
+        with pytest.raises(AirflowSkipException, match="nothing differs"):
+            self.run(self.operator(), Task())
+
+    def test_what_is_held_announces_nothing_and_is_left_for_the_question(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked(monkeypatch, status="rejected", held=True, message="6 of 100")
+        task = Task()
+        with pytest.raises(AirflowSkipException, match="6 of 100"):
+            self.run(self.operator(), task)
+        assert task.pushed["return_value"]["held"] is True
+
+    def test_a_batch_that_a_rule_halts_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked(monkeypatch, status="rejected", message="held by rules")
+        with pytest.raises(errors.BatchRejected):
+            self.run(self.operator(), Task())
+
+    @pytest.mark.parametrize(
+        ("deletes", "day", "run_type", "due"),
+        [
+            ("reconcile", 20, "scheduled", True),
+            ("none", 20, "scheduled", False),
+            ("none", 7, "scheduled", True),
+            ("none", 20, "manual", True),
+        ],
+    )
+    def test_whose_turn_it_is(
+        self, monkeypatch: pytest.MonkeyPatch, deletes: str, day: int, run_type: str, due: bool
+    ) -> None:
+        calls = self.asked(monkeypatch, deletes=deletes, rows_deleted=6)
+        if due:
+            self.run(self.operator(), Task(), day, run_type)
+        else:
+            with pytest.raises(AirflowSkipException, match="not due"):
+                self.run(self.operator(), Task(), day, run_type)
+        assert len(calls) == due
+
+    def test_the_question_is_asked_only_of_what_is_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shown = []
+        monkeypatch.setattr(ApprovalOperator, "execute", lambda self, context: shown.append(self.body))
+        ask = ApproveDeletionsOperator(task_id="approve.d", reconcile="r", subject="?")
+        for found in (None, {"held": False}):
+            with pytest.raises(AirflowSkipException):
+                ask.execute(context(Task(r=found)))
+        ask.execute(context(Task(r={"held": True, "message": "6 of 100"})))
+        assert shown == ["6 of 100"]
+
+    def test_the_approval_is_of_the_batch_that_was_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        calls = self.asked(monkeypatch, rows_deleted=6)
+        heal = HealApprovedOperator(task_id="heal.d", sector="s", dataset="d", reconcile="r")
+        self.run(heal, Task(r={"held": True, "batch_id": 5}))
+        assert calls == [{"approve": True, "approved_batch": 5}]
+
+    def test_more_than_was_approved_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked(monkeypatch, status="rejected", held=True, message="7 of 100")
+        heal = HealApprovedOperator(task_id="heal.d", sector="s", dataset="d", reconcile="r")
+        with pytest.raises(errors.BatchRejected, match="7 of 100"):
+            self.run(heal, Task(r={"held": True, "batch_id": 5}))
 
 
 class TestRetries:

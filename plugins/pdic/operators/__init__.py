@@ -1,6 +1,7 @@
 """Airflow's face of PDIC: one small operator per step, each calling the function the command line calls.
 
     ExtractOperator, CheckOperator, AcceptOperator, ReportOperator     the steps of a sector's load
+    ReconcileOperator, ApproveDeletionsOperator, HealApprovedOperator  a dataset's reconcile
     OpenOperator, ConformOperator, AuditOperator, PublishOperator      the steps of a release
 
 The functions are imported when a task runs, never when a DAG file is parsed. XComs carry ids, names and counts, no data.
@@ -9,6 +10,7 @@ The functions are imported when a task runs, never when a DAG file is parsed. XC
 from pdic.operators.accept import AcceptOperator
 from pdic.operators.check import CheckOperator
 from pdic.operators.extract import ExtractOperator
+from pdic.operators.reconcile import ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
 from pdic.operators.release import AuditOperator, ConformOperator, OpenOperator, PublishOperator
 from pdic.operators.report import ReportOperator
 from pdic.operators.retries import LOAD_RETRIES, RELEASE_RETRIES
@@ -17,11 +19,14 @@ __all__ = [
     "LOAD_RETRIES",
     "RELEASE_RETRIES",
     "AcceptOperator",
+    "ApproveDeletionsOperator",
     "AuditOperator",
     "CheckOperator",
     "ConformOperator",
     "ExtractOperator",
+    "HealApprovedOperator",
     "OpenOperator",
     "PublishOperator",
+    "ReconcileOperator",
     "ReportOperator",
 ]

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from pdic.quality.batch import check_batch, check_sector
+from pdic.quality.batch import Difference, check_batch, check_sector
 from pdic.quality.predicates import predicate, quarantine_predicates, quarantine_sql
 from pdic.quality.release import audit_release
 from pdic.quality.results import BatchVerdict, ReleaseVerdict, RuleResult, record
@@ -30,6 +30,7 @@ from pdic.quality.rules import (
 
 __all__ = [
     "BatchVerdict",
+    "Difference",
     "Dimension",
     "OnFail",
     "Origin",

@@ -33,7 +33,8 @@ SESSION = "-c default_transaction_read_only=on -c statement_timeout=30min"
 
 APPLICATION = "pdic quality"
 _ENGINE_NAME = "pdic_quality"
-_ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
+ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
+"""Rules about the number of rows of the table."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Gate:
         # Results of PDIC's own expectations and of row counts are counts; of the others only success is asked for, because
         # an observed value (a column's maximum, its distinct values) may be a person's. Apart also so that one of Great
         # Expectations' own that raises does not make it compute the shared scan again.
-        own = [rule for rule in rules if rule.rule_type.engine is not Engine.GX or rule.type in _ROW_COUNT_TYPES]
+        own = [rule for rule in rules if rule.rule_type.engine is not Engine.GX or rule.type in ROW_COUNT_TYPES]
         others = [rule for rule in rules if rule not in own]
         for some, result_format in ((own, "BASIC"), (others, "BOOLEAN_ONLY")):
             if some:
@@ -295,7 +296,7 @@ def _result(rule: Rule, answer: ExpectationValidationResult) -> RuleResult:
     counts: Mapping[str, Any] = answer.result or {}
     if rule.rule_type.engine is Engine.GX:
         failed = 0 if answer.success else 1
-        observed = counts.get("observed_value") if rule.type in _ROW_COUNT_TYPES else None
+        observed = counts.get("observed_value") if rule.type in ROW_COUNT_TYPES else None
         return RuleResult(rule, bool(answer.success), checked=1, failed=failed, observed=observed)
     return RuleResult(
         rule,

@@ -35,6 +35,7 @@ class Snapshot:
     ``parts`` are the rows in one or more ranges, each with a session of its own, all of the same snapshot.
     """
 
+    connection: Connection
     contract: Contract
     parts: tuple[Part, ...]
     seam: Seam | None = None
@@ -87,7 +88,7 @@ def _open(
     if contract.cursor_column is None:
         behave(connection, contract, exported)
         drift = check_drift(connection, contract, shapes)
-        return Snapshot(contract, split(sessions, connection, uri, contract), drift=drift)
+        return Snapshot(connection, contract, split(sessions, connection, uri, contract), drift=drift)
     # Who is writing is asked before the snapshot is taken: whoever begins after that stamps later.
     behave(connection, contract)
     standing = look(connection, contract)
@@ -104,7 +105,7 @@ def _open(
     else:
         conditions = [written_since(wanted.since_xid)] if wanted.since_xid is not None else []
         parts = split(sessions, connection, uri, contract, *conditions)
-    return Snapshot(contract, parts, seam, drift, "; ".join(filter(None, (why, held))) or None)
+    return Snapshot(connection, contract, parts, seam, drift, "; ".join(filter(None, (why, held))) or None)
 
 
 def count_rows(uri: str, contract: Contract) -> int:

@@ -10,13 +10,13 @@ load that died anywhere is simply begun again: the log still has what it brought
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import psycopg2
 
-from pdic import transfer
 from pdic.arrival import Arrival
 from pdic.errors import Busy, SourceUnavailable
 from pdic.sources import postgres
@@ -34,14 +34,18 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
     from pdic.ledger import Batch
+    from pdic.sources.postgres import Snapshot
 
 Position = dict[str, Any]
 """slot, lsn: where the next load starts. table, publication, columns: what must not have changed since the copy."""
 
 
-def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
+def capture(
+    contract: Contract, batch: Batch, connect_to: Connect, whole: Callable[[Snapshot, Batch, Connect], Arrival]
+) -> Arrival:
     """Bring the table, or its changes since the batch's position, into the batch's table.
 
+    `whole` brings a whole table that a snapshot shows.
     Raises `NotGranted`, `DriftError`, `SlotLost`, `SourceUnavailable`, `Busy`; by then nothing is accepted, and the slot
     stands where it stood.
     """
@@ -51,18 +55,28 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
     source = _connect(uri, contract)
     try:
         with in_words(contract):
-            return _capture(source, uri, warehouse_uri, contract, batch, name)
+            return _capture(
+                source, uri, warehouse_uri, contract, batch, name, lambda view: whole(view, batch, connect_to)
+            )
     finally:
         source.close()
 
 
-def _capture(source: Connection, uri: str, warehouse_uri: str, contract: Contract, batch: Batch, name: str) -> Arrival:
+def _capture(
+    source: Connection,
+    uri: str,
+    warehouse_uri: str,
+    contract: Contract,
+    batch: Batch,
+    name: str,
+    copy: Callable[[Snapshot], Arrival],
+) -> Arrival:
     table = grants.require(source, contract)
     drift = check_drift(source, contract)
     mark = publication.ensure(source, contract, table)
     position = {"slot": name, "table": table, "publication": mark}
     if batch.position_from is None:
-        arrival = _copy(source, uri, warehouse_uri, contract, batch, position)
+        arrival = _copy(source, uri, contract, position, copy)
     else:
         _require_unbroken(source, contract, batch.position_from, position)
         position["columns"] = batch.position_from["columns"]
@@ -74,7 +88,7 @@ def _capture(source: Connection, uri: str, warehouse_uri: str, contract: Contrac
 
 
 def _copy(
-    source: Connection, uri: str, warehouse_uri: str, contract: Contract, batch: Batch, position: Position
+    source: Connection, uri: str, contract: Contract, position: Position, copy: Callable[[Snapshot], Arrival]
 ) -> Arrival:
     """A new slot and the table as it was where the slot begins: nothing lies between."""
     name = position["slot"]
@@ -83,7 +97,7 @@ def _copy(
         with Walsender(uri, contract) as walsender:
             begins, exported = walsender.create_slot(name)
             with postgres.snapshot(uri, contract, exported=exported) as view:
-                arrival = transfer.copy_snapshot(view, warehouse_uri, batch.batch_id)
+                arrival = copy(view)
     except BaseException:
         with suppress(psycopg2.Error, Busy):  # then the next load drops it
             slot.drop(source, name)

@@ -1,0 +1,39 @@
+"""`pdic reconcile`: compare sources and warehouse, and heal what differs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pdic.cli.app import Json, app
+from pdic.cli.output import console, print_json, print_table
+from pdic.cli.stack import ensure_warehouse
+
+COLUMNS = ("sector", "dataset", "batch_id", "status", "source_rows", "late", "changed", "news", "deleted")
+
+
+@app.command()
+def reconcile(
+    targets: Annotated[list[str] | None, typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.")] = None,
+    approve: Annotated[
+        bool, typer.Option("--approve", help="Apply the deletions that the guard held; not more of them than it saw.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find rows that loads missed, changed unseen or deleted at the source, and heal them. Exit code 1 where one was held or failed."""
+    from pdic import reconcile as reconciling
+
+    ensure_warehouse()
+    with console.status("reconcile") as line:
+        reports = reconciling.reconcile(targets or [], approve=approve, progress=lambda name: line.update(name))
+    if as_json:
+        print_json(reports)
+    else:
+        rows = [row | {"seconds": row.get("seconds", {}).get("total")} for row in reports]
+        print_table("Reconcile", rows, [*COLUMNS, "rows_quarantined", "seconds"])
+        for row in reports:
+            if row.get("message"):
+                console.print(row["message"], style="red", markup=False, soft_wrap=True)
+    if any(row["status"] != "accepted" for row in reports):
+        raise typer.Exit(1)

@@ -1,0 +1,107 @@
+"""Reconcile: find where source and warehouse differ although loads went well, and heal it by an ordinary batch.
+
+Loads by cursor cannot see a row that was deleted for good, changed without its stamp, or committed later than any overlap
+reaches back. A reconcile compares everything (`pdic.sweep`), and what differs goes the way of every batch: checked, quarantined
+where it breaks a rule, accepted in one transaction with the ledger. The watermark stays where it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from pdic import connections, contracts, ledger, load, sweep
+from pdic.errors import BatchRejected, LoadError, PdicError
+from pdic.warehouse import Connect, one, transaction
+
+CAPTURES = frozenset({"cursor", "snapshot", "cdc"})
+"""Captures whose source is a table that can be compared."""
+
+Report = dict[str, Any]
+"""What became of one dataset: batch id, status, held, counts of what was wrong, seconds by step, message."""
+
+
+def reconcile(
+    targets: Iterable[str],
+    *,
+    approve: bool = False,
+    connect_to: Connect = connections.uri,
+    progress: Callable[[str], None] | None = None,
+) -> list[Report]:
+    """Reconcile what `targets` name (`SECTOR` or `SECTOR.DATASET`; none: all datasets that are loaded from tables).
+
+    `approve` consents to what the newest held comparison of each dataset found; then the targets must name datasets. A
+    dataset that fails or is held stops alone: its report says `failed` or `rejected`, the others go on.
+    """
+    words = list(targets)
+    if approve and not all("." in word for word in words or [""]):
+        raise LoadError("an approval is for single datasets: say `pdic reconcile SECTOR.DATASET --approve`.")
+    reports = []
+    for sector, datasets in load.resolve_targets(words).items():
+        for dataset in datasets:
+            contract = contracts.get(sector, dataset)
+            if contract.capture not in CAPTURES and f"{sector}.{dataset}" not in words:
+                continue
+            if progress:
+                progress(contract.id)
+            try:
+                reports.append(one_dataset(sector, dataset, connect_to, approve=approve))
+            except PdicError as error:
+                reports.append({"sector": sector, "dataset": dataset, "status": "failed", "message": str(error)})
+    return reports
+
+
+def one_dataset(
+    sector: str,
+    dataset: str,
+    connect_to: Connect = connections.uri,
+    *,
+    approve: bool = False,
+    approved_batch: int | None = None,
+) -> Report:
+    """Reconcile one dataset. Where the guard holds it, the report says `held`, and nothing was changed.
+
+    `approve` consents to what the held comparison `approved_batch` (None: the newest) found, and to no larger deletion.
+    Raises `LoadError` where nothing waits for approval, where the dataset has no table to compare with or was never loaded;
+    `Busy`, `SourceUnavailable`, `DriftError` as a load does.
+    """
+    contract = contracts.get(sector, dataset)
+    if contract.capture not in CAPTURES:
+        raise LoadError(f"{contract.id}: capture {contract.capture} has no table at the source to compare with.")
+    with transaction(connect_to("pdic_warehouse_loader"), f"reconcile {contract.id}") as loader:
+        _require_loaded(loader, contract)
+        healed = sweep.healed_by(loader, approved_batch) if approved_batch is not None else None
+        if healed is not None:  # a run that was killed after its work is run again
+            return ledger.report(loader, healed["batch_id"]) | healed
+        approval = sweep.waiting(loader, contract, approved_batch) if approve else None
+    began = time.monotonic()
+    try:
+        batch = load.bring(contract, partial(sweep.difference, approval=approval), connect_to, called="reconcile")
+        batch_id = batch["batch_id"]
+        load.check(sector, {dataset: batch_id}, connect_to)
+        load.accept(sector, dataset, batch_id, connect_to)
+    except BatchRejected:
+        batch_id = None  # the ledger says why
+    with transaction(connect_to("pdic_warehouse_loader"), f"reconcile {contract.id}") as loader:
+        found = sweep.newest(loader, contract) if batch_id is None else sweep.of_batch(loader, batch_id)
+        if not found:
+            raise LoadError(f"{contract.id}: the ledger has no comparison. Run it again.")
+        report = ledger.report(loader, found["batch_id"])
+    compared = found.pop("comparison_seconds")
+    seconds = {**report["seconds"], **compared, "total": round(time.monotonic() - began, 3)}
+    return report | found | {"seconds": seconds}
+
+
+def _require_loaded(loader: Any, contract: contracts.Contract) -> None:
+    with loader.cursor() as cursor:
+        cursor.execute(
+            "select exists (select from control.batch where sector = %s and dataset = %s and status = 'accepted')",
+            (contract.sector, contract.dataset),
+        )
+        if not one(cursor)[0]:
+            raise LoadError(
+                f"{contract.id}: it was never loaded, so there is nothing to reconcile. Run `pdic load "
+                f"{contract.sector}.{contract.dataset}` first."
+            )

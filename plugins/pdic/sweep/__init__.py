@@ -1,0 +1,17 @@
+"""Compare a source's table with what the warehouse knows of it, and land only what differs.
+
+    hashing     expressions that give a row the same number on both servers, and its key the same bucket
+    known       the newest known version of each key, from raw and quarantine
+    compare     checksums by bucket on both sides, then the rows of the buckets that differ, then their difference
+    guard       how many keys may be gone before an operator has to look
+    record      what each comparison found (`control.reconciliation`)
+    capture     the whole as a capture: a batch table of changed rows and tombstones
+
+A load of a snapshot and a reconcile are this same thing; they differ in who asks and when.
+"""
+
+from pdic.sweep.capture import difference, snapshot, whole
+from pdic.sweep.guard import Approval, SweepHeld
+from pdic.sweep.record import healed_by, newest, of_batch, waiting
+
+__all__ = ["Approval", "SweepHeld", "difference", "healed_by", "newest", "of_batch", "snapshot", "waiting", "whole"]

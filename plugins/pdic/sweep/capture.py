@@ -1,0 +1,84 @@
+"""Captures by comparison: what a snapshot's load and a reconcile bring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg2 import sql
+
+from pdic import raw, transfer
+from pdic.arrival import Arrival
+from pdic.sources import postgres
+from pdic.sources.shapes import Shapes
+from pdic.sweep import guard, record
+from pdic.sweep.compare import Comparison
+from pdic.warehouse import one, transaction
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
+    from pdic.ledger import Batch
+    from pdic.sources.postgres import Snapshot
+    from pdic.warehouse import Connect
+
+
+def snapshot(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
+    """The load of a whole table. Raises what `difference` raises."""
+    shapes = Shapes(connect_to("pdic_warehouse_loader"))
+    with postgres.snapshot(connect_to(contract.source_connection), contract, shapes=shapes) as view:
+        return whole(view, batch, connect_to)
+
+
+def whole(view: Snapshot, batch: Batch, connect_to: Connect) -> Arrival:
+    """Everything that a snapshot shows where nothing is known yet, after that its difference from what is known."""
+    warehouse_uri = connect_to("pdic_warehouse_loader")
+    with transaction(warehouse_uri, f"load {view.contract.id}") as loader, loader.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("select exists (select from {}) or exists (select from {})").format(
+                raw.parent(view.contract), raw.quarantine(view.contract)
+            )
+        )
+        (is_known,) = one(cursor)
+    if not is_known:
+        return transfer.copy_snapshot(view, warehouse_uri, batch.batch_id)
+    return _compared(view.contract, view, batch, warehouse_uri, None)
+
+
+def difference(
+    contract: Contract, batch: Batch, connect_to: Connect, approval: guard.Approval | None = None
+) -> Arrival:
+    """Land the rows in which source and warehouse differ, tombstones included, and record what was found.
+
+    The next load starts where it would have started before. Raises `SweepHeld` where the guard objects and `approval` does
+    not cover what was found: nothing landed then, but the findings are on record. Raises `DriftError`, `SourceUnavailable`.
+    """
+    one_session = replace(contract, source_connections=1)
+    with postgres.snapshot(connect_to(contract.source_connection), one_session) as view:
+        return _compared(contract, view, batch, connect_to("pdic_warehouse_loader"), approval)
+
+
+def _compared(
+    contract: Contract, view: Snapshot, batch: Batch, warehouse_uri: str, approval: guard.Approval | None
+) -> Arrival:
+    with psycopg.connect(warehouse_uri, application_name=f"pdic compare {contract.id}"[:63]) as warehouse:
+        comparison = Comparison(contract, view.connection, warehouse)
+        findings = comparison.land(batch.batch_id, batch.watermark_from)
+        objection = guard.objection(contract, findings, approval)
+        if objection:
+            comparison.discard(batch.batch_id)
+        comparison.run(
+            record.insert(batch.batch_id, findings, comparison.seconds, held=bool(objection), approval=approval)
+        )
+    if objection:
+        raise guard.SweepHeld(objection)
+    return Arrival(
+        rows=findings.source_rows,
+        bytes=comparison.bytes,
+        digest=f"crc32:{comparison.crc:08x}",
+        deleted=findings.deleted,
+        unchanged=findings.source_rows - findings.landed,
+        drift=view.drift,
+        watermark_to=batch.watermark_from,
+        position=batch.position_from,
+    )
