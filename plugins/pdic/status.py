@@ -118,7 +118,7 @@ def quality(connect_to: Connect = connections.uri) -> list[Report]:
             with newest as (
                 select distinct on (sector, dataset) batch_id
                 from control.batch
-                where status in ('accepted', 'rejected') and rows_extracted > 0
+                where status in ('accepted', 'rejected') and rows_extracted > coalesce(rows_unchanged, 0)
                 order by sector, dataset, batch_id desc
             ),
             results as (

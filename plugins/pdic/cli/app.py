@@ -174,8 +174,8 @@ def status(
         return
     print_table(
         "Datasets",
-        report["datasets"],
-        ["sector", "dataset", "source_rows", "accepted", "quarantined", "deleted", "balanced"],
+        [row | {"reconciled": _reconciled(row["last_reconcile"])} for row in report["datasets"]],
+        ["sector", "dataset", "source_rows", "accepted", "quarantined", "deleted", "balanced", "reconciled"],
     )
     if report["slots"]:
         print_slots(report["slots"])
@@ -201,6 +201,15 @@ def contracts_compile(
         out.print(f"{len(differences)} generated files {'differ' if check else 'changed'}")
     if check and differences:
         raise typer.Exit(1)
+
+
+def _reconciled(last: dict[str, Any] | None) -> str:
+    """The last comparison of a dataset with its source, in a few words."""
+    if last is None:
+        return "never"
+    wrong = last["late"] + last["changed"] + last["deleted"]
+    fate = "held" if last["held"] else "rejected" if last["status"] == "rejected" else "healed"
+    return f"{last['reconciled_at']:%Y-%m-%d}: {f'{wrong} {fate}' if wrong else 'nothing wrong'}"
 
 
 def _show_stack(report: dict[str, Any], as_json: bool) -> None:
