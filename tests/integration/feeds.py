@@ -107,7 +107,7 @@ class MemoryFeed:
     def page(self, feed: str, after: Mapping[str, str], limit: int) -> tuple[int, list[dict[str, Any]]]:
         if self._order is None:
             self._order = sorted((r["ThoiGianCapNhat"], r["IdBanGhi"]) for r in self.records.values())
-        bound = (after.get("sauThoiGian", ""), after.get("sauMa", ""))
+        bound = (after.get("sauThoiGian", ""), after.get("sauMa", "\U0010ffff"))  # a time alone: all after it
         begin = bisect.bisect_right(self._order, bound)
         keys = [key for _, key in self._order[begin : begin + limit]]
         return len(self._order) - begin, [self.records[key] for key in keys]
@@ -140,10 +140,11 @@ class FeedSector:
         login = {"login": "pdic", "password": self.password}
         return connections.to_uri({**entry, **login, "extra": {"auth": "api_key", **self.extra}})
 
-    def add(self, dataset: str, **options: Any) -> None:
+    def add(self, dataset: str, old: str = "", new: str = "", **options: Any) -> None:
+        """The contract of a dataset, with one text in place of another."""
         path = self._path(dataset)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(contract_text(dataset, **options), encoding="utf-8")
+        path.write_text(contract_text(dataset, **options).replace(old, new, 1), encoding="utf-8")
         compile_all(self.root, check=False)
 
     def forget(self, dataset: str) -> None:

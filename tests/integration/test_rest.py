@@ -262,6 +262,22 @@ def test_overlap_reaches_back_for_late_updates(sector: FeedSector) -> None:
     sector.forget("overlap")
 
 
+def test_a_contract_that_pages_in_another_way_reads_all_again(sector: FeedSector) -> None:
+    sector.add("repaged")
+    fill(sector, 30)
+    sector.load("repaged")
+    sector.add(
+        "repaged",
+        old="cursor: {sauThoiGian: ThoiGianCapNhat, sauMa: IdBanGhi}",
+        new="cursor: {sauThoiGian: ThoiGianCapNhat}",
+    )
+    sector.feed.put("00003", HoTen="mới")
+    report = sector.load("repaged")
+    assert (report["rows_extracted"], report["rows_accepted"]) == (30, 1)
+    assert sector.held("repaged") == sector.sent()
+    sector.forget("repaged")
+
+
 def test_a_feed_that_grows_while_it_is_read(sector: FeedSector, name: str) -> None:
     """Fault: with each page, a read record changes and a new one comes. Invariant: what was there at the end is there."""
     fill(sector)

@@ -25,8 +25,11 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
     The position is {cursor, records: how many the feed had, validators: for the next first question}. Raises
     SourceUnavailable, LoadError, DriftError; then the batch's table may be there, and nobody has accepted it.
     """
+    assert contract.feed is not None
     position = batch.position_from or {}
     since = position.get("cursor")
+    if since and set(since) != {parameter for parameter, _ in contract.feed.cursor}:
+        since = None  # the contract pages in another way now: everything is read again, which changes nothing
     start: Cursor | None = reach_back(contract, since) if since else None
     with (
         closing(_session(contract, connect_to)) as session,

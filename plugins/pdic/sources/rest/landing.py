@@ -38,6 +38,8 @@ class Landing:
         self.pages = 0
         self.bytes = 0
         with connection, connection.cursor() as cursor:
+            # A page lost in a crash of the server is asked for again; what the ledger says comes later and is waited for.
+            cursor.execute("set synchronous_commit = off")
             self._drop_former(cursor)
             cursor.execute(
                 sql.SQL(
