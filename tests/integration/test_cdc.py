@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import connections, load, warehouse
+from pdic import connections, load, transfer, warehouse
 from pdic.contracts.compile import compile_all
 from pdic.contracts.pg_types import logical_type
 from pdic.errors import BatchFenced, Busy, DriftError, PdicError, SourceUnavailable
@@ -409,6 +412,76 @@ def test_a_killed_loader_is_followed_at_once(source: Source, name: str) -> None:
     source.assert_equal(name)
 
 
+def die(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def extract_and_die(source: Source, name: str, where: Any, attribute: str) -> None:
+    """Run an extract in a process of its own, which is killed where `where.attribute` is called."""
+    child = os.fork()
+    if child == 0:
+        setattr(where, attribute, die)
+        try:
+            source.extract(name)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("where", "attribute"),
+    [(transfer, "copy_snapshot"), (landing.Block, "close"), (landing.Landing, "keep_newest"), (load.ledger, "arrived")],
+    ids=["copy", "stream", "collapse", "ledger"],
+)  # fmt: skip
+def test_kill_9_anywhere_is_as_if_it_had_not_been(source: Source, where: Any, attribute: str) -> None:
+    """Fault: kill -9 in the first copy, in the stream, before and after the batch is whole. Invariant: the next load is exact."""
+    name = f"kill_{attribute}"
+    source.table(name)
+    source.run(f"insert into {name} select i, 'a' from generate_series(1, 100) as i")
+    if attribute != "copy_snapshot":
+        source.accepted(name)
+        source.run(f"""update {name} set "Nhãn X" = 'b' where id < 50; delete from {name} where id > 90""")
+    for _ in range(2):
+        extract_and_die(source, name, where, attribute)
+    source.accepted(name)
+    source.assert_equal(name)
+    source.run(f"delete from {name} where id < 10")
+    source.accepted(name)
+    source.assert_equal(name)
+    assert (
+        warehouse_rows(f"select 1 from pg_tables where schemaname = 'raw_batch' and tablename ~ '^{SECTOR}__{name}__'")
+        == []
+    )
+
+
+@pytest.mark.usefixtures("without_rules")
+def test_loads_beside_busy_writers_end_equal(source: Source, name: str) -> None:
+    """Loads run while the table is being written to without a pause."""
+    columns = {"id": "bigint"} | {column: kind for column, (kind, _) in AWKWARD.items()}
+    source.table(name, columns)
+    writers = Writers(source.owner, name, 11, truncates=False)
+    enough = threading.Event()
+
+    def write() -> None:
+        while not enough.is_set():
+            writers.step()
+        writers.settle()
+
+    source.accepted(name)
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        moved = [source.accepted(name)["rows_accepted"] for _ in range(6)]
+    finally:
+        enough.set()
+        thread.join()
+        writers.close()
+    assert sum(moved) > 0
+    source.accepted(name)
+    source.assert_equal(name, columns)
+
+
 def test_a_source_that_breaks_off_loses_nothing(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: the source ends the session in the middle of the stream. Invariant: an error, no batch; the next load is whole."""
     source.table(name)
@@ -553,11 +626,24 @@ def test_a_contract_that_gains_a_column_needs_a_new_copy(source: Source, name: s
     source.accepted(name)
     source.run(f"alter table {name} add column moi text default 'x'")
     source.contract(name, KEY_AND_TEXT | {"moi": "text"})
-    with pytest.raises(SlotLost, match="has gained moi"):
+    with pytest.raises(SlotLost, match="moi joined the contract"):
         source.extract(name)
     retire.end(f"{SECTOR}.{name}", source.connect_to)
     source.accepted(name)
     source.assert_equal(name, KEY_AND_TEXT | {"moi": "text"})
+
+
+def test_a_column_made_anew_needs_a_new_copy(source: Source, name: str) -> None:
+    """Dropped and added under its name, a column is empty in rows of which the log says nothing."""
+    source.table(name, {"id": "bigint", "a": "text"})
+    source.run(f"insert into {name} values (1, 'a')")
+    source.accepted(name)
+    source.run(f"alter table {name} drop column a; alter table {name} add column a text default 'new'")
+    with pytest.raises(SlotLost, match="a joined the contract, or was made anew"):
+        source.extract(name)
+    retire.end(f"{SECTOR}.{name}", source.connect_to)
+    source.accepted(name)
+    source.assert_equal(name, {"id": "", "a": ""})
 
 
 REFUSALS = {
