@@ -148,10 +148,31 @@ def no_slot_left(source: Source) -> Iterator[None]:
 
 
 @pytest.fixture
+def rules() -> None:
+    """Asked for by the tests that want batches really checked."""
+
+
+@pytest.fixture(autouse=True)
+def without_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every batch passes: Great Expectations takes half of a small load's time, and few tests here are about it."""
+    if "rules" in request.fixturenames:
+        return
+
+    def passed(_uri: str, batches: list[tuple[Any, int, str]]) -> dict[str, BatchVerdict]:
+        return {
+            contract.dataset: BatchVerdict(contract.sector, contract.dataset, batch_id, (), halted=False, message="")
+            for contract, batch_id, _ in batches
+        }
+
+    monkeypatch.setattr(load.quality, "check_sector", passed)
+
+
+@pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.name).removeprefix("test_")[:30].rstrip("_")
 
 
+@pytest.mark.usefixtures("rules")
 def test_first_load_copies_then_changes_follow(source: Source, name: str) -> None:
     source.table(name)
     source.run(f"insert into {name} select i, 'nhãn ' || i from generate_series(1, 1000) as i")
@@ -241,20 +262,6 @@ class Writers:
         session.execute(statement)  # type: ignore[call-overload]
 
 
-@pytest.fixture
-def without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every batch passes: Great Expectations takes half of a small load's time and is not what the histories are about."""
-
-    def passed(_uri: str, batches: list[tuple[Any, int, str]]) -> dict[str, BatchVerdict]:
-        return {
-            contract.dataset: BatchVerdict(contract.sector, contract.dataset, batch_id, (), halted=False, message="")
-            for contract, batch_id, _ in batches
-        }
-
-    monkeypatch.setattr(load.quality, "check_sector", passed)
-
-
-@pytest.mark.usefixtures("without_rules")
 @pytest.mark.parametrize(("seed", "identity"), [(1, "default"), (2, "full"), (3, "default"), (4, "full")])
 def test_random_histories_end_equal(source: Source, seed: int, identity: str) -> None:
     """Faults: loads die after extract, or after check; writers are caught in the middle. Invariant: raw ends equal."""
@@ -337,6 +344,7 @@ def test_a_truncated_table_is_empty(source: Source, name: str) -> None:
     assert source.in_raw(name, KEY_AND_TEXT) == []
 
 
+@pytest.mark.usefixtures("rules")
 def test_bad_rows_of_a_change_go_to_quarantine(source: Source, name: str) -> None:
     source.table(name)
     rules = source.root / "expectations" / "batch" / SECTOR / f"{name}.yaml"
@@ -455,7 +463,6 @@ def test_kill_9_anywhere_is_as_if_it_had_not_been(source: Source, where: Any, at
     )
 
 
-@pytest.mark.usefixtures("without_rules")
 def test_loads_beside_busy_writers_end_equal(source: Source, name: str) -> None:
     """Loads run while the table is being written to without a pause."""
     columns = {"id": "bigint"} | {column: kind for column, (kind, _) in AWKWARD.items()}
