@@ -558,9 +558,12 @@ def test_a_lost_slot_stops_the_load_until_it_is_renewed(source: Source, name: st
     source.assert_equal(name)
 
 
-def test_a_batch_from_before_the_renewal_is_fenced(source: Source, name: str) -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_a_batch_from_before_the_renewal_is_fenced(source: Source, first: bool) -> None:
+    name = f"fenced_{first}".lower()
     source.table(name)
-    source.accepted(name)
+    if not first:
+        source.accepted(name)
     source.run(f"insert into {name} values (1, 'a')")
     batch = source.extract(name)
     load.check(SECTOR, {name: batch}, source.connect_to)
