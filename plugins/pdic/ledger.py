@@ -229,16 +229,24 @@ def move_watermark(connection: Connection, contract: Contract, batch: Batch, *, 
 
 
 def forget_position(connection: Connection, sector: str, dataset: str) -> bool:
-    """Let the next load start from nothing; batches under way are fenced. Returns whether there was a position."""
+    """Let the next load start from nothing; batches under way are abandoned. Returns whether there was a position."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            update control.dataset set position = null
-            where sector = %s and dataset = %s and position is not null
-            """,
+            "select position is not null from control.dataset where sector = %s and dataset = %s for update",
             (sector, dataset),
         )
-        return cursor.rowcount > 0
+        found = cursor.fetchone()
+        cursor.execute(
+            "update control.dataset set position = null where sector = %s and dataset = %s", (sector, dataset)
+        )
+        cursor.execute(
+            """
+            update control.batch set status = 'abandoned', message = coalesce(message, 'its position was given up')
+            where sector = %s and dataset = %s and status = any(%s)
+            """,
+            (sector, dataset, list(OPEN_STATES)),
+        )
+    return bool(found and found[0])
 
 
 def _json(value: dict[str, Any] | None) -> Json | None:

@@ -74,12 +74,12 @@ def _capture(
     table = grants.require(source, contract)
     drift = check_drift(source, contract)
     mark = publication.ensure(source, contract, table)
-    position = {"slot": name, "table": table, "publication": mark}
+    columns = relations.attribute_numbers(source, contract, table)
+    position = {"slot": name, "table": table, "publication": mark, "columns": columns}
     if batch.position_from is None:
         arrival = _copy(source, uri, contract, position, copy)
     else:
         _require_unbroken(source, contract, batch.position_from, position)
-        position["columns"] = batch.position_from["columns"]
         arrival = _changes(source, uri, warehouse_uri, contract, batch, position)
     found = slot.find(source, name)
     return dataclasses.replace(
@@ -102,8 +102,7 @@ def _copy(
         with suppress(psycopg2.Error, Busy):  # then the next load drops it
             slot.drop(source, name)
         raise
-    columns = [column.source_name for column in contract.columns]
-    return dataclasses.replace(arrival, position={**position, "lsn": lsn.written(begins), "columns": columns})
+    return dataclasses.replace(arrival, position={**position, "lsn": lsn.written(begins)})
 
 
 def _changes(
@@ -200,8 +199,11 @@ def _require_unbroken(source: Connection, contract: Contract, last: Position, no
         raise lost(contract, f"{contract.table} is another table than the one that was copied")
     if last["publication"] != now["publication"]:
         raise lost(contract, f"publication {publication.name(contract)} was altered or made anew since the last load")
-    if gained := [c.source_name for c in contract.columns if c.source_name not in last["columns"]]:
-        raise lost(contract, f"the contract has gained {', '.join(gained)} since the table was copied")
+    if fresh := [column for column, number in now["columns"].items() if last["columns"].get(column) != number]:
+        # The log does not tell of the values that rows got with a new column.
+        raise lost(
+            contract, f"{', '.join(fresh)} joined the contract, or was made anew at the source, since the last load"
+        )
 
 
 def _connect(uri: str, contract: Contract) -> Connection:

@@ -38,6 +38,19 @@ def require(source: Connection, contract: Contract, relation: Relation) -> None:
         raise lost(contract, f"{contract.table} was changed while its replica identity left out {', '.join(outside)}")
 
 
+def attribute_numbers(source: Connection, contract: Contract, table: int) -> dict[str, int]:
+    """The number that each of the contract's columns has at the source: one that was dropped and made anew has another."""
+    with source.cursor() as cursor:
+        cursor.execute(
+            """
+            select attname::text, attnum from pg_attribute
+            where attrelid = %s and attname = any(%s) and not attisdropped order by attnum
+            """,
+            (table, [column.source_name for column in contract.columns]),
+        )
+        return dict(cursor.fetchall())
+
+
 def _types(source: Connection, relation: Relation) -> dict[str, str]:
     """Each column's type as `format_type()` prints it; a domain is the type beneath it."""
     with source.cursor() as cursor:

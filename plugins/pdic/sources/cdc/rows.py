@@ -52,9 +52,9 @@ class Rows:
         new = self._pick(change.new)
         before = b""
         if old is not None:
-            for at in range(len(new)) if change.old_is_whole else self._key:
-                if new[at] == UNCHANGED:
-                    new[at] = old[at]
+            if UNCHANGED in new:
+                for at in range(len(new)) if change.old_is_whole else self._key:
+                    new[at] = new[at] or old[at]
             if any(old[at] != new[at] for at in self._key):
                 before = self._gone(old, sequence)
         state, missing = _WHOLE, 0
