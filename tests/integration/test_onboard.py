@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 
 from pdic import connections, contracts, embedded, load, release, warehouse
-from pdic.contracts import Contract
+from pdic.contracts import Contract, compile_all
 from pdic.errors import OnboardError
-from pdic.onboard import onboard
+from pdic.onboard import Guess, onboard
 from pdic.onboard.share import share
 from tests.conftest import Postgres
 
@@ -230,3 +230,30 @@ def test_a_failure_writes_nothing(strangers: Strangers) -> None:
 def test_identifiers_and_what_a_person_classified_are_not_shared(strangers: Strangers) -> None:
     with pytest.raises(OnboardError, match="so_dinh_danh is identifier"):
         share("library", "member", ["so_dinh_danh"])
+
+
+def test_a_persons_answers_stand_and_are_no_guesses(strangers: Strangers) -> None:
+    def answer(dataset: str, guesses: tuple[Guess, ...]) -> dict[Guess, str] | None:
+        if dataset.endswith("user"):
+            return None
+        said = {
+            ("first_name", "classification"): "public",
+            (None, "capture"): "snapshot",
+        }
+        return {guess: said[guess.column, guess.what] for guess in guesses if (guess.column, guess.what) in said}
+
+    before = strangers.files()
+    try:
+        report = strangers.onboard("pdic_source_library", schema="public", sector="answered", confirm=answer)
+        assert {"table": "public.user", "why": "not wanted"} in report["skipped"]
+        creator, member = (contracts.get("answered", name) for name in ("creator", "member"))
+        assert creator.source_connection == "pdic_source_library"
+        assert creator.column("first_name").classification == "public"
+        assert (member.capture, member.cursor_column, member.deletes) == ("snapshot", None, "none")
+        text = (strangers.root / member.path).read_text(encoding="utf-8")
+        assert text.count("property: guessed") == 1  # the agency, which nobody was asked about
+    finally:
+        for path in strangers.files().keys() - before.keys():
+            (strangers.root / path).unlink()
+        compile_all(strangers.root)
+    assert strangers.files() == before
