@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 from psycopg2 import sql
 
 from pdic import connections, contracts, raw
@@ -33,15 +34,21 @@ def status(connect_to: Connect = connections.uri, *, checksums: bool = False) ->
 def datasets(connect_to: Connect = connections.uri) -> list[Report]:
     """Per dataset: rows at the source, and how many of their keys are accepted, quarantined, or deleted since.
 
-    `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load.
+    `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load. Where the
+    source does not answer, its rows and the balance are None and `source_problem` is the kind of error.
     """
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda contract: _dataset(contract, connect_to), contracts.load_all().values()))
 
 
 def _dataset(contract: Contract, connect_to: Connect) -> Report:
-    source_rows = postgres.count_rows(connect_to(contract.source_connection), contract)
+    source_rows, problem = None, None
+    try:
+        source_rows = postgres.count_rows(connect_to(contract.source_connection), contract)
+    except psycopg2.Error as error:  # a source that is away or has changed: the others stand where they stand
+        problem = type(error).__name__
     report: Report = {"sector": contract.sector, "dataset": contract.dataset, "source_rows": source_rows}
+    report |= {"source_problem": problem}
     with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
         cursor.execute("select to_regclass(%s) is not null", (raw.parent(contract).as_string(loader),))
         counts = raw.count_keys(loader, contract) if one(cursor)[0] else raw.KeyCounts(0, 0, 0)
@@ -63,7 +70,7 @@ def _dataset(contract: Contract, connect_to: Connect) -> Report:
         "accepted": counts.accepted,
         "quarantined": counts.quarantined,
         "deleted": counts.deleted,
-        "balanced": source_rows == counts.accepted + counts.quarantined,
+        "balanced": None if source_rows is None else source_rows == counts.accepted + counts.quarantined,
         "watermark": watermark[0].isoformat() if watermark and watermark[0] else None,
         "last_batch": batches[0] if batches else None,
     }
