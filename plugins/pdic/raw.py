@@ -85,6 +85,20 @@ def ensure_tables(connection: Connection, contract: Contract) -> None:
             cursor.execute((folder / f"{contract.raw_table}.sql").read_text(encoding="utf-8"))
 
 
+def ensure_unloaded(connection: Connection) -> None:
+    """Create the tables of datasets that were never loaded: to whoever reads raw, they are empty."""
+    folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select name from unnest(%s) as name where to_regclass(format('raw.%%I', name)) is null order by name",
+            (sorted(path.stem for path in folder.glob("*.sql")),),
+        )
+        missing = [name for (name,) in cursor.fetchall()]
+        cursor.execute("set local client_min_messages = warning")
+        for name in missing:
+            cursor.execute((folder / f"{name}.sql").read_text(encoding="utf-8"))
+
+
 def _column_types(connection: Connection, schema: str, table: str) -> dict[str, str]:
     """Column → type as PostgreSQL prints it; empty where there is no such table."""
     with connection.cursor() as cursor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import psycopg2
 from psycopg2 import sql
 
 from pdic import connections, contracts, raw, sweep
+from pdic.errors import PdicError
 from pdic.sources import postgres, rest
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, records, transaction
@@ -35,7 +37,8 @@ def status(connect_to: Connect = connections.uri, *, checksums: bool = False) ->
 def datasets(connect_to: Connect = connections.uri) -> list[Report]:
     """Per dataset: rows at the source, and how many of their keys are accepted, quarantined, or deleted since.
 
-    `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load.
+    `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load. Where the
+    source does not answer, its rows and the balance are None and `source_problem` is the kind of error.
     """
     with ThreadPoolExecutor(2) as pool:
         return list(pool.map(lambda contract: _dataset(contract, connect_to), contracts.load_all().values()))
@@ -43,8 +46,13 @@ def datasets(connect_to: Connect = connections.uri) -> list[Report]:
 
 def _dataset(contract: Contract, connect_to: Connect) -> Report:
     count_rows = rest.count_rows if contract.capture == "feed" else postgres.count_rows
-    source_rows = count_rows(connect_to(contract.source_connection), contract)
+    source_rows, problem = None, None
+    try:
+        source_rows = count_rows(connect_to(contract.source_connection), contract)
+    except (psycopg2.Error, PdicError) as error:  # a source that is away or has changed: the others stand where they stand
+        problem = type(error).__name__
     report: Report = {"sector": contract.sector, "dataset": contract.dataset, "source_rows": source_rows}
+    report |= {"source_problem": problem}
     with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
         cursor.execute("select to_regclass(%s) is not null", (raw.parent(contract).as_string(loader),))
         counts = raw.count_keys(loader, contract) if one(cursor)[0] else raw.KeyCounts(0, 0, 0)
@@ -67,7 +75,7 @@ def _dataset(contract: Contract, connect_to: Connect) -> Report:
         "accepted": counts.accepted,
         "quarantined": counts.quarantined,
         "deleted": counts.deleted,
-        "balanced": source_rows == counts.accepted + counts.quarantined,
+        "balanced": None if source_rows is None else source_rows == counts.accepted + counts.quarantined,
         "watermark": watermark[0].isoformat() if watermark and watermark[0] else None,
         "last_batch": batches[0] if batches else None,
         "last_reconcile": reconciled,

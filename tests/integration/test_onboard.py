@@ -6,15 +6,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 from psycopg import sql
+from typer.testing import CliRunner
 
-from pdic import connections, contracts, embedded, load, release, warehouse
-from pdic.contracts import Contract
-from pdic.errors import OnboardError
-from pdic.onboard import onboard
+from pdic import connections, contracts, embedded, load, release, settings, status, warehouse
+from pdic.cli.app import app
+from pdic.contracts import Contract, compile_all
+from pdic.errors import OnboardError, PdicError
+from pdic.onboard import Guess, onboard
 from pdic.onboard.share import share
 from tests.conftest import Postgres
 
@@ -90,18 +93,19 @@ def strangers(new_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         strangers = Strangers(root, uris)
         strangers.reports["library"] = strangers.onboard("pdic_source_library", schema="public", agency="Thư viện tỉnh")
         strangers.reports["orders"] = strangers.onboard("Trader_DB", schema="Sales Dept", sector="orders")
+        strangers.reports["late"] = strangers.onboard("pdic_source_library", table=("public", "overdue"), sector="late")
         yield strangers
 
 
 @pytest.fixture(scope="module")
 def released(strangers: Strangers) -> Strangers:
-    """Everything loaded, a choice shared, and released once."""
-    loaded = {f"{r['sector']}.{r['dataset']}": r for r in load.load([], strangers.connect_to)}
+    """Two of the sectors loaded, a choice shared, and released once."""
+    loaded = {f"{r['sector']}.{r['dataset']}": r for r in load.load(["library", "orders"], strangers.connect_to)}
     assert {name: r["status"] for name, r in loaded.items()} == dict.fromkeys(loaded, "accepted"), loaded
     assert sum(report["rows_quarantined"] for report in loaded.values()) == 0
     share("library", "work", ["title", "issued", "mark", "keywords", "fee"])
     share("orders", "order_details")
-    share("library", "user", ["user_select"])
+    share("library", "user", ["user_select", "user_from"])
     assert release.release(connect_to=strangers.connect_to)["status"] == "published"
     return strangers
 
@@ -115,7 +119,13 @@ def test_every_table_is_taken_on_and_what_is_not_is_named(strangers: Strangers) 
     assert "primary key" in report["refused"][0]["why"]
     assert [entry["table"] for entry in report["skipped"]] == ["public.overdue"]
     names = strangers.reports["orders"]["datasets"]
-    assert names == ["orders.customers", "orders.empty_table", "orders.order_details", "orders.don_hang"]
+    assert names == [
+        "orders.customers",
+        "orders.empty_table",
+        "orders.order_details",
+        "orders.oddments",
+        "orders.don_hang",
+    ]
 
 
 def test_the_drafts_are_what_the_sources_say(strangers: Strangers) -> None:
@@ -149,6 +159,7 @@ def test_the_drafts_are_what_the_sources_say(strangers: Strangers) -> None:
     ]
     assert known["orders", "don_hang"].column("trạng thái").enum == ("mới", "xong")
     assert known["orders", "empty_table"].min_rows == 0
+    assert known["late", "overdue"].key == ("loan_id",)
 
 
 def test_every_guess_is_marked_and_listed(strangers: Strangers) -> None:
@@ -162,28 +173,36 @@ def test_every_guess_is_marked_and_listed(strangers: Strangers) -> None:
         assert (contract.dataset, None, "capture") in listed
 
 
-def test_raw_and_staging_equal_the_source(released: Strangers) -> None:
-    for contract in contracts.load_all(released.root).values():
+def check_staging_equals_source(strangers: Strangers) -> None:
+    for contract in contracts.load_all(strangers.root).values():
+        if contract.sector == "late":
+            continue
         columns = [
             sql.SQL("{}::{}").format(sql.Identifier(c.source_name), sql.SQL(c.physical_type)) for c in contract.columns
         ]
         sent = copied(
-            released.source(contract),
+            strangers.source(contract),
             sql.SQL("select {} from {}").format(
                 sql.SQL(", ").join(columns), sql.Identifier(contract.table_schema, contract.table_name)
             ),
-        )
-        raw = sql.SQL("select {} from {}").format(
-            sql.SQL(", ").join(sql.Identifier(c.source_name) for c in contract.columns),
-            sql.Identifier("raw", contract.raw_table),
         )
         staging = sql.SQL("select {} from {} where not _deleted and not _held").format(
             sql.SQL(", ").join(sql.Identifier(c.name) for c in contract.columns),
             sql.Identifier("staging", f"stg_{contract.raw_table}"),
         )
-        assert copied(connections.warehouse("loader"), raw) == sent, contract.id
         assert copied(connections.warehouse("transformer"), staging) == sent, contract.id
         assert sent or contract.dataset == "empty_table"
+
+
+def test_what_was_onboarded_equals_its_source(released: Strangers) -> None:
+    check_staging_equals_source(released)
+
+
+def test_a_sector_that_was_never_loaded_is_empty(released: Strangers) -> None:
+    assert copied(connections.warehouse("transformer"), sql.SQL("select * from staging.stg_late__overdue")) == []
+    found = {(one["sector"], one["dataset"]): one for one in status.datasets(released.connect_to)}
+    assert (found["late", "overdue"]["accepted"], found["late", "overdue"]["balanced"]) == (0, False)
+    assert all(one["balanced"] for (sector, _), one in found.items() if sector != "late")
 
 
 def test_only_what_was_chosen_is_shared(released: Strangers) -> None:
@@ -230,3 +249,72 @@ def test_a_failure_writes_nothing(strangers: Strangers) -> None:
 def test_identifiers_and_what_a_person_classified_are_not_shared(strangers: Strangers) -> None:
     with pytest.raises(OnboardError, match="so_dinh_danh is identifier"):
         share("library", "member", ["so_dinh_danh"])
+
+
+def test_a_persons_answers_stand_and_are_no_guesses(strangers: Strangers) -> None:
+    def answer(dataset: str, guesses: tuple[Guess, ...]) -> dict[Guess, str] | None:
+        if dataset.endswith("user"):
+            return None
+        said = {
+            ("first_name", "classification"): "public",
+            (None, "capture"): "snapshot",
+        }
+        return {guess: said[guess.column, guess.what] for guess in guesses if (guess.column, guess.what) in said}
+
+    before = strangers.files()
+    try:
+        report = strangers.onboard("pdic_source_library", schema="public", sector="answered", confirm=answer)
+        assert {"table": "public.user", "why": "not wanted"} in report["skipped"]
+        creator, member = (contracts.get("answered", name) for name in ("creator", "member"))
+        assert creator.source_connection == "pdic_source_library"
+        assert creator.column("first_name").classification == "public"
+        assert (member.capture, member.cursor_column, member.deletes) == ("snapshot", None, "none")
+        text = (strangers.root / member.path).read_text(encoding="utf-8")
+        assert text.count("property: guessed") == 1  # the agency, which nobody was asked about
+    finally:
+        for path in strangers.files().keys() - before.keys():
+            (strangers.root / path).unlink()
+        compile_all(strangers.root)
+    assert strangers.files() == before
+
+
+def test_later_it_still_equals_its_source(released: Strangers) -> None:
+    """Changes, deletes and keys that look alike when joined, taken in by an incremental release."""
+    with psycopg.connect(released.uris["pdic_source_library"]) as library:
+        library.execute(
+            """
+            update work set marks = array['A']::shelf_mark[], keywords = null, fee = fee + 1 where work_id % 10 = 0;
+            delete from work_creator where work_id = 7;
+            insert into "user" values ('a|2', '2|2', '1'), ('a', '2|2|2', null);
+            delete from "user" where "from" = '3';
+            update member set active = false, updated_at = clock_timestamp() where so_dinh_danh like '%7';
+            """
+        )
+    with psycopg.connect(released.uris["Trader_DB"]) as trader:
+        trader.execute(
+            """
+            update "Sales Dept".oddments set jb = null, c = 'y' where "values" = 1;
+            delete from "Sales Dept".oddments where "values" = 2;
+            insert into "Sales Dept"."Empty Table" values (1, '1 day', '{24:00+07,NULL}');
+            """
+        )
+    reports = load.load(["library", "orders"], released.connect_to)
+    assert {report["status"] for report in reports} == {"accepted"}, reports
+    assert release.release(connect_to=released.connect_to)["status"] == "published"
+    check_staging_equals_source(released)
+
+
+def test_a_connection_is_tried_and_kept(strangers: Strangers) -> None:
+    parts = urlsplit(strangers.uris["Trader_DB"])
+    arguments = ["connection", "add", "Kho-2", "--host", str(parts.hostname), "--port", str(parts.port), "--json"]
+    arguments += ["--database", "trader", "--user", "trader_owner"]
+    wrong = CliRunner().invoke(app, arguments, input="wrong\n")
+    assert isinstance(wrong.exception, PdicError)
+    assert "Nothing was kept" in str(wrong.exception)
+    assert "Kho-2" not in connections.load(settings.home())
+    right = CliRunner().invoke(app, arguments, input=f"{parts.password}\n")
+    assert right.exit_code == 0, right.output
+    assert "this login may write at the source" in right.output
+    assert str(parts.password) not in right.output
+    with psycopg.connect(connections.uri("Kho-2")) as connection:
+        assert connection.execute("select current_database()").fetchone() == ("trader",)

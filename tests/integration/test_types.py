@@ -243,14 +243,16 @@ def test_awkward_types_arrive_identical(source: Source, capture: str) -> None:
 
 def test_money_arrives_as_the_number_it_is(source: Source) -> None:
     """Money prints and counts by the locale of its server: as a number it says the same everywhere."""
-    fill(source, "money", {"tien": MONEY})
-    source.contract("money", [column("tien", *MONEY[:2])])
+    several = ("money[]", "numeric[]", ["'{-0.01,NULL}'"])
+    fill(source, "money", {"tien": MONEY, "cac_tien": several})
+    source.contract("money", [column("tien", *MONEY[:2]), column("cac_tien", *several[:2], cast=True)])
     assert source.load("money")["status"] == "accepted"
     assert [str(value) for (value,) in source.warehouse(f"select tien from raw.{SECTOR}__money order by id")] == [
         "-92233720368547758.08",
         "1.10",
         "None",
     ]
+    assert source.warehouse(f"select cac_tien::text from raw.{SECTOR}__money where id = 0") == [("{-0.01,NULL}",)]
 
 
 @pytest.mark.parametrize("name", REFUSED)

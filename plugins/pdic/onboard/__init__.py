@@ -6,7 +6,7 @@ Data flows one way: `introspect` (facts) → `guess` (a draft) → a person's an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +68,19 @@ def onboard(
                 wanted.append(item.decided(answers) if confirm else item)
         owner = next((contract.owner_agency for contract in known.values()), None)
         schedule = next((contract.cadence for contract in known.values()), drafts.SCHEDULE)
+        nobody = agency is None and owner is None
+        agency = agency or owner or f"Cơ quan quản lý {title(sector)}"
         texts = {
             drafts.contract_path(item): drafts.contract_text(
-                item, agency or owner or f"Cơ quan quản lý {title(sector)}", conn_id, schedule
+                replace(item, guessed=item.guessed | {"agency"}) if nobody else item, agency, conn_id, schedule
             )
             for item in wanted
         }
         new = try_out(root, texts)
         written = write_all(root, texts | _models(root, [*known.values(), *new]))
     guesses = [guess for item in wanted for guess in item.guesses]
-    if wanted and agency is None and owner is None and confirm is None:
-        guesses.append(
-            Guess(sector, None, "agency", f"Cơ quan quản lý {title(sector)}", "nobody said whose data it is")
-        )
+    if wanted and nobody:
+        guesses.append(Guess(sector, None, "agency", agency, "nobody said whose data it is: say --agency"))
     return {
         "sector": sector,
         "connection": conn_id,
@@ -111,8 +111,11 @@ def _drafts(
             names = [table]
         elif schema is not None:
             names = []
-            for name, kind in tables_of(source, schema):
-                if kind in _DERIVED and (schema, name) not in taken_on:
+            for name, kind, readable in tables_of(source, schema):
+                if not readable:
+                    why = "this login may not read it: have its administrator grant select on it"
+                    refused.append({"table": f"{schema}.{name}", "why": why})
+                elif kind in _DERIVED and (schema, name) not in taken_on:
                     why = f"it is a {_DERIVED[kind]}, whose key nobody declares: name it with --table to take it on"
                     skipped.append({"table": f"{schema}.{name}", "why": why})
                 else:

@@ -11,7 +11,7 @@ from pdic.contracts.model import Capture, Classification, Deletes
 from pdic.errors import OnboardError
 from pdic.onboard.classify import classify
 from pdic.onboard.introspect import TableFacts
-from pdic.onboard.names import fold, snake_case, title
+from pdic.onboard.names import fold, snake_case
 from pdic.sources.catalogue import SourceColumn
 
 _STAMP: Final = re.compile(
@@ -197,7 +197,7 @@ def _column(facts: TableFacts, source: SourceColumn, name: str, key: tuple[str, 
     guessed = {"classification"}
     if name != source.name:
         guessed.add("name")
-        note(source.name, "name", name, f"folded from {title(source.name)!r}")
+        note(source.name, "name", name, f"folded from {source.name!r}")
     note(source.name, "classification", guess.classification, guess.why, get_args(Classification))
     return ColumnDraft(
         source=source,

@@ -74,22 +74,23 @@ def open_source(uri: str, conn_id: str) -> Iterator[Connection]:
         connection.close()
 
 
-def tables_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
-    """(name, kind letter) of everything in a schema that can be read and stands for itself: partitions do not.
+def tables_of(connection: Connection, schema: str) -> list[tuple[str, str, bool]]:
+    """(name, kind letter, may be read whole) of everything in a schema that stands for itself: partitions do not.
 
     Raises `OnboardError` where there is nothing.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select relation.relname::text, relation.relkind::text
+            select
+                relation.relname::text,
+                relation.relkind::text,
+                has_schema_privilege(namespace.oid, 'usage') and has_table_privilege(relation.oid, 'select')
             from pg_class as relation
             inner join pg_namespace as namespace on namespace.oid = relation.relnamespace
             where namespace.nspname = %s
                 and relation.relkind in ('r', 'p', 'v', 'm', 'f')
                 and not relation.relispartition
-                and has_schema_privilege(namespace.oid, 'usage')
-                and has_any_column_privilege(relation.oid, 'select')
                 and not exists (
                     select 1 from pg_depend
                     where classid = 'pg_class'::regclass and objid = relation.oid and deptype = 'e'
@@ -98,11 +99,9 @@ def tables_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
             """,
             (schema,),
         )
-        found = [(name, kind) for name, kind in cursor.fetchall()]
+        found = [(name, kind, readable) for name, kind, readable in cursor.fetchall()]
     if not found:
-        raise OnboardError(
-            f"schema {schema} holds no table that this role may read: check the name and the role's rights"
-        )
+        raise OnboardError(f"there is no schema {schema} that holds a table: check the name (capitals count)")
     return found
 
 

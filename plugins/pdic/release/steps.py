@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pdic import connections, identity, quality, settings
+from pdic import connections, identity, quality, raw, settings
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced
 from pdic.release import code, dbt
 from pdic.release.seeds import load_seeds
@@ -147,6 +147,8 @@ def conform(release_id: int, connect_to: Connect = connections.uri) -> Report:
     transformer_uri = connect_to("pdic_warehouse_transformer")
     logic = code.digest(settings.project_root(), code.LOGIC)
     with _step(connect_to, release_id, "conform", "building") as (publisher, seconds):
+        with transaction(connect_to("pdic_warehouse_loader"), f"release {release_id} tables") as loader:
+            raw.ensure_unloaded(loader)  # a sector that is yet to come must not hold up the others
         whole_staging, whole_core = _begin_build(publisher, release_id, logic)
         with _timed(seconds, "staging"):
             if whole_staging:

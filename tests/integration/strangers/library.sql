@@ -47,7 +47,7 @@ create table loan (
 ) partition by range (period);
 create table loan_old partition of loan for values from (minvalue) to ('[2026-01-01 00:00+07,)');
 create table loan_new partition of loan default;
-create table "user" ("select" text not null, "from" integer not null, "Table" jsonb, unique ("select", "from"));
+create table "user" ("select" text not null, "from" text not null, "Table" jsonb, unique ("select", "from"));
 create table log_line (at timestamptz, line text);
 create view overdue as select loan_id, work_id from loan where paid < 20;
 comment on table work is 'Works that can be {{ borrowed }}, whatever they are';
@@ -75,6 +75,6 @@ from generate_series(1, 40) as i;
 insert into loan (work_id, member_id, period, paid)
 select 1 + i % 120, md5((1 + i % 40)::text)::uuid, tstzrange(t, case when i % 5 > 0 then t + interval '3 days' end), i
 from generate_series(1, 300) as i, lateral (select timestamptz '2025-11-01 00:00+07' + i * interval '7 hours' as t) as at;
-insert into "user" select 'a|' || i, i, jsonb_build_object('k', i) from generate_series(1, 10) as i;
-insert into "user" values ('a', 1, null), ('b\|c', 2, '[]');
+insert into "user" select 'a|' || i, i::text, jsonb_build_object('k', i) from generate_series(1, 10) as i;
+insert into "user" values ('a', '1|1', null), ('b\|c', '2', '[]'), ('b\', '|c|2', '[]');
 insert into log_line values (now(), 'x'), (now(), 'x'), (null, null);
