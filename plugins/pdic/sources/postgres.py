@@ -17,7 +17,7 @@ from pdic.sources.guest import behave, reading, visit
 from pdic.sources.parts import Part, split, stamped_since, written_since
 from pdic.sources.standing import look
 from pdic.sources.window import Seam, Xids, former_seam, next_seam, window
-from pdic.warehouse import Connect, connect, one
+from pdic.warehouse import Connect, one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -95,16 +95,12 @@ def _open(
 
 
 def count_rows(uri: str, contract: Contract) -> int:
-    """How many rows the source table holds now, soft-deleted ones included."""
-    connection = connect(uri, "status")
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                sql.SQL("select count(*) from {}").format(sql.Identifier(contract.table_schema, contract.table_name))
-            )
-            return int(one(cursor)[0])
-    finally:
-        connection.close()
+    """How many rows the source table holds now, soft-deleted ones included. Raises `SourceUnavailable`, `LoadError`."""
+    with reading(contract), closing(visit(uri, contract)) as connection, connection.cursor() as cursor:
+        behave(connection, contract)
+        table = sql.Identifier(contract.table_schema, contract.table_name)
+        cursor.execute(sql.SQL("select count(*) from {}").format(table))
+        return int(one(cursor)[0])
 
 
 def _xids(connection: Connection) -> Xids:
