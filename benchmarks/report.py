@@ -131,4 +131,7 @@ def chart(results: dict[str, Any]) -> Any:
     bars = base.mark_bar(opacity=0.4).encode(x=altair.X("median(seconds):Q", title="seconds"))
     both = altair.layer(bars, base.mark_circle(size=40).encode(x="seconds:Q")).properties(width=420)
     order = [LOADS[load] for load in LOADS if load in results["loads"]]
-    return both.facet(row=altair.Row("load:N", sort=order, title=None)).resolve_scale(x="independent", y="independent")
+    above = altair.Header(labelOrient="top", labelAnchor="start", labelFontWeight="bold")
+    return both.facet(row=altair.Row("load:N", sort=order, title=None, header=above)).resolve_scale(
+        x="independent", y="independent"
+    )

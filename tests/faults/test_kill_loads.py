@@ -37,7 +37,7 @@ def change(sector: Sector, dataset: str, turn: int, *, deletes: bool) -> None:
     stamp = "" if deletes else ', "sửa" = clock_timestamp()'
     sector.source(f"""update {dataset} set "Nhãn X" = "Nhãn X" || '!'{stamp} where id % 7 = {turn % 7}""")
     if deletes:
-        sector.source(f"delete from {dataset} where id % 31 = {turn % 31}")
+        sector.source(f"delete from {dataset} where id % 47 = {turn % 47}")
 
 
 def standing(sector: Sector, dataset: str) -> dict[int, Any]:

@@ -150,7 +150,7 @@ def test_first_load_brings_every_row(sector: Sector, table: Callable[..., str]) 
     report = sector.load(name)
     assert (report["status"], report["rows_extracted"], report["rows_accepted"]) == ("accepted", 1000, 1000)
     assert sector.raw(name) == [(i, f"nhãn {i}") for i in range(1, 1001)]
-    assert {"bytes", "digest", "rows_deleted", "remark"} <= report.keys()
+    assert {"bytes", "digest", "rows_deleted", "warning"} <= report.keys()
     assert set(report["seconds"]) == {"extract", "check", "accept"}
     assert all(seconds > 0 for seconds in report["seconds"].values())
     assert 10_000_000 < report["peak_memory_bytes"] <= memory.peak()

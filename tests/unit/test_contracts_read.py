@@ -163,6 +163,19 @@ def test_a_contract_is_read_whole(tmp_path: Path) -> None:
         contract.column("chieucao")
 
 
+def test_a_contract_says_how_its_source_is_read(tmp_path: Path) -> None:
+    text = PUPIL.replace("timestamp with time zone", "timestamp without time zone").replace(
+        "  - {property: overlap, value: 15m}",
+        "  - {property: cursorTimeZone, value: Asia/Ho_Chi_Minh}\n  - {property: statementTimeout, value: 30m}\n"
+        "  - {property: sourceConnections, value: 2}\n  - {property: maxBytesPerSecond, value: 1000000}",
+    )
+    write(tmp_path, text)
+    contract = get("education", "pupil", tmp_path)
+    assert contract.cursor_time_zone == "Asia/Ho_Chi_Minh"
+    assert (contract.statement_timeout, contract.idle_timeout) == (timedelta(minutes=30), timedelta(minutes=10))
+    assert (contract.source_connections, contract.max_bytes_per_second) == (2, 1_000_000)
+
+
 def test_contracts_are_sorted_and_shared_ones_are_apart(tmp_path: Path) -> None:
     for dataset in ("pupil", "lesson"):
         write(
@@ -256,6 +269,24 @@ def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
             "  - {property: capture, value: cursor}",
             "customProperties.capture",
             "given twice",
+        ),
+        (
+            "  - {property: overlap, value: 15m}",
+            "  - {property: statementTimeout, value: 0m}",
+            "customProperties.statementTimeout",
+            "not a length of time",
+        ),
+        (
+            "  - {property: overlap, value: 15m}",
+            "  - {property: cursorTimeZone, value: UTC}",
+            "customProperties.cursorTimeZone",
+            "take it out",
+        ),
+        (
+            "timestamp with time zone",
+            "timestamp without time zone",
+            "customProperties.cursorTimeZone",
+            "the cursor has no time zone",
         ),
         (
             "  - {property: overlap, value: 15m}",

@@ -19,7 +19,7 @@ from pdic.sources.reading import source_table
 from pdic.sources.shapes import Shapes
 from pdic.sources.standing import look
 from pdic.sources.window import Seam, Xids, former_seam, next_seam, window
-from pdic.warehouse import Connect, connect, one
+from pdic.warehouse import Connect, one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -109,14 +109,11 @@ def _open(
 
 
 def count_rows(uri: str, contract: Contract) -> int:
-    """How many rows the source table holds now, soft-deleted ones included."""
-    connection = connect(uri, "status")
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.SQL("select count(*) from {}").format(source_table(contract)))
-            return int(one(cursor)[0])
-    finally:
-        connection.close()
+    """How many rows the source table holds now, soft-deleted ones included. Raises `SourceUnavailable`, `LoadError`."""
+    with reading(contract), closing(visit(uri, contract)) as connection, connection.cursor() as cursor:
+        behave(connection, contract)
+        cursor.execute(sql.SQL("select count(*) from {}").format(source_table(contract)))
+        return int(one(cursor)[0])
 
 
 def _xids(connection: Connection) -> Xids:
