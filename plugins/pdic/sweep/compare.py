@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SMALL_TABLE = 20_000
 """Tables with fewer rows are compared row by row: two scans would cost more than the rows."""
 
-ROWS_A_BUCKET = 32
+ROWS_A_BUCKET = 16
 MOST_BUCKETS = 1 << 20
 """What a server keeps while it adds up: some 64 MB at most. Larger tables get fuller buckets."""
 
@@ -143,7 +143,6 @@ class Comparison:
         add_up_here = sql.SQL("insert into known_sum {}").format(sql.SQL(sums).format(living))
         with self._meanwhile(add_up_here) as added_up:
             self._stream(there, sql.SQL("copy source_sum from stdin (format binary)"), ready=added_up)
-        self.run(sql.SQL("analyze known_sum; analyze source_sum"))
         ((rows, differing),) = self.run(
             sql.SQL(
                 """
@@ -184,9 +183,7 @@ class Comparison:
             known.newest(self.contract, self._base(), values, only)
         )
         with self._meanwhile(find) as found:
-            rows = self._stream(query, copy, ready=found)
-        self.run(sql.SQL("analyze landed; analyze known"))
-        return rows
+            return self._stream(query, copy, ready=found)
 
     @contextmanager
     def _meanwhile(self, statement: sql.Composable) -> Iterator[Callable[[], object]]:
