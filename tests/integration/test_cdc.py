@@ -158,7 +158,7 @@ def without_rules(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     if "rules" in request.fixturenames:
         return
 
-    def passed(_uri: str, batches: list[tuple[Any, int, str]]) -> dict[str, BatchVerdict]:
+    def passed(_uri: str, batches: list[tuple[Any, int, str]], **_: object) -> dict[str, BatchVerdict]:
         return {
             contract.dataset: BatchVerdict(contract.sector, contract.dataset, batch_id, (), halted=False, message="")
             for contract, batch_id, _ in batches
@@ -581,7 +581,7 @@ def test_a_batch_from_before_the_renewal_is_fenced(source: Source, first: bool) 
         ("alter publication {publication} drop table {name}; alter publication {publication} add table {name}", "was altered or made anew"),
         ("drop publication {publication}; create publication {publication} for table {name}", "was altered or made anew"),
         ("alter table {name} rename to {name}_old; create table {name} (like {name}_old including all); "
-         "alter publication {publication} add table {name}", "is another table"),
+         "insert into {name} values (1, 'b'); alter publication {publication} add table {name}", "is another table"),
     ],
 )  # fmt: skip
 def test_a_gap_in_the_log_is_noticed(source: Source, fault: str, message: str, request: pytest.FixtureRequest) -> None:
