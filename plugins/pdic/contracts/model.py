@@ -47,6 +47,11 @@ def table_written(schema: str, table: str) -> str:
     )
 
 
+def default_connection(sector: str) -> str:
+    """Id of the connection to a sector's database, where a contract names no other."""
+    return f"pdic_source_{sector}"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: its warehouse name, its name and type at the source, and what its values must be.
@@ -160,7 +165,7 @@ class Contract:
     @property
     def source_connection(self) -> str:
         """Id of the connection that reads the source: the contract's own, else that of the sector."""
-        return self.connection or f"pdic_source_{self.sector}"
+        return self.connection or default_connection(self.sector)
 
     @property
     def raw_table(self) -> str:

@@ -114,6 +114,12 @@ def read_contract(root: Path, path: Path) -> Contract:
     if capture == "cdc" and deletes == "reconcile":
         findings.add("customProperties.deletes", "the log already says which rows are deleted", "say none")
     cadence, freshness = _service_levels(document, findings)
+    for column in columns if capture == "cdc" else ():
+        if column.source_type is not None:
+            place = f"properties.{column.name}.customProperties.sourceType"
+            findings.add(
+                place, "the source's log gives values as they are, never cast", "use capture: cursor or snapshot"
+            )
     min_rows = row_count(properties, "minRows", findings)
     contract = Contract(
         id=document.id or "",

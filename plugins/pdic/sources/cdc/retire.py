@@ -6,7 +6,8 @@ from typing import Any
 
 import psycopg2
 
-from pdic import ledger
+from pdic import contracts, ledger
+from pdic.contracts.model import default_connection
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc import slot
 from pdic.warehouse import Connect, connect
@@ -28,7 +29,9 @@ def end(dataset_id: str, connect_to: Connect) -> dict[str, Any]:
             # The position goes first: a slot without one is dropped by the next load, one that is missing stops it.
             with warehouse:
                 forgotten = ledger.forget_position(warehouse, sector, dataset)
-            dropped = _drop(connect_to(f"pdic_source_{sector}"), sector, name)
+            contract = contracts.load_all().get((sector, dataset))
+            conn_id = contract.source_connection if contract else default_connection(sector)
+            dropped = _drop(connect_to(conn_id), sector, name)
         return {"sector": sector, "dataset": dataset, "slot": name, "dropped": dropped, "forgotten": forgotten}
     finally:
         warehouse.close()

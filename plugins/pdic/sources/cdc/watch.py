@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psycopg2
 
 from pdic import contracts
+from pdic.contracts.model import default_connection
 from pdic.errors import PdicError
 from pdic.sources.cdc import lsn, slot
 from pdic.sources.cdc.slot import Slot
@@ -40,7 +41,7 @@ def slots(connect_to: Connect, sector: str | None = None) -> list[Report]:
     return [
         report
         for of in wanted
-        for report in _of_source(connect_to, of, f"{prefix}{of}__", expected.get(of, {}), positions.get(of, {}))
+        for report in _of_sector(connect_to, of, f"{prefix}{of}__", expected.get(of, {}), positions.get(of, {}))
     ]
 
 
@@ -79,15 +80,38 @@ def warning(contract: Contract, found: Slot, keeps: int | None) -> str | None:
     )
 
 
-def _of_source(
+def _of_sector(
     connect_to: Connect,
     sector: str,
     prefix: str,
     expected: dict[str, Contract],
     positions: dict[str, dict[str, Any] | None],
 ) -> list[Report]:
+    """The slots of a sector, whose datasets may lie with several servers."""
+    retired = set(positions) - set(expected)
+    ways = {default_connection(sector): retired} if retired else {}
+    for dataset, contract in expected.items():
+        ways.setdefault(contract.source_connection, set()).add(dataset)
+    reports = []
+    for conn_id, datasets in sorted(ways.items()):
+        others = (set(expected) | set(positions)) - datasets
+        here = {dataset: contract for dataset, contract in expected.items() if dataset in datasets}
+        known = {dataset: position for dataset, position in positions.items() if dataset in datasets}
+        found = _of_source(connect_to, conn_id, sector, prefix, here, known)
+        reports += [report for report in found if report["dataset"] not in others]
+    return reports
+
+
+def _of_source(
+    connect_to: Connect,
+    conn_id: str,
+    sector: str,
+    prefix: str,
+    expected: dict[str, Contract],
+    positions: dict[str, dict[str, Any] | None],
+) -> list[Report]:
     try:
-        source = connect(connect_to(f"pdic_source_{sector}"), "status", autocommit=True)
+        source = connect(connect_to(conn_id), "status", autocommit=True)
     except (psycopg2.Error, PdicError):
         return [
             _report(
