@@ -32,7 +32,7 @@ SECTORS_AT_ONCE = 2
 
 Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
 
-CAPTURES: dict[str, Captures] = {"cursor": postgres.capture, "snapshot": sweep.snapshot}
+CAPTURES: dict[str, Captures] = {"cursor": postgres.capture, "snapshot": sweep.capture_snapshot}
 """How a dataset's news comes into a batch table, by the contract's capture mode."""
 
 Report = dict[str, Any]
