@@ -33,9 +33,9 @@ Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
 
 CAPTURES: dict[str, Captures] = {
     "cursor": postgres.capture,
-    "snapshot": sweep.snapshot,
+    "snapshot": sweep.capture_snapshot,
     "feed": rest.capture,
-    "cdc": partial(cdc.capture, whole=sweep.whole),
+    "cdc": partial(cdc.capture, whole=sweep.capture_whole),
 }
 """How a dataset's news comes into a batch table, by the contract's capture mode."""
 

@@ -78,7 +78,9 @@ def one_dataset(
         approval = sweep.waiting(loader, contract, approved_batch) if approve else None
     began = time.monotonic()
     try:
-        batch = load.bring(contract, partial(sweep.difference, approval=approval), connect_to, called="reconcile")
+        batch = load.bring(
+            contract, partial(sweep.capture_difference, approval=approval), connect_to, called="reconcile"
+        )
         batch_id = batch["batch_id"]
         load.check(sector, {dataset: batch_id}, connect_to)
         load.accept(sector, dataset, batch_id, connect_to)

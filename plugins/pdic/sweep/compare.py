@@ -11,10 +11,9 @@ servers and in blocks on their way.
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +23,10 @@ from psycopg2 import sql
 from pdic import raw
 from pdic.errors import SourceUnavailable
 from pdic.sources.reading import read_column, source_table
-from pdic.sweep import known
+from pdic.sweep import difference, known
 from pdic.sweep.findings import Findings
 from pdic.sweep.hashing import SAMPLE, Hashing
+from pdic.sweep.stream import stream
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 SMALL_TABLE = 20_000
 """Tables with fewer rows are compared row by row: two scans would cost more than the rows."""
 
-ROWS_A_BUCKET = 16
+ROWS_A_BUCKET = 12
+"""The least: with a power of two for the number of buckets, they hold 12 to 24 rows. More rows cross the wire per
+difference where they are fuller, and adding up takes longer where they are many."""
 MOST_BUCKETS = 1 << 20
 """What a server keeps while it adds up: some 64 MB at most. Larger tables get fuller buckets."""
 
 WORTH_NARROWING = 0.25
 """Where a larger share of the buckets differs, all rows are fetched: a list of buckets would save little."""
-
-BLOCK_BYTES = 1 << 18
 
 
 @dataclass
@@ -69,16 +69,16 @@ class Comparison:
         hashing = self._hashing()
         buckets = self._buckets(hashing)
         source_rows: int | None = None
-        differing: list[int] | None = None
+        differing = 0
+        only: sql.Composable = sql.SQL("true")
         if buckets:
             with self._timed("checksums"):
-                source_rows, differing = self._add_up(hashing, buckets)
-        if source_rows is not None and not differing:
-            return Findings(source_rows, source_rows, 0, 0, 0, 0, buckets, 0, 0)
-        only: sql.Composable = sql.SQL("true")
-        if differing is not None and len(differing) <= buckets * WORTH_NARROWING:
-            wanted = sql.Literal("{" + ",".join(map(str, differing)) + "}")
-            only = sql.SQL("{} = any({}::integer[])").format(hashing.bucket("version", buckets), wanted)
+                source_rows, differing, numbers = self._add_up(hashing, buckets)
+            if not differing:
+                return Findings(source_rows, source_rows, 0, 0, 0, 0, buckets, 0, 0)
+            if differing <= buckets * WORTH_NARROWING:
+                bucket = hashing.bucket("version", buckets)
+                only = sql.SQL("{} = any({}::integer[])").format(bucket, sql.Literal(numbers))
         with self._timed("fetch"):
             fetched = self._fetch(only)
         with self._timed("difference"):
@@ -94,7 +94,7 @@ class Comparison:
             news=missing_news + changed_news,
             deleted=deleted,
             buckets=buckets,
-            buckets_differing=len(differing or ()),
+            buckets_differing=differing,
             rows_fetched=fetched,
         )
 
@@ -103,12 +103,14 @@ class Comparison:
         self.run(sql.SQL("drop table if exists {}").format(raw.batch_table(self.contract, batch_id)))
 
     def _settle_sessions(self) -> None:
-        # A guest works with one process at a time unless the contract allows more; nobody gains from compiling these queries.
+        # A guest works with one process at a time unless the contract allows more. The warehouse does about the same work
+        # meanwhile, so it takes no more. Nobody gains from compiling these queries, and estimates must not tempt the
+        # warehouse into comparing each row with each.
+        helpers = sql.Literal(self.contract.source_connections - 1)
+        both = sql.SQL("set local jit = off; set local max_parallel_workers_per_gather = {}; ").format(helpers)
         with self.source.cursor() as cursor:
-            cursor.execute("set local jit = off; set local work_mem = '32MB'")
-            helpers = sql.Literal(self.contract.source_connections - 1)
-            cursor.execute(sql.SQL("set local max_parallel_workers_per_gather = {}").format(helpers))
-        self.run(sql.SQL("set local jit = off; set local work_mem = '64MB'; set local enable_nestloop = off"))
+            cursor.execute(both + sql.SQL("set local work_mem = '32MB'"))
+        self.run(both + sql.SQL("set local work_mem = '64MB'; set local enable_nestloop = off"))
 
     def _hashing(self) -> Hashing:
         with self.source.cursor() as cursor:
@@ -126,40 +128,43 @@ class Comparison:
         rows = int(max(plan[0]["Plan"]["Plan Rows"], here[0]["Plan"]["Plan Rows"]))
         if rows < SMALL_TABLE or not hashing.has_buckets:
             return 0
-        return int(min(MOST_BUCKETS, 1 << (rows // ROWS_A_BUCKET).bit_length()))
+        return int(min(MOST_BUCKETS, 1 << (rows // ROWS_A_BUCKET).bit_length() - 1))
 
-    def _add_up(self, hashing: Hashing, buckets: int) -> tuple[int, list[int]]:
-        """Compare both sides' sums by bucket. Returns the rows at the source, and the buckets that differ."""
-        sums = "select bucket, count(*), bit_xor(hash) from ({}) as hashed group by bucket"
+    def _add_up(self, hashing: Hashing, buckets: int) -> tuple[int, int, str]:
+        """Compare both sides' sums by bucket.
+
+        Returns the rows at the source, how many buckets differ, and their numbers as the text of an array.
+        """
+        sums = "select bucket, count(*) as row_count, bit_xor(hash) as hash from ({}) as hashed group by bucket"
         values = sql.SQL("{} as bucket, {} as hash").format(hashing.bucket("version", buckets), hashing.row("version"))
         there = sql.SQL(sums).format(sql.SQL("select {} from {} as version").format(values, self._rows))
-        here = known.newest(self.contract, self._base(), sql.SQL("{}, version._op").format(values))
-        living = sql.SQL("select bucket, hash from ({}) as newest where _op = 'U'").format(here)
-        columns = "(bucket integer, row_count bigint, hash bigint)"
+        newest = known.newest(self.contract, self._base(), sql.SQL("{}, version._op").format(values))
+        here = sql.SQL(sums).format(sql.SQL("select bucket, hash from ({}) as newest where _op = 'U'").format(newest))
         self.run(
-            sql.SQL(f"create temporary table known_sum {columns} on commit drop;"
-                    f"create temporary table source_sum {columns} on commit drop")
-        )  # fmt: skip
-        add_up_here = sql.SQL("insert into known_sum {}").format(sql.SQL(sums).format(living))
+            sql.SQL("create temporary table source_sum (bucket integer, row_count bigint, hash bigint) on commit drop")
+        )
+        add_up_here = sql.SQL("create temporary table known_sum on commit drop as {}").format(here)
         with self._meanwhile(add_up_here) as added_up:
             self._stream(there, sql.SQL("copy source_sum from stdin (format binary)"), ready=added_up)
-        ((rows, differing),) = self.run(
+        ((rows, differing, numbers),) = self.run(
             sql.SQL(
                 """
                 select
-                    coalesce(sum(source_sum.row_count), 0)::bigint,
-                    coalesce(
-                        array_agg(bucket) filter (
-                            where (source_sum.row_count, source_sum.hash)
-                            is distinct from (known_sum.row_count, known_sum.hash)
-                        ),
-                        '{}'
-                    )
-                from source_sum full join known_sum using (bucket)
+                    coalesce(sum(row_count), 0)::bigint,
+                    count(*) filter (where differs),
+                    array_agg(bucket) filter (where differs)::text
+                from (
+                    select
+                        bucket,
+                        source_sum.row_count,
+                        (source_sum.row_count, source_sum.hash) is distinct from (known_sum.row_count, known_sum.hash)
+                            as differs
+                    from source_sum full join known_sum using (bucket)
+                ) as compared
                 """
             )
         ).fetchall()
-        return int(rows), differing
+        return int(rows), int(differing), numbers
 
     def _fetch(self, only: sql.Composable) -> int:
         """Bring the source's rows that `only` names into the temporary table `landed`, and what is known of them into `known`.
@@ -178,7 +183,7 @@ class Comparison:
         )
         query = sql.SQL("select {} from {} as version where {}").format(columns, self._rows, only)
         copy = sql.SQL("copy landed ({}) from stdin (format binary)").format(columns)
-        values = sql.SQL("{}, version._op").format(_columns(self.contract, "version"))
+        values = sql.SQL("{}, version._op").format(difference.columns(self.contract, "version"))
         find = sql.SQL("create temporary table known on commit drop as {}").format(
             known.newest(self.contract, self._base(), values, only)
         )
@@ -197,105 +202,14 @@ class Comparison:
                 raise
 
     def _difference(self, watermark: datetime | None) -> tuple[int, int, int, int, int]:
-        """Fill the temporary table `difference` from `landed` and `known`.
-
-        Returns the counts of rows missing here, rows changed, missing and changed ones that are news, and ghosts.
-        """
-        contract = self.contract
-        self.run(
-            sql.SQL(
-                """
-                create temporary table difference on commit drop as
-                select
-                    {merged},
-                    (case when landed._here then 'U' else 'D' end)::"char" as _op,
-                    known._op = 'U' as _living
-                from landed
-                full join known on {same_key}
-                where
-                    case
-                        when landed._here is null then known._op = 'U' and {named}
-                        when known._op = 'U' then not record_image_eq(row({landed}), row({known_columns}))
-                        else true
-                    end
-                """
-            ).format(
-                merged=sql.SQL(", ").join(_merged(contract, column.source_name) for column in contract.columns),
-                same_key=known.same_key(contract, "landed", "known"),
-                named=_named(contract, "known"),
-                landed=_columns(contract, "landed"),
-                known_columns=_columns(contract, "known"),
-            )
-        )
-        self._forget_nameless()
-        self._keep_doubles()
+        """Make the temporary table `difference` from `landed` and `known`; returns its five counts."""
+        self.run(difference.create(self.contract))
+        if self.run(difference.has_nameless(self.contract)).fetchall() == [(True,)]:
+            self.run(difference.forget_nameless(self.contract))
+        self.run(difference.add_doubles(self.contract))
         counts: tuple[int, int, int, int, int]
-        (counts,) = self.run(
-            sql.SQL(
-                """
-                select
-                    count(*) filter (where _op = 'U' and _living is not true),
-                    count(*) filter (where _op = 'U' and _living),
-                    count(*) filter (where _op = 'U' and _living is not true and {news}),
-                    count(*) filter (where _op = 'U' and _living and {news}),
-                    count(*) filter (where _op = 'D')
-                from difference
-                """
-            ).format(news=self._is_news(watermark))
-        ).fetchall()
+        (counts,) = self.run(difference.count(self.contract, watermark)).fetchall()
         return counts
-
-    def _is_news(self, watermark: datetime | None) -> sql.Composable:
-        if self.contract.cursor_column is None:
-            return sql.SQL("false")
-        if watermark is None:
-            return sql.SQL("true")
-        stamp = sql.Identifier(self.contract.cursor_column)
-        return sql.SQL("({stamp} is null or {stamp} >= {watermark})").format(
-            stamp=stamp, watermark=sql.Literal(watermark)
-        )
-
-    def _forget_nameless(self) -> None:
-        """A row without a whole key equals no other by key: it is known where an identical one is."""
-        nameless = sql.SQL("not ({})").format(_named(self.contract, "difference"))
-        ((found,),) = self.run(sql.SQL("select exists (select from difference where {})").format(nameless)).fetchall()
-        if found:
-            self.run(
-                sql.SQL(
-                    """
-                    delete from difference using ({versions}) as version
-                    where {nameless} and record_image_eq(row({difference}), row({version}))
-                    """
-                ).format(
-                    versions=known.versions(
-                        self.contract, sql.SQL("not ({})").format(_named(self.contract, "version"))
-                    ),
-                    nameless=nameless,
-                    difference=_columns(self.contract, "difference"),
-                    version=_columns(self.contract, "version"),
-                )
-            )
-
-    def _keep_doubles(self) -> None:
-        """Where a key occurs twice at the source, all its rows land: the rule that keys are unique judges what landed."""
-        key = sql.SQL(", ").join(sql.Identifier(name) for name in self.contract.key)
-        self.run(
-            sql.SQL(
-                """
-                insert into difference ({columns}, _op, _living)
-                select {landed}, 'U', true from landed
-                inner join (
-                    select {key} from landed where {named} group by {key} having count(*) > 1
-                ) as doubled on {same_key}
-                """
-            ).format(
-                columns=raw.columns(self.contract),
-                landed=_columns(self.contract, "landed"),
-                key=key,
-                named=_named(self.contract, "landed"),
-                same_key=known.same_key(self.contract, "landed", "doubled"),
-            )
-        )
 
     def _land(self, batch_id: int) -> None:
         self.run(raw.create_batch_table(self.contract, batch_id))
@@ -305,27 +219,18 @@ class Comparison:
             )
         )
 
-    def _stream(self, query: sql.Composable, copy: sql.Composable, ready: Callable[[], object] = lambda: None) -> int:
-        """Copy a query's rows from the source into a table of the warehouse, once `ready` returns. Returns how many."""
-        with ExitStack() as open_copy, self.source.cursor() as cursor:
-
-            def start() -> Callable[[bytes], object]:
-                ready()
-                return open_copy.enter_context(self.warehouse.cursor().copy(copy.as_string(self.source))).write
-
-            relay = _Relay(start, self.crc)
-            out = sql.SQL("copy ({}) to stdout (format binary)").format(query)
-            try:
-                cursor.copy_expert(out, relay, size=1 << 16)
-            except psycopg2.Error as error:
-                raise SourceUnavailable(
-                    f"{self.contract.id}: the source broke off during the comparison ({type(error).__name__}). "
-                    "Nothing was changed; the same command may succeed later."
-                ) from error
-            relay.flush()
-            self.bytes += relay.bytes
-            self.crc = relay.crc
-            return int(cursor.rowcount)
+    def _stream(self, query: sql.Composable, copy_in: sql.Composable, ready: Callable[[], object]) -> int:
+        """Copy a query's rows from the source into the warehouse, once `ready` returns. Returns how many."""
+        try:
+            sent = stream(self.source, query, self.warehouse, copy_in, ready=ready, crc=self.crc)
+        except psycopg2.Error as error:
+            raise SourceUnavailable(
+                f"{self.contract.id}: the source broke off during the comparison ({type(error).__name__}). "
+                "Nothing was changed; the same command may succeed later."
+            ) from error
+        self.bytes += sent.bytes
+        self.crc = sent.crc
+        return sent.rows
 
     def _base(self) -> int | None:
         parent = sql.Literal(raw.parent(self.contract).as_string(self.source))
@@ -352,45 +257,3 @@ class Comparison:
         began = time.monotonic()
         yield
         self.seconds[step] = round(time.monotonic() - began, 3)
-
-
-class _Relay:
-    """A file that psycopg2 writes a COPY to: gathers blocks, keeps a CRC, and hands them on; opens its target when needed."""
-
-    def __init__(self, start: Callable[[], Callable[[bytes], object]], crc: int) -> None:
-        self.bytes = 0
-        self.crc = crc
-        self._start = start
-        self._hand_on: Callable[[bytes], object] | None = None
-        self._block = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._block += data
-        if len(self._block) >= BLOCK_BYTES:
-            self.flush()
-        return len(data)
-
-    def flush(self) -> None:
-        if self._hand_on is None:
-            self._hand_on = self._start()
-        block = bytes(self._block)
-        self._block.clear()
-        self.crc = zlib.crc32(block, self.crc)
-        self.bytes += len(block)
-        self._hand_on(block)
-
-
-def _columns(contract: Contract, alias: str) -> sql.Composed:
-    return sql.SQL(", ").join(sql.Identifier(alias, column.source_name) for column in contract.columns)
-
-
-def _merged(contract: Contract, name: str) -> sql.Composed:
-    """A column of the difference: the source's value; of a ghost, which the source has not, the key."""
-    here, there = sql.Identifier("known", name), sql.Identifier("landed", name)
-    value = sql.SQL("coalesce({}, {})").format(there, here) if name in contract.key else there
-    return sql.SQL("{} as {}").format(value, sql.Identifier(name))
-
-
-def _named(contract: Contract, alias: str) -> sql.Composed:
-    """A condition: no part of the key is missing."""
-    return sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier(alias, name)) for name in contract.key)
