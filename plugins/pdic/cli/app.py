@@ -114,6 +114,9 @@ def load(
         for row in reports:
             if row.get("message"):
                 console.print(row["message"], style="red", markup=False, soft_wrap=True)
+            if row.get("remark"):
+                text = f"{row['sector']}.{row['dataset']}: {row['remark']}"
+                console.print(text, style="yellow", markup=False, soft_wrap=True)
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)
 

@@ -30,4 +30,6 @@ class ExtractOperator(PdicOperator):
             report["batch_id"],
             report.get("rows_extracted"),
         )
+        if remark := report.get("remark"):
+            self.log.warning("%s.%s: %s", self.sector, self.dataset, remark)
         return {"dataset": self.dataset, "batch_id": report["batch_id"], "rows": report.get("rows_extracted")}
