@@ -34,7 +34,7 @@ down: $(READY) ## Stop them
 test: $(READY) ## Run every test: unit, DAGs, integration, end to end
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-histories: $(READY) ## Random histories of the sources, release by release against fresh builds (minutes more)
+test-histories: $(READY) ## Random histories: of the sources through many releases, of slow writers against loads (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)
 
 lint: $(READY) ## Check style, types, SQL, and that generated files follow from the contracts
