@@ -37,7 +37,7 @@ init: ## Make the secrets and .env that docker-compose.yml wants; what is there 
 test: $(READY) ## Run every test: unit, DAGs, integration, end to end
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-histories: $(READY) ## Random histories of the sources, release by release against fresh builds (minutes more)
+test-histories: $(READY) ## Random histories: of the sources through many releases, of slow writers against loads (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)
 
 test-compose: $(READY) ## Build and boot docker-compose.yml: two workers, one killed, to a published release (needs a Docker engine)

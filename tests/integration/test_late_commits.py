@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from pdic import connections, embedded, ports
 from pdic.errors import SourceUnavailable
 from pdic.reach import runner
-from pdic.sources import clocks, postgres, standing
-from pdic.sources.guest import behave, prefer_standby, visit
+from pdic.sources import clocks, parts, postgres, standing
+from pdic.sources.guest import prefer_standby
 from tests.integration.late_commits import EPOCH, SCHEMA, Role, Source
 
 OVERLAP = timedelta(minutes=5)
@@ -322,11 +322,31 @@ def test_several_hosts_mean_a_standby_first() -> None:
     assert prefer_standby(single) == single
 
 
-def test_one_of_several_hosts_is_a_standby(server: embedded.Server, standby: embedded.Server, source: Source) -> None:
+def test_all_sessions_of_a_load_are_at_one_standby(
+    server: embedded.Server, standby: embedded.Server, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of several hosts a standby is taken, and every further session goes where the snapshot is."""
+    source.begin_example()
+    source.control.execute("insert into record select i, 'x', now() from generate_series(1, 1000) as i")
+    with (
+        psycopg.connect(uri(server, "postgres"), autocommit=True) as primary,
+        psycopg.connect(uri(server, "postgres", standby.port), autocommit=True) as replica,
+    ):
+        caught_up(primary, replica)
+    monkeypatch.setattr(parts, "LEAST_BYTES", 8192)
     hosts = f"{embedded.HOST}:{server.port},{embedded.HOST}:{standby.port}"
-    with visit(f"postgresql://plain@{hosts}/late", source.contract) as connection, connection.cursor() as cursor:
-        behave(connection, source.contract)
-        cursor.execute(
-            "select pg_is_in_recovery(), current_setting('transaction_read_only'), current_setting('lock_timeout')"
-        )
-        assert cursor.fetchone() == (True, "on", "30s")
+    keys = []
+    with postgres.snapshot(f"postgresql://plain@{hosts}/late", replace(source.contract, source_connections=2)) as view:
+        assert len(view.parts) == 2
+        for part in view.parts:
+            with part.connection.cursor() as cursor:
+                names = ("transaction_read_only", "lock_timeout", "statement_timeout")
+                cursor.execute(
+                    f"select pg_is_in_recovery(), {', '.join(f'current_setting({name!r})' for name in names)}"
+                )
+                assert cursor.fetchone() == (True, "on", "30s", "4h")
+                cursor.execute(part.rows)
+                keys.append({row[0] for row in cursor.fetchall()})
+    assert all(keys)
+    assert len(keys[0]) + len(keys[1]) == 1000
+    assert keys[0] | keys[1] == set(range(1, 1001))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast, get_args
 from zoneinfo import available_timezones
@@ -79,6 +80,13 @@ def get(sector: str, dataset: str, root: Path | None = None) -> Contract:
     if sector == SHARED or not (root / path).is_file():
         what = f"there is no contract for dataset {dataset!r} of sector {sector!r}"
         raise Findings(path).stop("file", what, f"write it, or name a dataset that has one in {FOLDER}/")
+    state = (root / path).stat()
+    return _read_once(root, path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _read_once(root: Path, path: Path, _changed: int, _size: int) -> Contract:
+    """A load asks for its contract at every step; a file that has not changed is parsed once."""
     return read_contract(root, path)
 
 

@@ -31,5 +31,5 @@ class ExtractOperator(PdicOperator):
             report.get("rows_extracted"),
         )
         if warning := report.get("warning"):
-            self.log.warning(warning)
+            self.log.warning("%s.%s: %s", self.sector, self.dataset, warning)
         return {"dataset": self.dataset, "batch_id": report["batch_id"], "rows": report.get("rows_extracted")}

@@ -86,7 +86,7 @@ def look(connection: Connection, contract: Contract) -> Standing:
                 select inhrelid from pg_inherits inner join family on inhparent = family.oid
             ),
             kind as (
-                select relkind in ('r', 'p', 'm') as has_row_ids from pg_class where oid = to_regclass(%(table)s)
+                select bool_and(relkind in ('r', 'p', 'm')) as has_row_ids from pg_class inner join family using (oid)
             )
             select
                 coalesce((select has_row_ids from kind), false),

@@ -47,7 +47,8 @@ def slots(connect_to: Connect, sector: str | None = None) -> list[Report]:
 
 def warnings(connect_to: Connect, sector: str) -> list[str]:
     """What an operator has to know of a sector's slots."""
-    return [report["warning"] for report in slots(connect_to, sector) if report["warning"]]
+    found = slots(connect_to, sector)
+    return [f"{each['sector']}.{each['dataset']}: {each['warning']}" for each in found if each["warning"]]
 
 
 def limit(source: Connection) -> int | None:
@@ -64,7 +65,7 @@ def warning(contract: Contract, found: Slot, keeps: int | None) -> str | None:
     """The warning that a slot deserves, or None."""
     if found.wal_status == "lost":
         return (
-            f"{contract.id}: the source has given up slot {found.name}. Run `pdic slot renew {contract.id}`, then load: the "
+            f"the source has given up slot {found.name}. Run `pdic slot renew {contract.id}`, then load: the "
             "table is copied anew."
         )
     threshold = min(
@@ -74,7 +75,7 @@ def warning(contract: Contract, found: Slot, keeps: int | None) -> str | None:
         return None
     kept = f" (the source keeps at most {_size(keeps)} and then gives the slot up)" if keeps is not None else ""
     return (
-        f"{contract.id}: slot {found.name} makes the source keep {_size(found.retained)} of its log{kept}; the mark is "
+        f"slot {found.name} makes the source keep {_size(found.retained)} of its log{kept}; the mark is "
         f"{_size(threshold)}. Load {contract.id} now, and more often; where it is no longer wanted, run `pdic slot drop "
         f"{contract.id}` before the source's disk is full."
     )
@@ -114,9 +115,7 @@ def _of_source(
         source = connect(connect_to(conn_id), "status", autocommit=True)
     except (psycopg2.Error, PdicError):
         return [
-            _report(
-                sector, dataset, warning=f"{sector}.{dataset}: the source cannot be reached; its slot may be growing."
-            )
+            _report(sector, dataset, warning="the source cannot be reached; its slot may be growing.")
             for dataset in sorted({*expected, *(dataset for dataset, position in positions.items() if position)})
         ]
     try:
@@ -129,7 +128,7 @@ def _of_source(
     for dataset in sorted({*found, *expected}):
         each, contract, position = found.get(dataset), expected.get(dataset), positions.get(dataset)
         if each is None:
-            gone = f"{sector}.{dataset}: its slot is gone. Run `pdic slot renew {sector}.{dataset}`, then load."
+            gone = f"its slot is gone. Run `pdic slot renew {sector}.{dataset}`, then load."
             reports.append(_report(sector, dataset, warning=gone if position else None))
             continue
         words = warning(contract, each, keeps) if contract else _unread(sector, dataset, each)
@@ -151,7 +150,7 @@ def _of_source(
 
 def _unread(sector: str, dataset: str, found: Slot) -> str:
     return (
-        f"{sector}.{dataset}: no contract reads slot {found.name} any more, and it makes the source keep its log. Run "
+        f"no contract reads slot {found.name} any more, and it makes the source keep its log. Run "
         f"`pdic slot drop {sector}.{dataset}`."
     )
 
