@@ -47,7 +47,8 @@ def print_slots(reports: list[dict[str, Any]]) -> None:
     print_table("Replication slots (bytes)", reports, columns)
     for report in reports:
         if report["warning"]:
-            console.print(report["warning"], style="yellow", markup=False, soft_wrap=True)
+            text = f"{report['sector']}.{report['dataset']}: {report['warning']}"
+            console.print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def _end(dataset: str, as_json: bool, done: str) -> None:
