@@ -10,11 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdic import connections, contracts, ledger, load, sweep
 from pdic.errors import BatchRejected, LoadError, PdicError
 from pdic.warehouse import Connect, one, transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 CAPTURES = frozenset({"cursor", "snapshot", "cdc"})
 """Captures whose source is a table that can be compared."""
@@ -74,7 +77,7 @@ def one_dataset(
         _require_loaded(loader, contract)
         healed = sweep.healed_by(loader, approved_batch) if approved_batch is not None else None
         if healed is not None:  # a run that was killed after its work is run again
-            return ledger.report(loader, healed["batch_id"]) | healed
+            return _report(loader, healed)
         approval = sweep.waiting(loader, contract, approved_batch) if approve else None
     began = time.monotonic()
     try:
@@ -90,13 +93,19 @@ def one_dataset(
         found = sweep.newest(loader, contract) if batch_id is None else sweep.of_batch(loader, batch_id)
         if not found:
             raise LoadError(f"{contract.id}: the ledger has no comparison. Run it again.")
-        report = ledger.report(loader, found["batch_id"])
-    compared = found.pop("comparison_seconds")
-    seconds = {**report["seconds"], **compared, "total": round(time.monotonic() - began, 3)}
-    return report | found | {"seconds": seconds}
+        report = _report(loader, found)
+    report["seconds"]["total"] = round(time.monotonic() - began, 3)
+    return report
 
 
-def _require_loaded(loader: Any, contract: contracts.Contract) -> None:
+def _report(loader: Connection, found: dict[str, Any]) -> Report:
+    """A comparison and its batch in one."""
+    batch = ledger.report(loader, found["batch_id"])
+    seconds = batch["seconds"] | found["comparison_seconds"]
+    return batch | {name: value for name, value in found.items() if name != "comparison_seconds"} | {"seconds": seconds}
+
+
+def _require_loaded(loader: Connection, contract: contracts.Contract) -> None:
     with loader.cursor() as cursor:
         cursor.execute(
             "select exists (select from control.batch where sector = %s and dataset = %s and status = 'accepted')",

@@ -412,6 +412,9 @@ def test_the_guard_trips_above_the_contracts_share(sector: Sector, name: str, la
     assert (approved["status"], approved["deleted"], approved["approves"]) == ("accepted", 7, more["batch_id"])
     assert sector.known(name) == sector.standing(name)
     assert sector.reconcile(name, approve=True)["status"] == "failed", "an approval works once"
+    asked = {"approve": True, "approved_batch": more["batch_id"]}
+    again = reconcile.one_dataset(SECTOR, name, sector.connect_to, **asked)
+    assert again["batch_id"] == approved["batch_id"], "a task that died after its work finds it done"
 
 
 def test_an_empty_source_is_held(sector: Sector, name: str, large_tables: None) -> None:
