@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pdic.sources.postgres import Snapshot
 
 PIPE_BYTES = 1 << 20
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 16
+"""Below malloc's threshold for mapping (128 KiB): larger blocks left holes, and memory grew with the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def _move(part: Part, contract: Contract, warehouse_uri: str, batch_id: int, pac
                 cursor.execute(raw.create_batch_table(contract, batch_id))
             reader.start()
             try:
-                # Blocking, so that libpq holds no more than a block: where the warehouse is slower, the source waits.
+                # The driver blocks until libpq has sent a block: where the warehouse is slower, the source waits.
                 cursor.copy_expert(copy_in, reader, size=BLOCK_BYTES)  # type: ignore[arg-type]  # (it only reads)
             except Exception:
                 reader.explain()
