@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psycopg
+from psycopg2 import sql
 
 from pdic import raw
 from pdic.arrival import Arrival
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pdic.sources.postgres import Snapshot
 
 PIPE_BYTES = 1 << 20
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 16
+"""Below malloc's threshold for mapping (128 KiB): larger blocks left holes, and memory grew with the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +92,26 @@ def _move_together(snapshot: Snapshot, warehouse_uri: str, batch_id: int, pace: 
 
 
 def _move(part: Part, contract: Contract, warehouse_uri: str, batch_id: int, pace: Pace, *, create: bool) -> Moved:
-    reader = _Reader(part, contract)
-    text = part.connection
-    copy_in = f"copy {raw.batch_table(contract, batch_id).as_string(text)} ({raw.columns(contract).as_string(text)}) "
-    crc, size = 0, 0
+    copy_in = sql.SQL("copy {} ({}) from stdin (format binary{})").format(
+        raw.batch_table(contract, batch_id), raw.columns(contract), sql.SQL(", freeze" if create else "")
+    )
+    reader = _Reader(part, contract, pace)
     try:
         with (
-            psycopg.connect(warehouse_uri, application_name=f"pdic load {contract.id}"[:63]) as warehouse,
+            closing(connect(warehouse_uri, f"load {contract.id}")) as warehouse,
+            warehouse,
             warehouse.cursor() as cursor,
         ):
             if create:
-                cursor.execute(raw.create_batch_table(contract, batch_id).as_string(text))
-            with cursor.copy(copy_in + f"from stdin (format binary{', freeze' if create else ''})") as copy:
-                reader.start()
-                while block := reader.read():
-                    pace.take(len(block))
-                    crc = zlib.crc32(block, crc)
-                    size += len(block)
-                    copy.write(block)
-                reader.finish()
+                cursor.execute(raw.create_batch_table(contract, batch_id))
+            reader.start()
+            try:
+                # The driver blocks until libpq has sent a block: where the warehouse is slower, the source waits.
+                cursor.copy_expert(copy_in, reader, size=BLOCK_BYTES)  # type: ignore[arg-type]  # (it only reads)
+            except Exception:
+                reader.explain()
+                raise
+            reader.finish()
             if cursor.rowcount != reader.rows:
                 raise LoadError(
                     f"{contract.id}: batch {batch_id}: the source sent {reader.rows} rows, the warehouse took "
@@ -117,17 +119,20 @@ def _move(part: Part, contract: Contract, warehouse_uri: str, batch_id: int, pac
                 )
     finally:
         reader.close()
-    return Moved(reader.rows, size, crc)
+    return Moved(reader.rows, reader.bytes, reader.crc)
 
 
 class _Reader:
-    """The source's side of a copy: a thread that fills a pipe, and the pipe's other end."""
+    """The source's side of a copy: a thread that fills a pipe, and the pipe's other end, which counts what passes."""
 
-    def __init__(self, part: Part, contract: Contract) -> None:
-        self.rows = 0
+    def __init__(self, part: Part, contract: Contract, pace: Pace) -> None:
+        self.rows, self.bytes, self.crc = 0, 0, 0
         self._part = part
         self._contract = contract
+        self._pace = pace
         self._error: BaseException | None = None
+        self._broken: BaseException | None = None
+        self._ended = False
         self._out, self._in = os.pipe()
         fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._thread = threading.Thread(target=self._fill, name=f"copy {contract.id}", daemon=True)
@@ -135,9 +140,18 @@ class _Reader:
     def start(self) -> None:
         self._thread.start()
 
-    def read(self) -> bytes:
-        """The next block; empty at the end."""
-        return os.read(self._out, BLOCK_BYTES)
+    def read(self, size: int = BLOCK_BYTES, /) -> bytes:
+        """The next block, of at most `size` bytes; empty at the end."""
+        try:
+            block = os.read(self._out, size)
+            self._pace.take(len(block))
+        except BaseException as error:
+            self._broken = error  # the driver makes an error of its own of whatever is raised here
+            raise
+        self.crc = zlib.crc32(block, self.crc)
+        self.bytes += len(block)
+        self._ended = not block
+        return block
 
     def finish(self) -> None:
         """Wait for the thread and raise what it met: an end of the pipe alone does not mean that all rows came."""
@@ -145,6 +159,16 @@ class _Reader:
         with reading(self._contract):
             if self._error is not None:
                 raise self._error
+
+    def explain(self) -> None:
+        """After a failed copy: raise what lies behind it, where that was an interrupt here or an early end there.
+
+        It says more than what the driver, or the warehouse, makes of a stream that breaks off.
+        """
+        if self._broken is not None:
+            raise self._broken
+        if self._ended:
+            self.finish()
 
     def close(self) -> None:
         """Let go of the pipe. After a failure on this side, first stop the thread."""

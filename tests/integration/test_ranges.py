@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,8 +10,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg2 import errors, sql
 
-from pdic import connections, raw, transfer, warehouse
+from pdic import connections, memory, raw, transfer, warehouse
 from pdic.contracts.model import Contract
 from pdic.errors import LoadError, PdicError, SourceUnavailable
 from pdic.pace import Pace
@@ -182,3 +184,39 @@ def test_the_source_is_read_no_faster_than_the_contract_says(source: str, monkey
     landed(7)
     assert rates == [5_000_000], "one pace for all sessions together"
     assert sum(taken) == arrival.bytes
+
+
+@pytest.mark.parametrize("sessions", [1, 3])
+def test_a_warehouse_that_refuses_a_row_stops_the_source(
+    source: str, sessions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault: the warehouse takes no more while the source still sends. Invariant: an error at once, no table, no thread left."""
+    create, checked = raw.create_batch_table, sql.SQL("; alter table {} add check (id < 100)")
+    monkeypatch.setattr(
+        raw,
+        "create_batch_table",
+        lambda contract, batch: create(contract, batch) + checked.format(raw.batch_table(contract, batch)),
+    )
+    with pytest.raises(errors.CheckViolation), postgres.snapshot(source, contract("plain", sessions)) as view:
+        transfer.copy_snapshot(view, connections.warehouse("loader"), 8)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("copy ")]
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        assert loader.execute("select to_regclass('raw_batch.thu__record__8')").fetchone() == (None,)
+
+
+def test_a_large_table_costs_no_more_memory_than_a_small_one(source: str) -> None:
+    """80 MB pass through; where the warehouse is the slower side, the source waits."""
+    with psycopg.connect(source) as owner:
+        made = (
+            "select i::bigint as id, repeat('x', 1000) as label, now() as stamped from generate_series(1, 80000) as i"
+        )
+        owner.execute(f"create table heavy as {made}")
+    with postgres.snapshot(source, contract("heavy", 1)) as view:
+        memory.forget_peak()
+        before = memory.used()
+        arrival = transfer.copy_snapshot(view, connections.warehouse("loader"), 9)
+        grown = memory.peak() - before
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        loader.execute("drop table raw_batch.thu__record__9")
+    assert arrival.bytes > 80_000_000
+    assert grown < 12_000_000
