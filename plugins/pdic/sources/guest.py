@@ -73,13 +73,14 @@ def reading(contract: Contract) -> Iterator[None]:
     """
     try:
         yield
-    except (psycopg2.OperationalError, SystemError) as error:  # the driver's, where a session ends within a copy
-        raise SourceUnavailable(
-            f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was accepted; load "
-            f"it again. QueryCanceled: the read took longer than statementTimeout ({contract.statement_timeout}), or a replica "
-            "needed the rows' space; LockNotAvailable: the table was being changed."
-        ) from error
-    except psycopg2.Error as error:
+    except (psycopg2.Error, SystemError) as error:
+        # Without a code of the server's it is the driver's own word, for a session that ended within a copy.
+        if isinstance(error, psycopg2.OperationalError | SystemError) or error.pgcode is None:
+            raise SourceUnavailable(
+                f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was accepted; "
+                f"load it again. QueryCanceled: the read took longer than statementTimeout ({contract.statement_timeout}), or a "
+                "replica needed the rows' space; LockNotAvailable: the table was being changed."
+            ) from error
         raise LoadError(
             f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "
             f"accepted. Check that the login of {contract.source_connection} may read {contract.table}, then load it again."
