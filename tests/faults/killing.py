@@ -68,3 +68,8 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
         return True
     assert os.WEXITSTATUS(status) == 0, "the action failed before it could be killed"
     return False
+
+
+def spread(steps: int, kills: int) -> list[int]:
+    """Steps to die at, evenly from the first to the last."""
+    return sorted({1 + at * (steps - 1) // (kills - 1) for at in range(kills)})

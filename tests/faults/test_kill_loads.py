@@ -10,7 +10,7 @@ import pytest
 
 from pdic import connections, ledger, load, warehouse
 from tests.conftest import Postgres
-from tests.faults.killing import killed_at, steps_of
+from tests.faults.killing import killed_at, spread, steps_of
 from tests.integration.test_load import CURSOR, SNAPSHOT, Sector
 
 KILLS = 24
@@ -62,11 +62,6 @@ def at_source(sector: Sector, dataset: str) -> dict[int, Any]:
     return dict(rows)
 
 
-def spread(steps: int) -> list[int]:
-    """Steps to die at, from the first to the last."""
-    return sorted({1 + at * (steps - 1) // (KILLS - 1) for at in range(KILLS)})
-
-
 def whole(sector: Sector, dataset: str) -> None:
     """The load as `pdic load` does it, without the rules' own process: extract, check, accept."""
     batch = load.extract(sector.name, dataset, sector.connect_to)["batch_id"]
@@ -88,7 +83,7 @@ def test_killed_while_rows_move(sector: Sector, capture: str) -> None:
     sector.add(dataset, capture=capture, required=False)
     deletes = capture == SNAPSHOT
     change(sector, dataset, 1, deletes=deletes)
-    at = spread(steps_of(lambda: moved(sector, dataset)))
+    at = spread(steps_of(lambda: moved(sector, dataset)), KILLS)
     killed = 0
     for turn, step in enumerate(at, start=2):
         change(sector, dataset, turn, deletes=deletes)
@@ -106,7 +101,7 @@ def test_killed_with_rules_and_a_quarantine(sector: Sector) -> None:
     dataset = "ruled"
     sector.add(dataset)
     change(sector, dataset, 1, deletes=False)
-    at = spread(steps_of(lambda: whole(sector, dataset)))[::4]
+    at = spread(steps_of(lambda: whole(sector, dataset)), KILLS // 4)
     for turn, step in enumerate(at, start=2):
         change(sector, dataset, turn, deletes=False)
         killed_at(step, lambda: whole(sector, dataset))
