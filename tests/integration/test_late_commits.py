@@ -251,7 +251,7 @@ def standby(server: embedded.Server) -> Iterator[embedded.Server]:
 def caught_up(primary: psycopg.Connection[Any], replica: psycopg.Connection[Any]) -> None:
     """Waits until the replica shows what the primary has committed."""
     (lsn,) = primary.execute("select pg_current_wal_flush_lsn()").fetchone() or ()
-    for _ in range(1000):
+    for _ in range(6000):
         (done,) = replica.execute("select pg_last_wal_replay_lsn() >= %s", (lsn,)).fetchone() or ()
         if done:
             return
