@@ -15,7 +15,7 @@ from airflow.sdk import DAG, Asset, CronTriggerTimetable
 
 from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS
-from pdic.operators import LOAD_RETRIES, AcceptOperator, CheckOperator, ExtractOperator, ReportOperator
+from pdic.operators import LOAD_DEFAULTS, AcceptOperator, CheckOperator, ExtractOperator, ReportOperator
 
 for sector, about in sorted(SECTORS.items()):
     with DAG(
@@ -26,14 +26,7 @@ for sector, about in sorted(SECTORS.items()):
         max_active_runs=1,
         tags=sorted(about["tags"]),
         doc_md=__doc__,
-        default_args={
-            "owner": "pdic",
-            "retries": 2,
-            "retry_delay": timedelta(seconds=20),
-            "retry_exponential_backoff": 3,
-            "max_retry_delay": timedelta(minutes=10),
-            "retry_policy": LOAD_RETRIES,
-        },
+        default_args=dict(LOAD_DEFAULTS),
     ):
         extracts = {
             dataset: ExtractOperator(

@@ -20,7 +20,7 @@ from airflow.sdk import DAG, Asset, CronTriggerTimetable
 
 from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS
-from pdic.operators import LOAD_RETRIES, ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
+from pdic.operators import LOAD_DEFAULTS, ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
 
 for sector, about in sorted(SECTORS.items()):
     with DAG(
@@ -31,14 +31,7 @@ for sector, about in sorted(SECTORS.items()):
         max_active_runs=1,
         tags=["reconcile", sector],
         doc_md=__doc__,
-        default_args={
-            "owner": "pdic",
-            "retries": 2,
-            "retry_delay": timedelta(seconds=20),
-            "retry_exponential_backoff": 3,
-            "max_retry_delay": timedelta(minutes=10),
-            "retry_policy": LOAD_RETRIES,
-        },
+        default_args=dict(LOAD_DEFAULTS),
     ):
         reading = {
             "sector": sector,

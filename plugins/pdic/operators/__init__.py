@@ -13,9 +13,10 @@ from pdic.operators.extract import ExtractOperator
 from pdic.operators.reconcile import ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
 from pdic.operators.release import AuditOperator, ConformOperator, OpenOperator, PublishOperator
 from pdic.operators.report import ReportOperator
-from pdic.operators.retries import LOAD_RETRIES, RELEASE_RETRIES
+from pdic.operators.retries import LOAD_DEFAULTS, LOAD_RETRIES, RELEASE_RETRIES
 
 __all__ = [
+    "LOAD_DEFAULTS",
     "LOAD_RETRIES",
     "RELEASE_RETRIES",
     "AcceptOperator",
