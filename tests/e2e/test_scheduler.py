@@ -31,8 +31,40 @@ def province(new_home: Callable[[], Path]) -> Province:
     """A seeded home with everything up."""
     made = Province(new_home())
     made.pdic("demo", "seed", "--citizens", "2000", "--seed", "7")
+    plant_secrets(made.home)
     made.pdic("up")
     return made
+
+
+NAMES = tuple(
+    f"Nguyễn Thị Kín {word} {number}"
+    for number in range(10)
+    for word in ("Đào", "Mận", "Hồng", "Lựu", "Quế", "Sen", "Trúc")
+)
+NUMBERS = tuple(f"0441{number:02d}{number * 7919 + 130_013:06d}" for number in range(70))
+PHONES = tuple(f"0912{number * 6271 + 204_101:06d}" for number in range(60))
+SECRETS = (*NAMES, *NUMBERS, *PHONES)
+"""Two hundred values that belong to nobody else: each lies in a row that breaks rules, some where nobody expects them."""
+
+
+def plant_secrets(home: Path) -> None:
+    """Puts the values into visits that end before they begin: as name, number and phone, and in columns for codes and dates."""
+    with psycopg.connect(connections.to_uri(connections.load(home)["pdic_demo_health"])) as health:
+        ids = [found for (found,) in health.execute('select "ID" from xml1 where not "DA_XOA" order by "ID" limit 70')]
+        assert len(ids) == 70
+        health.cursor().executemany(
+            """
+            update xml1 set
+                "HO_TEN" = %(name)s, "SO_CCCD" = %(number)s, "DIEN_THOAI" = %(phone)s, "MA_KHOA" = %(phone)s,
+                "MA_BN" = %(name)s, "GT_THE_TU" = %(name)s, "MA_DKBD" = %(number)s, "NGAY_SINH" = %(number)s,
+                "MA_THE_BHYT" = %(name)s, "NGAY_VAO" = '202610100900', "NGAY_RA" = '202610090900'
+            where "ID" = %(id)s
+            """,
+            [
+                {"id": key, "name": NAMES[at], "number": NUMBERS[at], "phone": PHONES[at % len(PHONES)]}
+                for at, key in enumerate(ids)
+            ],
+        )
 
 
 @pytest.fixture
@@ -148,6 +180,53 @@ def test_a_dataset_whose_source_drifted_fails_visibly_and_alone(
     state, tasks = run(province, "load_health")["load_health"]
     assert state == "success", tasks
     wait_for_release(province, uri)
+
+
+def test_values_planted_in_failing_rows_show_nowhere_but_in_the_inner_schemas(
+    province: Province, uri: Callable[[str], str]
+) -> None:
+    found_in = set()
+    with psycopg.connect(uri("pdic_warehouse_admin")) as warehouse:
+        for schema, table in tables_of(warehouse):
+            if rows_holding_secrets(warehouse, schema, table):
+                found_in.add((schema, table))
+        held = 'select count(*) from quarantine.health__xml1 where "HO_TEN" = any(%s)'
+        assert warehouse.execute(held, [list(NAMES)]).fetchone() == (70,)
+    assert (
+        {("quarantine", "health__xml1")}
+        <= found_in
+        <= {("quarantine", "health__xml1"), ("staging", "stg_health__xml1")}
+    )
+    with psycopg.connect(uri("airflow_db")) as airflow:
+        assert [found for found in tables_of(airflow) if rows_holding_secrets(airflow, *found)] == []
+    looked_at = 0
+    for path in province.home.rglob("*"):
+        inside = path.relative_to(province.home).parts
+        if path.is_file() and inside[0] not in {"pgdata", "secrets"}:
+            looked_at += 1
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert not [value for value in SECRETS if value in text], path
+    assert looked_at > 200
+
+
+def tables_of(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+    """All tables of a database, partitions included."""
+    return connection.execute(
+        """
+        select relnamespace::regnamespace::text, relname from pg_class
+        where relkind in ('r', 'm') and relnamespace::regnamespace::text !~ '^(pg_|information_schema)' order by 1, 2
+        """
+    ).fetchall()
+
+
+def rows_holding_secrets(connection: psycopg.Connection[Any], schema: str, table: str) -> int:
+    """How many rows of a table hold one of the planted values, in whichever column."""
+    query = sql.SQL("select count(*) from {} as looked_at where looked_at::text ~ %s").format(
+        sql.Identifier(schema, table)
+    )
+    found = connection.execute(query, ["|".join(SECRETS)]).fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 def test_no_log_holds_what_people_own(province: Province, uri: Callable[[str], str]) -> None:
