@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 _LOWER: Final = "a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ"
 _UPPER: Final = "A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ"
 _LETTERS: Final = _LOWER + _UPPER
-_FAMILIES: Final = "Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào"
-    "|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái"
+_FAMILIES: Final = (
+    "Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà"
+    "|Lương|Tạ|Thái"
+)
 _MISPLACED: Final = "|".join(
     (
         f"[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^{_LETTERS}]|$)",
