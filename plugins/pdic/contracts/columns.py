@@ -9,6 +9,7 @@ from typing import Any, Final, cast, get_args
 
 from open_data_contract_standard.model import SchemaObject, SchemaProperty
 
+from pdic import cleaning
 from pdic.contracts import pg_types
 from pdic.contracts.findings import SNAKE_CASE, Findings, custom_properties, listed, text
 from pdic.contracts.model import Bound, Classification, CodeValue, Column, OnFail
@@ -17,10 +18,12 @@ ENUM_API_VERSION: Final = "v3.2.0"
 """The version of the standard that brought code lists with labels."""
 NAME_BYTES: Final = 63
 """PostgreSQL cuts longer names off."""
-RESERVED: Final = frozenset({"_batch_id", "_op", "_reasons", "_quarantined_at", "_held"})
+RESERVED: Final = frozenset(
+    {"_batch_id", "_op", "_reasons", "_quarantined_at", "_held", "_agency", "_repaired", "_row"}
+)
 """Columns that the raw and quarantine tables, and what staging reads of them, add to those of the source."""
 
-_PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit", "sourceType", "guessed"})
+_PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit", "sourceType", "cleaning", "guessed"})
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"pattern", "maxLength"}),
     "integer": frozenset({"minimum", "maximum"}),
@@ -109,6 +112,9 @@ def _column(item: SchemaProperty, place: str, api_version: str, findings: Findin
         on_fail=cast(OnFail, on_fail),
         unit=properties.get("unit"),
         source_type=_source_type(properties, f"{place}.customProperties.sourceType", findings, at_source=at_source),
+        cleaning=_cleaning(
+            properties, physical_type, f"{place}.customProperties.cleaning", findings, at_source=at_source
+        ),
     )
 
 
@@ -134,6 +140,21 @@ def _source_type(properties: Mapping[str, Any], place: str, findings: Findings, 
         findings.add(place, "a published column comes from no source", "take it out")
     elif not isinstance(value, str) or not value.strip():
         findings.add(place, f"{value!r} is not a type", "write it as the load's message about the column does")
+    return str(value)
+
+
+def _cleaning(
+    properties: Mapping[str, Any], physical_type: str, place: str, findings: Findings, *, at_source: bool
+) -> str | None:
+    value = properties.get("cleaning")
+    if value is None:
+        return None
+    if not at_source:
+        findings.add(place, "a published column comes from no source", "take it out")
+    elif value not in cleaning.KINDS:
+        findings.add(place, f"{value!r} is no kind of cleaning", f"say one of {listed(tuple(cleaning.KINDS))}")
+    elif not pg_types.is_text(physical_type):
+        findings.add(place, f"only text is cleaned, and the column is {physical_type}", "take it out")
     return str(value)
 
 

@@ -62,6 +62,8 @@ class Column:
     breaks the enum, the pattern, the range or the length; a missing required value always goes to quarantine.
     ``unit`` names the unit of an amount ('VND', 'million VND', 'km'). ``source_type`` is the type that the source prints,
     schema included, where the column is read by a cast to ``physical_type`` (an enum as text); None where it comes as it is.
+    ``cleaning`` is the kind of cleaning by which values become what rules judge and staging holds (:mod:`pdic.cleaning`);
+    enum, pattern, range and length are about the cleaned value.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Column:
     on_fail: OnFail = "quarantine"
     unit: str | None = None
     source_type: str | None = None
+    cleaning: str | None = None
 
     @property
     def is_open(self) -> bool:

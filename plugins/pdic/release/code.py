@@ -6,7 +6,13 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-LOGIC: Final = ("dbt_project/models", "dbt_project/macros", "dbt_project/seeds", "dbt_project/dbt_project.yml")
+LOGIC: Final = (
+    "dbt_project/models",
+    "dbt_project/macros",
+    "dbt_project/seeds",
+    "dbt_project/dbt_project.yml",
+    "plugins/pdic/warehouse/functions",
+)
 """What decides the content of the shared tables, given the sources: tables built by other logic are built anew."""
 
 AROUND: Final = ("contracts/shared", "expectations/release", "expectations/shape/shared")

@@ -1,14 +1,25 @@
-"""Bring the warehouse to the newest migration (alembic)."""
+"""Bring the warehouse to the newest migration (alembic) and to the functions of this version."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Final
+
+from psycopg2 import sql
+
+from pdic.warehouse.connect import one, transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+FUNCTIONS = Path(__file__).parent / "functions"
+SCHEMAS: Final = ("clean", "valid")
+"""Schemas that hold nothing but the functions of `functions/*.sql`."""
+_USERS: Final = ("pdic_loader", "pdic_auditor", "pdic_transformer", "pdic_publisher")
+_LOCK: Final = 4402
 
 
 def migrate(admin_uri: str) -> None:
-    """Apply the migrations that the warehouse lacks. Safe to repeat; runs as the owner of the database."""
+    """Apply the migrations that the warehouse lacks, and its functions. Safe to repeat; runs as the owner of the database."""
     # Here, not above: every load imports this package, and alembic with SQLAlchemy is half of what a load would import.
     from alembic import command
     from alembic.config import Config
@@ -17,3 +28,32 @@ def migrate(admin_uri: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["uri"] = admin_uri
     command.upgrade(config, "head")
+    replace_functions(admin_uri)
+
+
+def replace_functions(admin_uri: str) -> bool:
+    """Create or replace the functions in the schemas `clean` and `valid` where their files changed. Returns whether.
+
+    All in one transaction, one migrator at a time. The comment on schema `clean` keeps the digest of the files that are in.
+    A function that a file no longer has stays until somebody drops it: a running statement may still call it.
+    """
+    files = sorted(FUNCTIONS.glob("*.sql"))
+    texts = [file.read_text(encoding="utf-8") for file in files]
+    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    comment = f"Functions that clean values and judge them; files {digest}."
+    with transaction(admin_uri, "migrate") as connection, connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        cursor.execute("select obj_description(to_regnamespace('clean'), 'pg_namespace')")
+        if one(cursor)[0] == comment:
+            return False
+        for schema in SCHEMAS:
+            name = sql.Identifier(schema)
+            users = sql.SQL(", ").join(map(sql.Identifier, _USERS))
+            cursor.execute("select to_regnamespace(%s) is null", (schema,))
+            if one(cursor)[0]:
+                cursor.execute(sql.SQL("create schema {}").format(name))
+            cursor.execute(sql.SQL("grant usage on schema {} to {}").format(name, users))
+        for text in texts:
+            cursor.execute(text)
+        cursor.execute(sql.SQL("comment on schema clean is {}").format(sql.Literal(comment)))
+    return True

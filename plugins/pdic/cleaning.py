@@ -1,0 +1,118 @@
+"""How a column's values are cleaned before they are judged and stored in staging. `raw` keeps what the source sent.
+
+A contract names one kind of cleaning a column (docs/cleaning.md). What a kind does is an SQL function in the warehouse's
+schema `clean` (`warehouse/functions/clean.sql`). Most values are sound already, so every expression here asks first, by one
+regular expression, whether a value may stay, and calls the function for the others only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from psycopg2 import sql
+
+if TYPE_CHECKING:
+    from pdic.contracts.model import Column, Contract
+
+_LOWER: Final = "a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ"
+_UPPER: Final = "A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ"
+_LETTERS: Final = _LOWER + _UPPER
+_FAMILIES: Final = (
+    "Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà"
+    "|Lương|Tạ|Thái"
+)
+_MISPLACED: Final = "|".join(
+    (
+        f"[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^{_LETTERS}]|$)",
+        f"(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^{_LETTERS}]|$)",
+        "[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]",
+        "[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]",
+        "[qQ][ùúủũụÙÚỦŨỤ]",
+        "[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]",
+        # Vowels side by side as only the older encoding VNI has them.
+        "[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]",
+    )
+)
+_NOTHING: Final = (
+    "^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])"
+    "|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$"
+)
+
+
+_DAY: Final = r"^[12]\d{3}(0\d|1[0-2])([0-2]\d|3[01])"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of cleaning: which values it leaves alone, and the call for the others (``{}`` is the column).
+
+    A value is sound where it matches ``sound`` and not ``suspect``; the function returns such a value as it is.
+    """
+
+    sound: str
+    call: str
+    suspect: str | None = None
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "words": Kind(rf"^[!-~–{_LETTERS}]+( [!-~–{_LETTERS}]+)*$", "clean.words({})", f"{_NOTHING}|{_MISPLACED}"),
+    "name": Kind(rf"^({_FAMILIES})( [{_UPPER}][{_LOWER}]*)+$", "clean.name({})", f"{_NOTHING}|{_MISPLACED}"),
+    # No word for nothing has a digit, or fewer than three letters.
+    "code": Kind("^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$", "clean.code({})"),
+    **{f"digits {n}": Kind(rf"^\d{{{n}}}$", f"clean.digits({{}}, {n})") for n in (2, 3, 5, 10)},
+    "unit_code": Kind(r"^(\d\d|\d{3}|\d{5})$", "clean.unit_code({})"),
+    "personal_id": Kind(r"^(\d{12}|\d{9})$", "clean.personal_id({})"),
+    "phone": Kind(r"^0[2-9]\d{8}$", "clean.phone({})"),
+    "dotted_date": Kind(r"^((0[1-9]|[12]\d|3[01])\.)?((0[1-9]|1[0-2])\.)?[12]\d{3}$", "clean.dotted_date({})"),
+    "compact_date 8": Kind(_DAY + "$", "clean.compact_date({}, 8)"),
+    "compact_date 12": Kind(_DAY + r"\d{4}$", "clean.compact_date({}, 12)"),
+}
+"""Kinds by the name that a contract gives. A statement should hold no more than some thirty different patterns."""
+
+
+def expression(column: Column) -> sql.Composable:
+    """The cleaned value of the source column, whose name is unqualified; the column itself where it is not cleaned."""
+    name = sql.Identifier(column.source_name)
+    if column.cleaning is None:
+        return name
+    return sql.SQL("case when {} then {} else {} end").format(
+        _sound(column.cleaning, name), name, _call(column.cleaning, name)
+    )
+
+
+def repaired(column: Column) -> sql.Composable | None:
+    """Whether cleaning changes the column's value (never NULL); None where the column is not cleaned."""
+    if column.cleaning is None:
+        return None
+    name = sql.Identifier(column.source_name)
+    return sql.SQL("case when {} then false else {} is distinct from {} end").format(
+        _sound(column.cleaning, name), name, _call(column.cleaning, name)
+    )
+
+
+def relation(contract: Contract, table: sql.Composable) -> sql.Composed:
+    """A select over a batch's table: `_row` (its ctid), `_batch_id`, `_op`, every column cleaned under the source's name.
+
+    It ends with `offset 0`, so that what a rule reads twice is cleaned once, and what no rule reads is not cleaned.
+    """
+    columns = [
+        sql.SQL("{} as {}").format(expression(column), sql.Identifier(column.source_name))
+        if column.cleaning
+        else sql.Identifier(column.source_name)
+        for column in contract.columns
+    ]
+    return sql.SQL("select ctid as _row, _batch_id, _op, {} from {} offset 0").format(
+        sql.SQL(", ").join(columns), table
+    )
+
+
+def _sound(cleaning: str, column: sql.Composable) -> sql.Composable:
+    kind = KINDS[cleaning]
+    test = sql.SQL("{} ~ {}").format(column, sql.Literal(kind.sound))
+    return sql.SQL("{} and {} !~ {}").format(test, column, sql.Literal(kind.suspect)) if kind.suspect else test
+
+
+def _call(cleaning: str, column: sql.Composable) -> sql.Composable:
+    return sql.SQL(KINDS[cleaning].call).format(column)

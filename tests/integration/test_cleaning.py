@@ -1,0 +1,141 @@
+"""What each kind of cleaning makes of a value, in a real PostgreSQL: repaired, left alone, or nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pdic import cleaning, connections, warehouse
+
+EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
+    "words": [
+        ("Nguyễn", "Nguyễn"),
+        ("hoà bình", "hòa bình"),
+        ("NguyÔn ThÞ Hoµ", "Nguyễn Thị Hòa"),
+        ("V¨n", "Văn"),
+        ("Nguyeãn Vaên Traàn", "Nguyễn Văn Trần"),
+        ("coâng", "công"),
+        ("Ðà Nẵng", "Đà Nẵng"),
+        ("Lê Ðức", "Lê Đức"),
+        ("  a\u00a0\u200b b ", "a b"),
+        ("N/A", None),
+        ("khong co thong tin", None),
+        ("Không Có Thông Tin", None),
+        ("-", None),
+        ("José Núñez", "José Núñez"),
+        ("Köhler", "Köhler"),
+        ("Müller", "Müller"),
+        ("quí", "quí"),
+        ("Qúy", "Quý"),
+        ("quý", "quý"),
+        ("tòan", "toàn"),
+        ("Hùynh", "Huỳnh"),
+        ("thuỷ", "thủy"),
+        ("khoẻ", "khỏe"),
+        ("ngòai", "ngoài"),
+        ("§oµn V¨n §ång", "Đoàn Văn Đồng"),
+        ("Ñoaøn Vaên Ñoàng", "Đoàn Văn Đồng"),
+        ("NGUYEÃN THÒ HOA", "NGUYỄN THỊ HOA"),
+        ("BÐ", "Bé"),
+        ("x· Gio Linh, §«ng Hµ", "xã Gio Linh, Đông Hà"),
+        ("Hòa", "Hòa"),
+        ("gìa", "già"),
+    ],
+    "name": [
+        ("NGUYỄN VĂN AN", "Nguyễn Văn An"),
+        ("nguyễn thị đào", "Nguyễn Thị Đào"),
+        ("H'Hen Niê", "H'Hen Niê"),
+        ("H'HEN NIÊ", "H'Hen Niê"),
+        ("Ông Nguyễn Văn An", "Nguyễn Văn An"),
+        ("Ông Ích Khiêm", "Ông Ích Khiêm"),
+        ("Lan Nguyễn", "Nguyễn Lan"),
+        ("Văn An Nguyễn", "Nguyễn Văn An"),
+        ("An Văn Nguyễn", "Nguyễn Văn An"),
+        ("Nguyen Van An", "Nguyen Van An"),
+        ("Kray Thị Ế", "Kray Thị Ế"),
+        ("bà TRẦN THỊ B", "bà TRẦN THỊ B"),
+        ("BÀ TRẦN THỊ B", "Trần Thị B"),
+        ("Tạ Thị Mai", "Tạ Thị Mai"),
+        ("An", "An"),
+        ("NGUYÔN THÞ HOµ", "Nguyễn Thị Hòa"),
+        ("Không có", None),
+        ("Nguyễn Thị Thuý", "Nguyễn Thị Thúy"),
+        ("Nguyễn Anh", "Nguyễn Anh"),
+        ("Hồ Văn Pả", "Hồ Văn Pả"),
+        ("Cô Hồ Thị Em", "Hồ Thị Em"),
+    ],
+    "code": [(" A1 ", "A1"), ("", None), ("null", None), ("H46.12", "H46.12")],
+    "personal_id": [
+        ("44012345678", "044012345678"),
+        ("045 012.345-678", "045012345678"),
+        ("12345678", "012345678"),
+        ("B1234567", "B1234567"),
+        ("123456789", "123456789"),
+    ],
+    "phone": [
+        ("0912345678", "0912345678"),
+        ("+84 912.345.678", "0912345678"),
+        ("84912345678", "0912345678"),
+        ("912345678", "0912345678"),
+        ("01621234567", "0321234567"),
+        ("0123 456 7890", "0834567890"),
+        ("0233385123", "0233385123"),
+        ("1201234567", "0701234567"),
+        ("abc", "abc"),
+    ],
+    "dotted_date": [
+        ("1/2/1980", "01.02.1980"),
+        ("01.02.1980", "01.02.1980"),
+        ("1980-02-01", "01.02.1980"),
+        ("12/25/1980", "25.12.1980"),
+        ("1/2/80", "01.02.1980"),
+        ("1/2/05", "01.02.2005"),
+        ("29252", "01.02.1980"),
+        ("2/1980", "02.1980"),
+        ("1980", "1980"),
+        ("hôm qua", "hôm qua"),
+        ("00/00/1980", "1980"),
+        ("19800201", "01.02.1980"),
+        ("20121980", "20.12.1980"),
+        ("00.02.1980", "02.1980"),
+        ("32/01/1980", "32/01/1980"),
+        ("N/A", None),
+    ],
+    "compact_date 12": [
+        ("198002010000", "198002010000"),
+        ("19800201", "198002010000"),
+        ("01/02/1980", "198002010000"),
+        ("1980", "198000000000"),
+        ("29252", "198002010000"),
+        ("2020-01-02 03:04", "202001020304"),
+        ("20200102030455", "202001020304"),
+        ("xyz", "xyz"),
+    ],
+    "compact_date 8": [("198002010000", "19800201"), ("19800201", "19800201"), ("01/02/1980", "19800201")],
+    "digits 5": [("4000", "04000"), ("19000", "19000"), ("7.0", "00007"), ("4400A", "4400A"), ("123456", "123456")],
+    "unit_code": [("1", "01"), ("45", "45"), ("9123", "09123"), ("454", "454")],
+}
+
+
+@pytest.fixture(scope="module")
+def cleaner(pdic_home: Path) -> psycopg.Connection:
+    warehouse.migrate(connections.warehouse("admin"))
+    return psycopg.connect(connections.warehouse("auditor"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted"), [(kind, *pair) for kind, pairs in EXAMPLES.items() for pair in pairs]
+)
+def test_a_value_is_cleaned_once(cleaner: psycopg.Connection, kind: str, value: str, wanted: str | None) -> None:
+    """As wanted, the same when cleaned again, and a value that the guard lets pass is one that the function leaves alone."""
+    rule = cleaning.KINDS[kind]
+    call = "select " + rule.call.format("%s::text")
+    (once,) = cleaner.execute(call, [value]).fetchone()
+    assert once == wanted
+    assert cleaner.execute(call, [once]).fetchone() == (once,)
+    (sound,) = cleaner.execute(
+        "select %s ~ %s and (%s::text is null or %s !~ %s)", [value, rule.sound, rule.suspect, value, rule.suspect]
+    ).fetchone()
+    assert not sound or once == value
