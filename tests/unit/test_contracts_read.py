@@ -294,6 +294,18 @@ def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
             "customProperties.minRows",
             "not a number of rows",
         ),
+        (
+            "  - {property: overlap, value: 15m}",
+            "  - {property: agencyColumn, value: maTruong}",
+            "customProperties.agencyColumn",
+            "no column 'maTruong'",
+        ),
+        (
+            "  - {property: overlap, value: 15m}",
+            "  - {property: agencyColumn, value: maHocSinh}",
+            "customProperties.agencyColumn",
+            "agencies are named in reports",
+        ),
         ("capture, value: cursor", "capture, value: log", "customProperties.capture", "say one of cursor, snapshot"),
         (
             "  - {property: overlap, value: 15m}",

@@ -124,6 +124,8 @@ class Contract:
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
     ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
     connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
+    ``agency_column`` is the source column whose value is the code of the agency that owns a row (None: the dataset is
+    the agency's as a whole).
     ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
     an operator has to approve. ``publication`` is the source's publication that a cdc load reads (None: the one named
@@ -164,6 +166,7 @@ class Contract:
     cursor_time_zone: str | None = None
     statement_timeout: timedelta = timedelta(hours=4)
     idle_timeout: timedelta = timedelta(minutes=10)
+    agency_column: str | None = None
 
     @property
     def source_connection(self) -> str:

@@ -44,6 +44,7 @@ _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
     | {"cursorTimeZone", "statementTimeout", "idleTimeout", "guessed"}
+    | {"agencyColumn"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -160,6 +161,7 @@ def read_contract(root: Path, path: Path) -> Contract:
         cursor_time_zone=_cursor_time_zone(properties, by_source_name, findings),
         statement_timeout=_length(properties, "statementTimeout", findings) or timedelta(hours=4),
         idle_timeout=_length(properties, "idleTimeout", findings) or timedelta(minutes=10),
+        agency_column=_agency_column(properties, by_source_name, findings),
     )
     if findings.problems:
         raise ContractError(findings.problems)
@@ -274,6 +276,20 @@ def _cursor_column(
         findings.add(place, f"{name} is {column.physical_type}, no timestamp", "else use capture: snapshot")
     elif not column.required:
         findings.add(place, f"{name} may be empty, and such rows are never read", "say required: true for it")
+    return str(name)
+
+
+def _agency_column(properties: Mapping[str, Any], columns: Mapping[str, Column], findings: Findings) -> str | None:
+    """The column whose values are agencies' codes: they stand in reports, so nothing about a person may."""
+    place, name = "customProperties.agencyColumn", properties.get("agencyColumn")
+    if name is None:
+        return None
+    column = columns.get(str(name))
+    if column is None:
+        findings.add(place, f"the table has no column {name!r}", "use the column's name at the source")
+    elif not column.is_open:
+        what = f"{name} is {column.classification}, and agencies are named in reports"
+        findings.add(place, what, "name a public or internal column, or leave it out")
     return str(name)
 
 
