@@ -215,7 +215,7 @@ class Planner:
             known = np.flatnonzero(persons != NOBODY)
             self.plan.copy("truth", "mention", mention_columns(table, role, text.pick(keys, known), persons[known]), {})
         for kind, rows in table.marks.items():
-            self.plan.copy("truth", "defect", defect_columns(table, kind, text.pick(keys, rows), self.today), {})
+            self.plan.copy("truth", "defect", defect_columns(table, kind, rows, self.today), {})
 
     def pick_records(self, rng: np.random.Generator, label: str, n: int) -> list[int]:
         """Record numbers that may exist, none twice a day, ascending."""
@@ -643,10 +643,12 @@ class Planner:
         fresh = np.arange(first, first + len(persons))
         begun = one_stop.lives(self.world.seed, fresh, np.full(len(fresh), today))
         made = one_stop.hoso(self.world, fresh, persons, begun, until)
+        new_codes, new_agencies = made.columns["MaHoSo"], made.columns["DonViXuLy"]  # the steps keep the good codes
         self.put(made)
+        earlier = text.pool([row["DonViXuLy"] for row in rows])
         for codes, agencies, of in (
-            (*(text.pool([row[name] for row in rows]) for name in ("MaHoSo", "DonViXuLy")), life),
-            (made.columns["MaHoSo"], made.columns["DonViXuLy"], begun),
+            (one_stop.dossier_codes(earlier, day, numbers), earlier, life),
+            (new_codes, new_agencies, begun),
         ):
             self.put(one_stop.qua_trinh(self.world, codes, agencies, of, before, until, self.ids("one_stop.qua_trinh")))
 

@@ -23,7 +23,7 @@ from demo.profile import stream
 from demo.records import civil_registry, education, health, investment, one_stop
 from demo.table import STAMP, Table, World, falses, stamped
 
-GENERATOR = "2026-11-25.1"  # change it whenever the same arguments give other rows
+GENERATOR = "2026-11-25.2"  # change it whenever the same arguments give other rows
 CHUNK = 200_000  # visits, and birth registrations, made at a time
 EARLIEST_MARRIAGE = 1990
 
@@ -52,7 +52,7 @@ def seed(
         )
     chosen, known = profiles.load(profile), units.load()
     if unknown := sorted(chosen.data["defects"].keys() - defects.KINDS.keys() - defects.EVENT_KINDS.keys()):
-        raise DemoError(f"{profile}: no such kind of defect: {', '.join(unknown)}; demo/defects.py has the kinds")
+        raise DemoError(f"{profile}: no such kind of defect: {', '.join(unknown)}; demo/defects/ has the kinds")
     world = World(seed, chosen, known, people.facilities(known))
     digest = hashlib.sha256("/".join((GENERATOR, chosen.digest, known.digest)).encode()).hexdigest()
     with store.connect(uris["truth"]) as lock:
@@ -166,7 +166,7 @@ class _Seeding:
                 truth.add("mention", mention_columns(table, role, text.pick(keys, known), persons[known]))
         for kind, rows in table.marks.items():
             if len(rows):
-                truth.add("defect", defect_columns(table, kind, text.pick(keys, rows), self.world.profile.as_of))
+                truth.add("defect", defect_columns(table, kind, rows, self.world.profile.as_of))
 
     def book_numbers(self) -> civil_registry.Numbers:
         """Numbers entries within (office, year) in row order and keeps the next free number of the current year for the ticks."""
@@ -404,8 +404,8 @@ class _Seeding:
         life = one_stop.lives(world.seed, numbers, day)
         now = (as_of + 1) * text.MINUTES - 1
         dossiers = one_stop.hoso(world, numbers, persons, life, now)
+        codes, agencies = dossiers.columns["MaHoSo"], dossiers.columns["DonViXuLy"]  # the steps keep the good codes
         self.put(dossiers)
-        codes, agencies = dossiers.columns["MaHoSo"], dossiers.columns["DonViXuLy"]
         self.put(one_stop.qua_trinh(world, codes, agencies, life, 0, now, self.ids("one_stop.qua_trinh")))
 
     def _truth(self) -> None:
@@ -462,14 +462,17 @@ def mention_columns(table: Table, role: str, keys: Any, persons: np.ndarray) -> 
     }
 
 
-def defect_columns(table: Table, kind: str, keys: Any, day: int) -> dict[str, Any]:
+def defect_columns(table: Table, kind: str, rows: np.ndarray, day: int) -> dict[str, Any]:
     """Rows of truth.defect."""
-    n = len(keys)
+    n = len(rows)
+    cells = [table.cells.get(kind, {}).get(int(row), (None, None)) for row in rows]
     return {
         "sector": text.const(table.sector, n),
         "dataset": text.const(table.name, n),
-        "key": keys,
+        "key": text.pick(table.keys(), rows),
         "kind": text.const(kind, n),
+        "column_name": text.pool([column for column, _ in cells]),
+        "original": text.pool([value for _, value in cells]),
         "planted_on": text.dates(np.full(n, day)),
     }
 

@@ -42,7 +42,8 @@ class Table:
     """Some rows of `sector`.`name`.
 
     `columns` are written as they are; a missing column takes its default. `people`: person ids by role (NOBODY: none).
-    `place` and `after` (the new units are in force) let a defect go back to the old codes. `marks`: rows with a defect, by kind.
+    `place` and `after` (the new units are in force) let a defect go back to the old codes. `marks`: rows with a defect, by kind;
+    `cells`: what stood in the cell they changed, by kind and row (column, value). `old_ids`: the CMND of each row's person.
     """
 
     sector: str
@@ -53,6 +54,8 @@ class Table:
     place: np.ndarray | None = None
     after: np.ndarray | None = None
     marks: dict[str, np.ndarray] = field(default_factory=dict)
+    cells: dict[str, dict[int, tuple[str, str | None]]] = field(default_factory=dict)
+    old_ids: Array | None = None
 
     @property
     def n(self) -> int:
@@ -78,6 +81,8 @@ class Table:
             place=None if self.place is None else self.place[rows],
             after=None if self.after is None else self.after[rows],
             marks={},
+            cells={},
+            old_ids=None if self.old_ids is None else self.old_ids.take(where),
         )
 
     def extend(self, more: Table) -> None:
@@ -90,6 +95,8 @@ class Table:
             self.place = np.concatenate([self.place, more.place])
         if self.after is not None and more.after is not None:
             self.after = np.concatenate([self.after, more.after])
+        if self.old_ids is not None and more.old_ids is not None:
+            self.old_ids = pa.concat_arrays([self.old_ids, more.old_ids])
 
     def get(self, column: str, rows: np.ndarray) -> list[Any]:
         """The values of some rows."""

@@ -285,6 +285,7 @@ def khai_tu(world: World, rng: np.random.Generator, dead: People, start: int, nu
         people={"self": dead.id},
         place=dead.place,
         after=after,
+        old_ids=dead.old_id,
     )
 
 

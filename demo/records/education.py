@@ -175,6 +175,8 @@ def truong(world: World, schools: Schools) -> Table:
             "nam_thanhlap": pa.array(rng.integers(1955, 2020, n)),
             "cackhoi": text.pick(kinds, schools.level),
         },
+        place=place,
+        after=after,
     )
 
 
@@ -378,6 +380,7 @@ def giaovien(world: World, schools: Schools, people: People, school: np.ndarray)
         people={"self": people.id},
         place=people.place,
         after=np.ones(n, dtype=bool),
+        old_ids=people.old_id,
     )
 
 

@@ -170,6 +170,7 @@ def visits(
         people={"self": people.id},
         place=people.place,
         after=after,
+        old_ids=people.old_id,
     )
     return xml1, drugs, services
 
@@ -356,6 +357,7 @@ def giay_bao_tu(world: World, rng: np.random.Generator, dead: People, start: int
         people={"self": dead.id},
         place=dead.place,
         after=after,
+        old_ids=dead.old_id,
     )
 
 

@@ -77,6 +77,8 @@ create table defect (
     dataset     text not null,
     key         text collate "C" not null,
     kind        text not null,
+    column_name text,
+    original    text,
     planted_on  date not null,
     repaired_on date
 );
@@ -86,6 +88,8 @@ comment on column defect.sector is 'Sector';
 comment on column defect.dataset is 'Table of the sector';
 comment on column defect.key is 'Physical primary key of the record as text';
 comment on column defect.kind is 'Kind of defect, as in the profile';
+comment on column defect.column_name is 'The column that was changed; null where it is not one cell';
+comment on column defect.original is 'What stood there before, as text';
 comment on column defect.planted_on is 'Business date on which it came in';
 comment on column defect.repaired_on is 'Business date on which the source repaired it; null: still there';
 

@@ -226,17 +226,21 @@ def test_visits_after_death_are_what_they_say(sample: Sample, tmp_path: Path) ->
 
 def test_money_adds_up_and_some_years_end_above_the_plan(sample: Sample) -> None:
     running: dict[tuple[str, str, int], int] = defaultdict(int)
-    for row in sample.sound("investment.giai_ngan"):
+    sound = {row["id"] for row in sample.sound("investment.giai_ngan")}
+    copies = sample.marked["investment.giai_ngan"]["resent"]
+    for row in sample.all("investment.giai_ngan"):
+        if str(row["id"]) in copies:
+            continue
         key = (row["ma_du_an"], row["ma_nguon_von"], row["nam"])
         running[key] += row["so_tien_thang"]
-        assert row["luy_ke_nam"] == running[key]
+        assert row["luy_ke_nam"] == running[key] or row["id"] not in sound
         assert 1 <= row["thang"] <= 13
     plans = {
         (row["ma_du_an"], row["ma_nguon_von"], row["nam"]): row["so_von"]
         * (1 if row["don_vi_tinh"] == "đồng" else 1_000_000)
-        for row in sample.all("investment.ke_hoach_von")
+        for row in sample.sound("investment.ke_hoach_von")
     }
-    assert any(paid > plans[key] for key, paid in running.items())
+    assert any(paid > plans[key] for key, paid in running.items() if key in plans)
     assert len(sample.all("investment.du_an")) >= 60
 
 
