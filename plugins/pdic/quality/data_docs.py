@@ -106,9 +106,10 @@ def _view() -> Any:
     import_great_expectations()
     from great_expectations.render.view.view import DefaultJinjaPageView
 
-    view = DefaultJinjaPageView(custom_views_directory=str(PAGES))
-    view._template = SHELL
-    return view
+    class OurShell(DefaultJinjaPageView):
+        _template = SHELL
+
+    return OurShell(custom_views_directory=str(PAGES))
 
 
 def _answer(row: Mapping[str, Any], rule: Rule | None) -> Any:
@@ -157,7 +158,7 @@ def _answer(row: Mapping[str, Any], rule: Rule | None) -> Any:
 
 
 def _index(release_id: int, pages: Iterable[Page]) -> str:
-    from great_expectations.render import RenderedDocumentContent
+    from great_expectations.render.components import RenderedDocumentContent
 
     rows = [
         {
