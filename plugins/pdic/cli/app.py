@@ -9,6 +9,7 @@ import typer
 
 from pdic import settings
 from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.quality_reports import add_reports
 from pdic.cli.slots import print_slots, slot_app
 from pdic.cli.stack import describe, ensure_warehouse
 from pdic.errors import PdicError
@@ -26,10 +27,13 @@ demo_app = typer.Typer(
 )
 contracts_app = typer.Typer(help="Contracts and what follows from them.", no_args_is_help=True)
 containers_app = typer.Typer(help="What docker-compose.yml runs once.", no_args_is_help=True)
+quality_app = typer.Typer(help="Rules, scores and what they cover.", no_args_is_help=True)
+add_reports(quality_app)
 app.add_typer(demo_app, name="demo")
 app.add_typer(slot_app, name="slot")
 app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
+app.add_typer(quality_app, name="quality")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 

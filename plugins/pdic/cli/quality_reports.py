@@ -1,0 +1,78 @@
+"""`pdic quality coverage | score | docs`: what people read about quality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pdic import settings
+from pdic.cli.output import out, print_json, print_table
+from pdic.cli.stack import ensure_warehouse
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def add_reports(app: typer.Typer) -> None:
+    """Add the commands of this module to the group `pdic quality`."""
+    app.command("coverage")(coverage)
+    app.command("score")(score)
+    app.command("docs")(docs)
+
+
+def coverage(as_json: Json = False) -> None:
+    """Per dataset, the columns that no rule looks at. Reads contracts and rule files, no database."""
+    from pdic.quality.coverage import coverage as measure
+
+    rows = [
+        {
+            "sector": found.sector,
+            "dataset": found.dataset,
+            "rules": found.rules,
+            "columns": found.columns,
+            "without_rule": list(found.without_rule),
+            "covered_percent": found.percent,
+        }
+        for found in measure(settings.project_root())
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    shown = [row | {"without_rule": ", ".join(map(str, row["without_rule"]))} for row in rows]  # type: ignore[call-overload]
+    print_table(
+        "Columns and rules", shown, ["sector", "dataset", "rules", "columns", "covered_percent", "without_rule"]
+    )
+
+
+def score(
+    target: Annotated[str | None, typer.Argument(help="SECTOR or SECTOR.DATASET; nothing means all.")] = None,
+    agency: Annotated[str | None, typer.Option("--agency", help="The code of one agency, or `all`.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Scores of the live release (0 to 100): five dimensions and the index. Empty is `not measured`."""
+    from pdic.quality.score import scores
+
+    ensure_warehouse()
+    rows = scores(target, agency)
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["sector", "dataset", "agency", "accuracy", "completeness", "cleanliness", "freshness", "consistency"]
+    print_table("Quality", rows, [*columns, "index", "measured_percent", "checks", "failures"])
+
+
+def docs(
+    release: Annotated[int | None, typer.Option("--release", help="The release; nothing means the live one.")] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Where to write the pages.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the Data Docs of a release: a page per dataset's last batch and per shared table, counts only."""
+    from pdic.quality.data_docs import build
+
+    ensure_warehouse()
+    index = build(release, folder)
+    if as_json:
+        print_json({"index": index})
+    else:
+        out.print(str(index), soft_wrap=True)

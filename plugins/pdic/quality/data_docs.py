@@ -1,0 +1,247 @@
+"""Data Docs: what the rules found, as pages that open without a network and can hold nothing but counts.
+
+Great Expectations renders them; its results are made again from `control.expectation_result`, which has counts only, and
+the rule files. Its page shell loads scripts from elsewhere, so the shell is ours (`pages/`).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+from pdic import connections, contracts, settings
+from pdic.errors import ReleaseError
+from pdic.quality.gate import import_great_expectations
+from pdic.quality.rules import Rule, RuleError, rules_for_batch, rules_for_release
+from pdic.warehouse import Connect, records, transaction
+
+PAGES: Final = Path(__file__).parent / "pages"
+SHELL: Final = "data_docs.html.j2"
+SHOWN_OF_A_RULE: Final = {
+    "Rule": "shown.rule",
+    "Severity": "shown.severity",
+    "Dimension": "shown.dimension",
+    "On failure": "shown.on_fail",
+    "Lý do": "shown.reason_vi",
+    "Reason": "shown.reason_en",
+}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: the results (rows of `control.expectation_result`) of a dataset's batch or of a shared table's audit."""
+
+    sector: str
+    dataset: str
+    run: int | None
+    """Batch id, or the release's id for a shared table; None where nothing was ever checked."""
+    results: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """What the page is about, and its file name without ending."""
+        return f"{self.sector}.{self.dataset}"
+
+
+def folder_of(release_id: int, home: Path | None = None) -> Path:
+    """Where the pages of a release lie unless told otherwise."""
+    return (home or settings.home()) / "data_docs" / f"release-{release_id}"
+
+
+def build(release_id: int | None = None, folder: Path | None = None, connect_to: Connect = connections.uri) -> Path:
+    """Write the pages of a release (None: the live one); pages already there are replaced. Returns the index page.
+
+    A dataset's page is about its newest batch in the release that brought rows. Raises ReleaseError where there is no such
+    release.
+    """
+    release_id, pages = _read(release_id, connect_to)
+    target = folder or folder_of(release_id)
+    fresh = target.with_name(f".{target.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    root = settings.project_root()
+    for page in pages:
+        (fresh / f"{page.name}.html").write_text(render(page, _rules(root, page)), encoding="utf-8")
+    (fresh / "index.html").write_text(_index(release_id, pages), encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    return target / "index.html"
+
+
+def render(page: Page, rules: Mapping[str, Rule]) -> str:
+    """One page as HTML. A rule that is in no file any more is shown by its id and type."""
+    import_great_expectations()
+    from great_expectations.core import ExpectationSuiteValidationResult
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+
+    from pdic.quality import shown_rule  # noqa: F401 (registers it)
+
+    answers = [_answer(row, rules.get(row["rule_id"])) for row in page.results]
+    held = sum(answer.success for answer in answers)
+    evaluated = len(answers)
+    suite = ExpectationSuiteValidationResult(
+        success=held == evaluated,
+        results=answers,
+        suite_name=page.name,
+        statistics={
+            "evaluated_expectations": evaluated,
+            "successful_expectations": held,
+            "unsuccessful_expectations": evaluated - held,
+            "success_percent": 100.0 * held / evaluated if evaluated else None,
+        },
+        meta={"run_id": {"run_name": f"{'release' if page.sector == 'shared' else 'batch'} {page.run}"}},
+    )
+    notes = {"notes": {"content": SHOWN_OF_A_RULE, "format": "renderer.diagnostic.meta_properties"}}
+    context = SimpleNamespace(suites=SimpleNamespace(get=lambda _name: SimpleNamespace(meta=notes)))
+    document = ValidationResultsPageRenderer(run_info_at_end=True, data_context=context).render(suite)
+    document.page_title = f"{page.name} · {'release' if page.sector == 'shared' else 'lô / batch'} {page.run}"
+    return str(_view().render(document))
+
+
+def _view() -> Any:
+    import_great_expectations()
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    class OurShell(DefaultJinjaPageView):
+        _template = SHELL
+
+    return OurShell(custom_views_directory=str(PAGES))
+
+
+def _answer(row: Mapping[str, Any], rule: Rule | None) -> Any:
+    from great_expectations.core import ExpectationValidationResult
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    checked, failed, raised = row["checked"], row["failed"], row["raised"]
+    result: dict[str, Any] = {}
+    if raised is None and checked is not None:
+        share = 100.0 * failed / checked if checked else 0.0
+        result = {
+            "element_count": checked,
+            "unexpected_count": failed,
+            "unexpected_percent": share,
+            "missing_count": 0,
+            "missing_percent": 0.0,
+            "unexpected_percent_total": share,
+            "unexpected_percent_nonmissing": share,
+            "partial_unexpected_list": [],
+        }
+    kwargs = {"column": rule.column_name} if rule and rule.column_name else {}
+    arguments = ", ".join(f"{name}: {value}" for name, value in rule.kwargs.items()) if rule else ""
+    shown = {
+        "rule": row["rule_id"],
+        "severity": row["severity"],
+        "dimension": row["dimension"],
+        "on_fail": row["on_fail"],
+        "reason_vi": rule.reason.vi if rule else "",
+        "reason_en": rule.reason.en if rule else "(in no rule file any more)",
+    }
+    return ExpectationValidationResult(
+        success=bool(row["success"]),
+        expectation_config=ExpectationConfiguration(
+            type="pdic_shown_rule",
+            kwargs=kwargs,
+            meta={"attributes": {"shown": shown}},
+            description=f"{row['expectation_type']} · {arguments}".rstrip(" ·").replace("$", "$$"),
+        ),
+        result=result,
+        exception_info={
+            "raised_exception": raised is not None,
+            "exception_message": raised or "",
+            "exception_traceback": "",
+        },
+    )
+
+
+def _index(release_id: int, pages: Iterable[Page]) -> str:
+    from great_expectations.render.components import RenderedDocumentContent
+
+    rows = [
+        {
+            "href": f"{page.name}.html",
+            "name": page.name,
+            "run": page.run or "",
+            "rules": len(page.results),
+            "failed": sum(not row["success"] for row in page.results),
+            "raised": sum(row["raised"] is not None for row in page.results),
+        }
+        for page in pages
+    ]
+    document = RenderedDocumentContent(sections=[], page_title=f"Chất lượng dữ liệu · Quality: release {release_id}")
+    note = (
+        "Mỗi trang: lô gần nhất của một bộ dữ liệu, hoặc một bảng dùng chung. Chỉ có số đếm. · "
+        "A page per dataset's newest batch and per shared table. Counts only."
+    )
+    return str(_view().render(document, index=rows, note=note))
+
+
+def _rules(root: Path, page: Page) -> dict[str, Rule]:
+    try:
+        if page.sector == "shared":
+            return {rule.id: rule for rule in rules_for_release(root, page.dataset)}
+        return {rule.id: rule for rule in rules_for_batch(root, page.sector, page.dataset)}
+    except RuleError:  # the files have moved on since the release: results are still shown
+        return {}
+
+
+def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]:
+    with transaction(connect_to("pdic_warehouse_publisher"), "data docs") as publisher, publisher.cursor() as cursor:
+        if release_id is None:
+            cursor.execute("select release_id from live.release_slot where complete")
+        else:
+            cursor.execute("select release_id from control.release where release_id = %s", (release_id,))
+        found = cursor.fetchone()
+        if found is None:
+            raise ReleaseError(
+                f"there is no release {release_id or ''}: `pdic status` lists the newest".replace(" :", ":")
+            )
+        (release_id,) = found
+        cursor.execute(
+            """
+            select pinned.sector, pinned.dataset, newest.batch_id
+            from control.release_batch as pinned
+            left join lateral (
+                select batch.batch_id
+                from control.batch
+                where
+                    batch.sector = pinned.sector
+                    and batch.dataset = pinned.dataset
+                    and batch.batch_id <= pinned.batch_id
+                    and exists (select 1 from control.expectation_result as result where result.batch_id = batch.batch_id)
+                order by batch.rows_extracted > coalesce(batch.rows_unchanged, 0) desc nulls last, batch.batch_id desc
+                limit 1
+            ) as newest on true
+            where pinned.release_id = %s
+            order by 1, 2
+            """,
+            (release_id,),
+        )
+        runs = cursor.fetchall()
+        cursor.execute(
+            "select distinct dataset from control.expectation_result where release_id = %s order by 1", (release_id,)
+        )
+        tables = [table for (table,) in cursor.fetchall()]
+        cursor.execute(
+            """
+            select distinct on (sector, dataset, rule_id)
+                sector, dataset, rule_id, expectation_type, severity, on_fail, dimension, success, checked, failed, raised
+            from control.expectation_result
+            where batch_id = any(%s) or release_id = %s
+            order by sector, dataset, rule_id, id desc
+            """,
+            ([batch_id for *_, batch_id in runs if batch_id is not None], release_id),
+        )
+        results: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in records(cursor):
+            results.setdefault((row["sector"], row["dataset"]), []).append(row)
+    named = [*runs, *(("shared", table, release_id) for table in tables)]
+    wanted = {name for name, _ in contracts.load_all(settings.project_root()).items()}
+    missing = sorted(wanted - {(sector, dataset) for sector, dataset, _ in named})
+    return release_id, [
+        Page(sector, dataset, run, results.get((sector, dataset), []))
+        for sector, dataset, run in [*named, *((*name, None) for name in missing)]
+    ]
