@@ -7,7 +7,7 @@ regular expression, whether a value may stay, and calls the function for the oth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -92,20 +92,20 @@ def repaired(column: Column) -> sql.Composable | None:
     )
 
 
-def relation(contract: Contract, table: sql.Composable) -> sql.Composed:
-    """A select over a batch's table: `_row` (its ctid), `_batch_id`, `_op`, every column cleaned under the source's name.
+def relation(contract: Contract, table: sql.Composable, present: Iterable[str] | None = None) -> sql.Composed:
+    """A select over a batch's table: `_row` (its ctid) and its columns, cleaned under the source's names.
 
-    It ends with `offset 0`, so that what a rule reads twice is cleaned once, and what no rule reads is not cleaned.
+    `present` names the table's columns where they may be others than the contract's, `_batch_id` and `_op`. It ends with
+    `offset 0`, so that what a rule reads twice is cleaned once, and what no rule reads is not cleaned.
     """
+    by_name = {column.source_name: column for column in contract.columns}
     columns = [
-        sql.SQL("{} as {}").format(expression(column), sql.Identifier(column.source_name))
-        if column.cleaning
-        else sql.Identifier(column.source_name)
-        for column in contract.columns
+        sql.SQL("{} as {}").format(expression(by_name[name]), sql.Identifier(name))
+        if name in by_name and by_name[name].cleaning
+        else sql.Identifier(name)
+        for name in (("_batch_id", "_op", *by_name) if present is None else present)
     ]
-    return sql.SQL("select ctid as _row, _batch_id, _op, {} from {} offset 0").format(
-        sql.SQL(", ").join(columns), table
-    )
+    return sql.SQL("select ctid as _row, {} from {} offset 0").format(sql.SQL(", ").join(columns), table)
 
 
 def _sound(cleaning: str, column: sql.Composable) -> sql.Composable:

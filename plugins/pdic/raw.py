@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
-from pdic import settings
+from pdic import cleaning, settings
 from pdic.contracts import pg_types
 from pdic.errors import LoadError
 from pdic.warehouse import one
@@ -156,26 +156,42 @@ def attach(connection: Connection, contract: Contract, batch_id: int) -> None:
 
 
 def quarantine_failing(
-    connection: Connection, contract: Contract, batch_id: int, fails: sql.Composable, reasons: sql.Composable
+    connection: Connection,
+    contract: Contract,
+    batch_id: int,
+    fails: sql.Composable,
+    reasons: sql.Composable,
+    spare: sql.Composable | None = None,
 ) -> int:
-    """Move the rows of a batch that break a row rule to quarantine. Returns how many.
+    """Move the rows of a batch that break a row rule to quarantine, as the source sent them. Returns how many.
 
-    `fails` is a condition over the batch's columns, true where the row breaks a rule; `reasons`, of type text[], names
-    the rules that it breaks.
+    `fails` is a condition over the batch's cleaned columns, true where the row breaks a rule; `reasons`, of type text[],
+    names the rules that it breaks. Rows for which `spare` is true, a condition over the same columns and the array
+    `_reasons`, stay. A tombstone has nothing but its key and breaks no rule.
     """
+    batch = batch_table(contract, batch_id)
     with connection.cursor() as cursor:
         cursor.execute(
             sql.SQL(
                 """
-                with failing as (
-                    delete from {batch} where _op = 'U' and ({fails})
-                    returning {columns}, {reasons} as _reasons
+                with judged as (
+                    select cleaned.*, {reasons} as _reasons from ({cleaned}) as cleaned where _op = 'U' and ({fails})
+                ),
+                failing as (
+                    delete from {batch} as batch using judged
+                    where batch.ctid = judged._row and not coalesce({spare}, false)
+                    returning {sent}, judged._reasons
                 )
                 insert into {quarantine} ({columns}, _batch_id, _reasons, _quarantined_at)
                 select {columns}, {batch_id}, _reasons, clock_timestamp() from failing
                 """
             ).format(
-                batch=batch_table(contract, batch_id),
+                batch=batch,
+                cleaned=cleaning.relation(contract, batch),
+                spare=sql.SQL("false") if spare is None else spare,
+                sent=sql.SQL(", ").join(
+                    sql.SQL("batch.{}").format(sql.Identifier(column.source_name)) for column in contract.columns
+                ),
                 quarantine=quarantine(contract),
                 columns=columns(contract),
                 fails=fails,

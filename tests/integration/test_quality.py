@@ -36,7 +36,7 @@ from pdic.quality import (
     record,
 )
 
-CONTRACT = cast("Contract", SimpleNamespace(sector="education", dataset="hoc_sinh", key=("id",)))
+CONTRACT = cast("Contract", SimpleNamespace(sector="education", dataset="hoc_sinh", key=("id",), columns=()))
 TABLE = "raw_batch.education__hoc_sinh__1"
 PLANTED = ("Nguyễn Thị Bí Mật", "079300000001", "0912345678", "Hẻm Không Tên")
 """What must never be seen outside the table."""
@@ -442,7 +442,7 @@ rules = [
 ]
 whole, seen = gate.Gate._validate, []
 gate.Gate._validate = lambda self, *a: seen.append(whole(self, *a)) or seen[-1]
-verdict = check_batch({uri!r}, SimpleNamespace(sector="education", dataset="hoc_sinh"), 1, {TABLE!r}, rules)
+verdict = check_batch({uri!r}, SimpleNamespace(sector="education", dataset="hoc_sinh", columns=()), 1, {TABLE!r}, rules)
 print(verdict)
 print([[answer.to_json_dict() for answer in answers if not answer.exception_info.get("raised_exception", True)] for answers in seen])
 """
@@ -500,7 +500,7 @@ def test_a_sector_is_checked_at_once_each_dataset_by_its_own_rules(uri: str, bat
     for dataset, rules in (("hoc_sinh", ROW_RULES[:2]), ("truong", ROW_RULES[2:4])):
         text = yaml.safe_dump({"rules": [entry(each) for each, _ in rules]}, allow_unicode=True)
         (shape / f"{dataset}.yaml").write_text(text, encoding="utf-8")
-    schools = cast("Contract", SimpleNamespace(sector="education", dataset="truong", key=("ma",)))
+    schools = cast("Contract", SimpleNamespace(sector="education", dataset="truong", key=("ma",), columns=()))
     verdicts = check_sector(uri, [(CONTRACT, 1, TABLE), (schools, 2, "education__truong__2")], root=tmp_path)
     assert list(verdicts) == ["hoc_sinh", "truong"]
     assert [r.failed for r in verdicts["hoc_sinh"].results] == [1, 3]

@@ -13,13 +13,16 @@ from psycopg2 import sql
 from pdic import contracts, settings
 from pdic.contracts.model import Column
 from pdic.quality import RuleResult, audit_release, check_sector, rules_for_batch
+from pdic.warehouse.migrate import replace_functions
 
 ROOT = settings.project_root()
 
 
 @pytest.fixture(scope="module")
 def uri(postgres: Any) -> str:
-    return cast("str", postgres.create_database("quality_project"))
+    made = cast("str", postgres.create_database("quality_project"))
+    replace_functions(made)
+    return made
 
 
 def create(cursor: Any, schema: str, table: str, columns: Iterable[tuple[str, str]]) -> None:

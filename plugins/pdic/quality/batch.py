@@ -96,7 +96,7 @@ def _check(
     difference: Difference | None = None,
 ) -> BatchVerdict:
     began = time.monotonic()
-    target = Target(*_schema_and_table(batch_table), rows=SOURCE_ROWS)
+    target = Target(*_schema_and_table(batch_table), rows=SOURCE_ROWS, cleaned_by=contract)
     name = f"{contract.sector}/{contract.dataset} batch {batch_id}"
     try:
         results = gate.check(target, rules) if difference is None else _of_difference(gate, target, rules, difference)

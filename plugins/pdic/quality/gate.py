@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 from psycopg2 import sql
 
+from pdic import cleaning
 from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
     from great_expectations.datasource.fluent.postgres_datasource import PostgresDatasource
     from great_expectations.expectations.expectation import Expectation
+
+    from pdic.contracts import Contract
 
 SESSION = "-c default_transaction_read_only=on -c statement_timeout=30min"
 """Rules only read, and none may run for ever."""
@@ -44,6 +48,8 @@ class Target:
     schema: str
     table: str
     rows: tuple[str, Any] | None = None
+    cleaned_by: Contract | None = None
+    """The contract of a batch's table: its values are judged as cleaning leaves them."""
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.table}"
@@ -113,11 +119,14 @@ class Gate:
                 row = cursor.fetchone()
             if row is None:
                 raise TableMissing(f"{target} does not exist")
-            query = sql.SQL("select * from {}").format(sql.Identifier(target.schema, target.table))
+            table: sql.Composable = sql.Identifier(target.schema, target.table)
+            if target.cleaned_by is not None:
+                table = sql.SQL("({}) as cleaned").format(cleaning.relation(target.cleaned_by, table, row[0]))
+            query = sql.SQL("select * from {}").format(table)
             if target.rows and target.rows[0] in row[0]:
                 column, value = target.rows
                 query += sql.SQL(" where {} = {}").format(sql.Identifier(column), sql.Literal(value))
-            return tuple(row[0]), query.as_string(connection)
+            return tuple(row[0]), _unmarked(query.as_string(connection))
         finally:
             connection.close()
 
@@ -273,6 +282,25 @@ def _expectation(rule: Rule, row_rules: Sequence[Rule], target: Target) -> Expec
             return expectations.PdicExpectQueryToReturnNoRows(rule_id=rule.id, query=query, **common)
         case Engine.GX:
             return get_expectation_impl(rule.type)(**kwargs, **common)
+
+
+_QUOTED = re.compile(r"""(U&)?"((?:[^"]|"")*)"|(E)?'((?:[^']|'')*)'""")
+
+
+def _unmarked(query: str) -> str:
+    """The same statement without `%` and `:` inside its quotes: SQLAlchemy, which takes a query as text, reads them as its own."""
+
+    def rewritten(found: re.Match[str]) -> str:
+        name, literal = found[2], found[4]
+        if not re.search("[%:]", found[0]):
+            return found[0]
+        if name is not None:
+            escaped = name.replace("\\", r"\\").replace("%", r"\0025").replace(":", r"\003a")
+            return f'U&"{escaped}"'
+        escaped = literal if found[3] else literal.replace("\\", r"\\")
+        return "E'" + escaped.replace("%", r"\x25").replace(":", r"\x3a") + "'"
+
+    return _QUOTED.sub(rewritten, query)
 
 
 def _quoted(name: str) -> str:
