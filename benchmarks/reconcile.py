@@ -32,7 +32,7 @@ TARGET = f"{citizen.SECTOR}.{citizen.DATASET}"
 
 def measure(rows: int, runs: int, deleted: float) -> dict[str, Any]:
     """Makes and loads the table, then reconciles. Raises RuntimeError where a run heals anything but what was deleted."""
-    with _home():
+    with home():
         citizen.create(connections.uri(OWNER), rows)
         _load()
         turns = []
@@ -75,7 +75,7 @@ def _load() -> None:
 
 
 @contextmanager
-def _home() -> Iterator[None]:
+def home() -> Iterator[None]:
     """A temporary installation: PDIC_HOME with a running server and a migrated warehouse, PDIC_ROOT with one contract."""
     folder = Path(tempfile.mkdtemp(prefix="pdic-bench-"))
     os.environ |= {"PDIC_HOME": str(folder / "home"), "PDIC_ROOT": str(folder / "project")}
