@@ -53,6 +53,11 @@ def replace_functions(admin_uri: str) -> bool:
             if one(cursor)[0]:
                 cursor.execute(sql.SQL("create schema {}").format(name))
             cursor.execute(sql.SQL("grant usage on schema {} to {}").format(name, users))
+        # PostgreSQL has C.UTF-8 of its own since version 17; before, the system's.
+        provider = "builtin" if connection.server_version >= 170000 else "libc"
+        cursor.execute("select to_regcollation('clean.letters') is null")
+        if one(cursor)[0]:
+            cursor.execute(f"create collation clean.letters (provider = {provider}, locale = 'C.UTF-8')")
         for text in texts:
             cursor.execute(text)
         cursor.execute(sql.SQL("comment on schema clean is {}").format(sql.Literal(comment)))

@@ -1,6 +1,6 @@
 -- How values are cleaned (docs/cleaning.md). Every function is immutable, raises nothing, returns NULL for "nothing" and
 -- leaves what it returned alone when it is called again. Callers ask first whether a value is sound (plugins/pdic/cleaning.py):
--- these are the slow paths. Letters are folded under pg_c_utf8, so the database's locale decides nothing.
+-- these are the slow paths. Letters are folded under the collation clean.letters (C.UTF-8), so the database's locale decides nothing.
 
 -- Text without zero-width characters, with single blanks between words and none around.
 create or replace function clean.blanks(value text) returns text
@@ -15,7 +15,7 @@ $$;
 create or replace function clean.folded(value text) returns text
 language sql immutable strict parallel safe as $$
     select translate(
-        lower(regexp_replace(normalize(value, nfd), '[\u0300-\u036f]', '', 'g') collate pg_c_utf8), 'đ', 'd'
+        lower(regexp_replace(normalize(value, nfd), '[\u0300-\u036f]', '', 'g') collate clean.letters), 'đ', 'd'
     )
 $$;
 
@@ -34,7 +34,7 @@ language sql immutable strict parallel safe as $$
     select not exists (
         select 1
         from regexp_split_to_table(
-            lower(normalize(value, nfc) collate pg_c_utf8), '[\u0001-\u0040\u005b-\u0060\u007b-\u007e\u00a0\u2000-\u206f]+'
+            lower(normalize(value, nfc) collate clean.letters), '[\u0001-\u0040\u005b-\u0060\u007b-\u007e\u00a0\u2000-\u206f]+'
         ) as word
         where
             word ~ '[^\u0001-\u007e]'
@@ -92,7 +92,7 @@ begin
             'àảãáạằẳẵắặầẩẫấậèẻẽéẹềểễếệìỉĩíịòỏõóọồổỗốộờởỡớợùủũúụừửữứựỳỷỹýỵăâêôơưđĂÂÊÔƠƯĐ'
         );
         if clean.is_vietnamese(decoded) then
-            return case when value ~ '[A-Z][A-Z]' and value !~ '[a-z]' then upper(decoded collate pg_c_utf8) else decoded end;
+            return case when value ~ '[A-Z][A-Z]' and value !~ '[a-z]' then upper(decoded collate clean.letters) else decoded end;
         end if;
     end if;
     return plain;
@@ -156,14 +156,14 @@ declare
     words text[];
     last integer;
 begin
-    if whole !~ '[a-z]' or whole = lower(whole collate pg_c_utf8) then
-        whole := initcap(whole collate pg_c_utf8);
+    if whole !~ '[a-z]' or whole = lower(whole collate clean.letters) then
+        whole := initcap(whole collate clean.letters);
     end if;
     words := string_to_array(whole, ' ');
     last := cardinality(words);
     if
         last >= 3 and clean.is_family_name(words[2])
-        and lower(rtrim(words[1], '.:') collate pg_c_utf8) in ('ông', 'bà', 'anh', 'chị', 'cô', 'em', 'cháu')
+        and lower(rtrim(words[1], '.:') collate clean.letters) in ('ông', 'bà', 'anh', 'chị', 'cô', 'em', 'cháu')
     then
         words := words[2:];
         last := last - 1;
