@@ -40,7 +40,7 @@ ROW_RULES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("expect_column_value_lengths_to_be_between", {"column": "full_name", "min_value": 5, "max_value": 100}),
     ("expect_column_value_lengths_to_be_between", {"column": "address", "max_value": 200}),
     ("expect_column_values_to_not_match_regex", {"column": "full_name", "regex": "[0-9]"}),
-    ("pdic_expect_row_condition", {"columns": ["birth_date", "death_date"], "condition": "death_date >= birth_date or sex = 'M' or sex = 'F'"}),
+    ("pdic_expect_row_condition", {"columns": ["birth_date", "death_date"], "condition": "death_date >= birth_date or sex in ('F', 'M')"}),
     ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "updated_at", "column_B": "registered_at", "or_equal": True}),
 )  # fmt: skip
 
