@@ -35,7 +35,8 @@
 {%- endmacro %}
 
 {#-
-    Of each key, its newest version among the batches not yet taken in, from raw and quarantine alike.
+    Of each key, its newest version among the batches not yet taken in, from raw and quarantine alike, every value cleaned
+    as its contract says (macros/cleaned/, docs/cleaning.md); `_repaired` names the source's columns that this changed.
 
     `key` names the key's columns as the source does. A key occurs once in a batch (the load's own rule), and of two
     batches the later read is the newer, so versions need comparing only where several batches wait.
@@ -52,6 +53,31 @@
     {%- set in_window -%}
         _batch_id > {{ window['after'] }} and _batch_id <= {{ window['up_to'] }}
     {%- endset %}
+    {%- set cleaned = context['cleaned__' ~ sector ~ '__' ~ dataset]() %}
+    select
+        {%- for name in columns %}
+        {{ name }},
+        {%- endfor %}
+        array_remove(array[
+            {%- for name in columns if bare(name) in cleaned %}
+            case when {{ name }} is distinct from _sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end{{ ',' if not loop.last }}
+            {%- endfor %}
+        ]::text[], null) as _repaired,
+        _batch_id,
+        _op,
+        _held
+    from (
+    select
+        {%- for name in columns if bare(name) in cleaned %}
+        {{ name }} as _sent_{{ loop.index }},
+        {%- endfor %}
+        {%- for name in columns %}
+        {{ cleaned[bare(name)] ~ ' as ' ~ name if bare(name) in cleaned else name }},
+        {%- endfor %}
+        _batch_id,
+        _op,
+        _held
+    from (
     select
         {%- if window['batches'] > 1 %} distinct on ({{ keys | join(', ') }}){% endif %}
         version.*
@@ -75,6 +101,10 @@
     {%- if window['batches'] > 1 %}
     order by {{ keys | join(', ') }}, _batch_id desc
     {%- endif %}
+    ) as sent
+    offset 0
+    ) as cleaned
+    offset 0
 {%- endmacro %}
 
 {#- The source's columns of a raw table, quoted. They are read when the model runs: a contract may have gained one. -#}
@@ -86,6 +116,11 @@
         {%- endfor -%}
     {%- endif -%}
     {{ return(names) }}
+{%- endmacro %}
+
+{#- The name that an identifier quotes. -#}
+{% macro bare(identifier) -%}
+    {{ return(identifier[1:-1] | replace('""', '"')) }}
 {%- endmacro %}
 
 {#- A source's name for a column, as an identifier. -#}
@@ -112,7 +147,8 @@
         _op = 'D' or coalesce({{ quoted(cancel[0]) }} = '{{ cancel[1] }}', false)
         {%- else -%}
         _op = 'D'
-        {%- endif %} as _deleted
+        {%- endif %} as _deleted,
+        _repaired
 {%- endmacro %}
 
 {#-

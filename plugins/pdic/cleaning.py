@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg2 import sql
 
+from pdic.contracts.output import literal, quoted
+
 if TYPE_CHECKING:
     from pdic.contracts.model import Column, Contract
 
@@ -72,24 +74,32 @@ KINDS: Final[Mapping[str, Kind]] = {
 """Kinds by the name that a contract gives. A statement should hold no more than some thirty different patterns."""
 
 
-def expression(column: Column) -> sql.Composable:
-    """The cleaned value of the source column, whose name is unqualified; the column itself where it is not cleaned."""
-    name = sql.Identifier(column.source_name)
+def text(column: Column) -> str:
+    """The SQL of the cleaned value of the source column, whose name is unqualified; the column itself where it is not cleaned."""
+    name = quoted(column.source_name)
     if column.cleaning is None:
         return name
-    return sql.SQL("case when {} then {} else {} end").format(
-        _sound(column.cleaning, name), name, _call(column.cleaning, name)
-    )
+    return f"case when {_sound(column.cleaning, name)} then {name} else {KINDS[column.cleaning].call.format(name)} end"
+
+
+def repaired_text(column: Column) -> str | None:
+    """The SQL of whether cleaning changes the column's value (never NULL); None where the column is not cleaned."""
+    if column.cleaning is None:
+        return None
+    name = quoted(column.source_name)
+    changed = f"{name} is distinct from {KINDS[column.cleaning].call.format(name)}"
+    return f"case when {_sound(column.cleaning, name)} then false else {changed} end"
+
+
+def expression(column: Column) -> sql.Composable:
+    """`text()` for a statement of psycopg2."""
+    return sql.SQL(text(column))
 
 
 def repaired(column: Column) -> sql.Composable | None:
-    """Whether cleaning changes the column's value (never NULL); None where the column is not cleaned."""
-    if column.cleaning is None:
-        return None
-    name = sql.Identifier(column.source_name)
-    return sql.SQL("case when {} then false else {} is distinct from {} end").format(
-        _sound(column.cleaning, name), name, _call(column.cleaning, name)
-    )
+    """`repaired_text()` for a statement of psycopg2."""
+    found = repaired_text(column)
+    return None if found is None else sql.SQL(found)
 
 
 def relation(contract: Contract, table: sql.Composable, present: Iterable[str] | None = None) -> sql.Composed:
@@ -109,11 +119,7 @@ def relation(contract: Contract, table: sql.Composable, present: Iterable[str] |
     return sql.SQL("select ctid as _row, {} from {}").format(sql.SQL(", ").join(columns), table)
 
 
-def _sound(cleaning: str, column: sql.Composable) -> sql.Composable:
+def _sound(cleaning: str, name: str) -> str:
     kind = KINDS[cleaning]
-    test = sql.SQL("{} ~ {}").format(column, sql.Literal(kind.sound))
-    return sql.SQL("{} and {} !~ {}").format(test, column, sql.Literal(kind.suspect)) if kind.suspect else test
-
-
-def _call(cleaning: str, column: sql.Composable) -> sql.Composable:
-    return sql.SQL(KINDS[cleaning].call).format(column)
+    test = f"{name} ~ {literal(kind.sound)}"
+    return f"{test} and {name} !~ {literal(kind.suspect)}" if kind.suspect else test

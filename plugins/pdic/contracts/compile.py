@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from pdic import settings
 from pdic.contracts.catalogue import catalogue
+from pdic.contracts.dbt_cleaning import dbt_cleaning
 from pdic.contracts.dbt_sources import dbt_sources
 from pdic.contracts.errors import ContractError, Problem
 from pdic.contracts.model import Contract
@@ -29,6 +30,7 @@ OUTPUT_GLOBS: Final = (
     "plugins/pdic/generated/catalogue.py",
     "expectations/shape/**/*.yaml",
     "dbt_project/models/staging/*/_*__sources.yml",
+    "dbt_project/macros/cleaned/*.sql",
 )
 """Where generated files live. A file there that no contract asks for is stale."""
 
@@ -60,6 +62,7 @@ def outputs(root: Path) -> list[Output]:
     _check_owners(sectors)
     files = [
         *(dbt_sources(sector, contracts) for sector, contracts in sectors.items()),
+        *(dbt_cleaning(sector, contracts) for sector, contracts in sectors.items()),
         *(raw_tables(contract) for contracts in sectors.values() for contract in contracts),
         *(dataset_rules(contract) for contracts in sectors.values() for contract in contracts),
         *(shared_rules(contract) for contract in shared.values()),

@@ -1,0 +1,40 @@
+"""Contracts of a sector → how dbt reads their columns cleaned (``dbt_project/macros/cleaned/<sector>.sql``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pdic import cleaning
+from pdic.contracts.model import Contract
+from pdic.contracts.output import Output, header, joined
+
+FOLDER: Final = Path("dbt_project", "macros", "cleaned")
+
+
+def dbt_cleaning(sector: str, contracts: Sequence[Contract]) -> Output:
+    """A macro for each dataset that adds, by source name, the cleaned value of each cleaned column.
+
+    The text stands in the template as it is, not in a string of Jinja's, which would eat the backslashes.
+    """
+    lines = [f"{{#- {header(f'contracts/{sector}/')} -#}}"]
+    for contract in contracts:
+        lines += _macro(contract)
+    return Output(FOLDER / f"{sector}.sql", joined(lines))
+
+
+def _macro(contract: Contract) -> Iterator[str]:
+    yield ""
+    yield f"{{% macro cleaned__{contract.raw_table}() -%}}"
+    yield "    {%- set found = {} -%}"
+    for column in contract.columns:
+        if column.cleaning is not None:
+            yield f"    {{%- set value -%}}{{% raw %}}{cleaning.text(column)}{{% endraw %}}{{%- endset -%}}"
+            yield f"    {{%- do found.update({{{_jinja(column.source_name)}: value}}) -%}}"
+    yield "    {{ return(found) }}"
+    yield "{%- endmacro %}"
+
+
+def _jinja(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
