@@ -10,7 +10,7 @@ SEED ?= 44
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down init test test-histories test-compose lint format bench lock clean
+.PHONY: help setup demo up down init test quality-eval test-histories test-compose lint format bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ init: ## Make the secrets and .env that docker-compose.yml wants; what is there 
 
 test: $(READY) ## Run every test: unit, DAGs, integration, end to end
 	@$(BIN)/python -m pytest $(ARGS)
+
+quality-eval: $(READY) ## Hold the gate against the truth of a seeded province: which defects it catches (SEED=, CITIZENS=, PROFILE=)
+	@$(BIN)/python -m demo.evaluate --citizens $(CITIZENS) --seed $(SEED) $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
 
 test-histories: $(READY) ## Random histories: of the sources through many releases, of slow writers against loads (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)

@@ -1,0 +1,270 @@
+"""`python -m demo.evaluate`: which planted defects the gate catches, cleans or lets by, and which sound rows it refuses.
+
+A province is seeded into a home of its own, loaded by the real load, and every record is looked up in the truth:
+
+    quarantined   the row is in quarantine
+    warned        a row rule that only warns finds it
+    repaired      cleaning the cell gives back what stood there before the defect
+    none, merged, mapped   not the rules' business: what became of them is shown, nothing is asked
+
+The pipeline cannot read the truth; this module, a part of the demo, can.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import yaml
+from psycopg2 import sql
+from rich.console import Console
+from rich.table import Table
+
+from demo import profile as profiles
+from demo.defects import EVENT_KINDS, KINDS
+from pdic import cleaning, connections, contracts, load, quality, raw, settings
+from pdic.cli.demo import seed_databases
+from pdic.cli.stack import ensure_warehouse
+
+CAUGHT_AT_LEAST = 0.99
+SOUND_AT_MOST = 0.001
+ASKED = ("quarantined", "warned", "repaired")
+
+
+@dataclass
+class Kind:
+    """What became of one kind's records. `by` counts the rules that found them, `missed` the datasets where none did."""
+
+    fate: str
+    planted: int = 0
+    good: int = 0
+    quarantined: int = 0
+    by: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def share(self) -> float | None:
+        """Share of the records that met their fate; None where none is asked or none was planted."""
+        return self.good / self.planted if self.planted and self.fate in ASKED else None
+
+
+@dataclass
+class Sound:
+    """The rows of a dataset that carry no defect."""
+
+    rows: int = 0
+    quarantined: int = 0
+    by: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def share(self) -> float:
+        return self.quarantined / self.rows if self.rows else 0.0
+
+
+def evaluate() -> tuple[dict[str, Kind], dict[str, Sound]]:
+    """Looks up what is loaded in the home's warehouse: kinds by name, sound rows by dataset."""
+    kinds = {name: Kind(str(kind.fate)) for name, kind in {**KINDS, **EVENT_KINDS}.items()}
+    sound = {}
+    defects = _truth()
+    with closing(psycopg2.connect(connections.warehouse("admin"))) as warehouse:
+        for contract in contracts.load_all().values():
+            sound[contract.id] = _look(warehouse, contract, defects.get((contract.sector, contract.dataset), {}), kinds)
+    return kinds, sound
+
+
+Cell = tuple[str | None, str | None]
+Defects = dict[str, tuple[str, Cell]]
+
+
+def _truth() -> dict[tuple[str, str], Defects]:
+    """By dataset: key → (kind, (column, what stood there))."""
+    found: dict[tuple[str, str], Defects] = defaultdict(dict)
+    with closing(psycopg2.connect(connections.uri("pdic_demo_truth"))) as truth, truth.cursor() as cursor:
+        cursor.execute("select sector, dataset, key, kind, column_name, original from defect where repaired_on is null")
+        for sector, dataset, key, kind, column, original in cursor:
+            found[sector, dataset][key] = (kind, (column, original))
+    return found
+
+
+def _look(warehouse: Any, contract: contracts.Contract, defects: Defects, kinds: dict[str, Kind]) -> Sound:
+    rules = [
+        rule
+        for rule in quality.rules_for_batch(settings.project_root(), contract.sector, contract.dataset)
+        if rule.is_row_rule
+    ]
+    broken = sql.SQL(", ").join(
+        sql.SQL("case when {} then {} end").format(quality.predicate(rule), sql.Literal(rule.id)) for rule in rules
+    )
+    touched = sorted({column for kind, (column, _) in defects.values() if column and kinds[kind].fate == "repaired"})
+    cells = sql.SQL(", ").join(
+        [sql.SQL("judged.{}::text").format(sql.Identifier(column)) for column in touched] or [sql.SQL("null")]
+    )
+    names = ["_batch_id", *(column.source_name for column in contract.columns)]
+    sound = Sound()
+    for table, held in ((raw.parent(contract), False), (raw.quarantine(contract), True)):
+        query = sql.SQL(
+            "select sent.{key}::text, {reasons}, judged.broken, {cells} from {table} as sent inner join"
+            " (select cleaned.*, array_remove(array[{broken}]::text[], null) as broken from ({cleaned}) as cleaned) as judged"
+            " on judged._row = sent.ctid and judged._batch_id = sent._batch_id"
+        ).format(
+            key=sql.Identifier(contract.key[0]),
+            reasons=sql.SQL("sent._reasons") if held else sql.SQL("null::text[]"),
+            broken=broken,
+            cells=cells,
+            cleaned=cleaning.relation(contract, table, names),
+            table=table,
+        )
+        with warehouse.cursor() as cursor:
+            cursor.execute(query)
+            for key, reasons, found, *values in cursor:
+                kind_name, (column, original) = defects.get(key, (None, (None, None)))
+                if kind_name is None:
+                    sound.rows += 1
+                    sound.quarantined += held
+                    sound.by.update(reasons or [])
+                    continue
+                kind = kinds[kind_name]
+                kind.planted += 1
+                kind.quarantined += held
+                kind.by.update(reasons or found)
+                good = {
+                    "quarantined": held,
+                    "warned": bool(found) or held,
+                    "repaired": not held and column in touched and values[touched.index(column)] == original,
+                }.get(kind.fate, True)
+                kind.good += good
+                if not good:
+                    kind.missed[f"{contract.id}.{column}" if column else contract.id] += 1
+    return sound
+
+
+@contextmanager
+def province(citizens: int, seed: int, profile: Path, share: float | None) -> Iterator[list[dict[str, Any]]]:
+    """A home of its own with a loaded province; yields the loads' reports. `share`: rates are scaled so that that share of rows is bad."""
+    folder = Path(tempfile.mkdtemp(prefix="pdic-quality-eval-"))
+    former = os.environ.get("PDIC_HOME")
+    os.environ["PDIC_HOME"] = str(folder / "home")
+    try:
+        ensure_warehouse()
+        seed_databases(citizens, seed, _scaled(profile, share, folder))
+        ensure_warehouse()
+        yield load.load([])
+    finally:
+        from pdic import demo_service, embedded
+
+        demo_service.stop(folder / "home")
+        embedded.stop(folder / "home")
+        shutil.rmtree(folder, ignore_errors=True)
+        if former is None:
+            del os.environ["PDIC_HOME"]
+        else:
+            os.environ["PDIC_HOME"] = former
+
+
+TYPICAL = 0.023
+"""Share of the rows that carry a defect under the default profile (20,000 citizens, seed 7)."""
+
+
+def _scaled(profile: Path, share: float | None, folder: Path) -> Path:
+    if share is None:
+        return profile
+    data = yaml.safe_load(profile.read_text(encoding="utf-8"))
+    data["defects"] = {name: min(0.5, rate * share / TYPICAL) for name, rate in data["defects"].items()}
+    path = folder / "profile.yaml"
+    path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def unbalanced(reports: list[dict[str, Any]]) -> list[str]:
+    """What is wrong with the loads: a failed one, or one whose rows do not add up."""
+    wrong = []
+    for report in reports:
+        name = f"{report['sector']}.{report['dataset']}"
+        if report["status"] != "accepted":
+            wrong.append(f"{name}: {report['status']}: {report.get('message')}")
+        elif report["rows_extracted"] != sum(
+            report[f"rows_{part}"] or 0 for part in ("accepted", "quarantined", "unchanged")
+        ):
+            wrong.append(f"{name}: {report}")
+    return wrong
+
+
+def failing(kinds: dict[str, Kind], sound: dict[str, Sound]) -> list[str]:
+    """What falls short of 99 % caught and 0.1 % of sound rows refused."""
+    short = [
+        f"{name}: {kind.share:.2%} of {kind.planted} {kind.fate}; missed in {dict(kind.missed.most_common(5))}"
+        for name, kind in kinds.items()
+        if kind.share is not None and kind.share < CAUGHT_AT_LEAST
+    ]
+    return short + [
+        f"{name}: {rows.share:.2%} of {rows.rows} sound rows quarantined, by {dict(rows.by.most_common(5))}"
+        for name, rows in sound.items()
+        if rows.share > SOUND_AT_MOST
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make quality-eval", description="Hold the gate against the truth.")
+    parser.add_argument("--citizens", type=int, default=20_000, help="size of the population (default 20000)")
+    parser.add_argument("--seed", type=int, default=44, help="seed of the province (default 44)")
+    parser.add_argument(
+        "--profile", type=Path, default=profiles.DEFAULT, help="names, lists and rates (default demo/profile.yaml)"
+    )
+    parser.add_argument(
+        "--defects", type=float, help="scale all rates so that about this share of rows is bad, such as 0.1"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    wanted = parser.parse_args()
+    with province(wanted.citizens, wanted.seed, wanted.profile, wanted.defects) as reports:
+        kinds, sound = evaluate()
+    short = [*unbalanced(reports), *failing(kinds, sound)]
+    if wanted.json:
+        print(json.dumps(_plain(kinds, sound, short), indent=2, ensure_ascii=False))
+    else:
+        _show(kinds, sound, short)
+    return 1 if short else 0
+
+
+def _plain(kinds: dict[str, Kind], sound: dict[str, Sound], short: list[str]) -> dict[str, Any]:
+    return {
+        "kinds": {name: vars(kind) | {"share": kind.share} for name, kind in kinds.items()},
+        "sound": {name: vars(rows) | {"share": rows.share} for name, rows in sound.items()},
+        "falls_short": short,
+    }
+
+
+def _show(kinds: dict[str, Kind], sound: dict[str, Sound], short: list[str]) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    table = Table("kind", "fate", "planted", "met", "in quarantine", "found by", title="Planted defects")
+    for name, kind in sorted(kinds.items(), key=lambda item: (item[1].fate, item[0])):
+        share = "–" if kind.share is None else f"{kind.share:.2%}" + (" (few)" if kind.planted < 30 else "")
+        rules = ", ".join(rule for rule, _ in kind.by.most_common(3)) if kind.fate in ("quarantined", "warned") else ""
+        table.add_row(name, kind.fate, f"{kind.planted}", share, f"{kind.quarantined}", rules)
+    console.print(table)
+    refused = Table("dataset", "sound rows", "in quarantine", "share", "by", title="Sound rows")
+    for name, rows in sound.items():
+        refused.add_row(
+            name,
+            f"{rows.rows}",
+            f"{rows.quarantined}",
+            f"{rows.share:.3%}",
+            ", ".join(rule for rule, _ in rows.by.most_common(3)),
+        )
+    console.print(refused)
+    for line in short:
+        console.print(f"falls short: {line}", markup=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
