@@ -36,7 +36,8 @@
 
 {#-
     Of each key, its newest version among the batches not yet taken in, from raw and quarantine alike, every value cleaned
-    as its contract says (macros/cleaned/, docs/cleaning.md); `_repaired` names the source's columns that this changed.
+    as its contract says (macros/cleaned/, docs/cleaning.md); `_repaired` names the source's columns that
+    this changed, with commas between.
 
     `key` names the key's columns as the source does. A key occurs once in a batch (the load's own rule), and of two
     batches the later read is the newer, so versions need comparing only where several batches wait.
@@ -58,11 +59,11 @@
         {%- for name in columns %}
         {{ name }},
         {%- endfor %}
-        array_remove(array[
+        nullif(concat_ws(','
             {%- for name in columns if bare(name) in cleaned %}
-            case when {{ name }} is distinct from _sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end{{ ',' if not loop.last }}
+            , case when {{ name }} is distinct from _sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
             {%- endfor %}
-        ]::text[], null) as _repaired,
+        ), '') as _repaired,
         _batch_id,
         _op,
         _held

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from pathlib import Path
 from typing import Final
 
 from psycopg2 import sql
 
+from pdic import settings
 from pdic.warehouse.connect import one, transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -39,16 +41,19 @@ def replace_functions(admin_uri: str) -> bool:
     """
     files = sorted(FUNCTIONS.glob("*.sql"))
     texts = [file.read_text(encoding="utf-8") for file in files]
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()
+    units = settings.project_root() / "dbt_project" / "seeds" / "administrative_unit.csv"
+    with units.open(encoding="utf-8", newline="") as lines:
+        codes = sorted({row["unit_code"] for row in csv.DictReader(lines)})
+    digest = hashlib.sha256("\0".join([*texts, *codes]).encode()).hexdigest()
     comment = f"Functions that clean values and judge them; files {digest}."
     with transaction(admin_uri, "migrate") as connection, connection.cursor() as cursor:
         cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         cursor.execute("select obj_description(to_regnamespace('clean'), 'pg_namespace')")
         if one(cursor)[0] == comment:
             return False
+        users = sql.SQL(", ").join(map(sql.Identifier, _USERS))
         for schema in SCHEMAS:
             name = sql.Identifier(schema)
-            users = sql.SQL(", ").join(map(sql.Identifier, _USERS))
             cursor.execute("select to_regnamespace(%s) is null", (schema,))
             if one(cursor)[0]:
                 cursor.execute(sql.SQL("create schema {}").format(name))
@@ -60,5 +65,11 @@ def replace_functions(admin_uri: str) -> bool:
             cursor.execute(f"create collation clean.letters (provider = {provider}, locale = 'C.UTF-8')")
         for text in texts:
             cursor.execute(text)
+        # Every code that a unit has or had on the lists, for rules to look up; the conformed list is dbt's.
+        cursor.execute("create table if not exists valid.unit (code text primary key)")
+        cursor.execute(sql.SQL("grant select on valid.unit to {}").format(users))
+        cursor.execute("truncate valid.unit")
+        cursor.execute("insert into valid.unit select unnest(%s)", (codes,))
+        cursor.execute("analyze valid.unit")
         cursor.execute(sql.SQL("comment on schema clean is {}").format(sql.Literal(comment)))
     return True

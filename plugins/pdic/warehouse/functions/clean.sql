@@ -171,11 +171,11 @@ begin
     if
         last between 2 and 4
         -- Family names that are hardly ever given ones; Hoàng is both.
-        and words[last] in (
-            'Nguyễn', 'Trần', 'Phạm', 'Huỳnh', 'Phan', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Ngô', 'Đoàn', 'Trương', 'Trịnh', 'Đinh'
-        )
+        and (words[last] in (
+            'Nguyễn', 'Lê', 'Trần', 'Phạm', 'Huỳnh', 'Phan', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Ngô', 'Đoàn', 'Trương', 'Trịnh', 'Đinh'
+        ) or (words[1] in ('Thị', 'Văn') and last >= 3 and clean.is_family_name(words[last])))
         and words[1] not like '%''%'
-        and (not clean.is_family_name(words[1]) or (words[1] = 'Văn' and last = 3))
+        and (not clean.is_family_name(words[1]) or (words[1] = 'Văn' and last >= 3))
     then
         -- Lan Thị Nguyễn: given, middle, family. Thị Lan Nguyễn: the family name last.
         words := case

@@ -1,0 +1,79 @@
+-- What a value must be (docs/quality.md). Every function is immutable, raises nothing, and answers NULL for NULL: whether a value
+-- must be there is a rule of its own. Values come cleaned: padded numbers, dates in one form.
+
+-- 'yyyymmdd' with 00 for an unknown day, or day and month, is on the calendar.
+create or replace function valid.calendar(digits text) returns boolean
+language sql immutable strict parallel safe as $$
+    select case
+        when digits ~ '^[12]\d{3}0229$' then
+            left(digits, 4)::int % 4 = 0 and (left(digits, 4)::int % 100 <> 0 or left(digits, 4)::int % 400 = 0)
+        else
+            digits ~ '^[12]\d{3}(0000|(0[1-9]|1[0-2])(0\d|1\d|2[0-8])|(0[13-9]|1[0-2])(29|30)|(0[13578]|1[02])31)$'
+    end
+$$;
+
+-- yyyymmdd or yyyymmddHHMM, zeros for unknown parts (QĐ 130/QĐ-BYT's way).
+create or replace function valid.compact_date(value text) returns boolean
+language sql immutable strict parallel safe as $$
+    select value ~ '^\d{8}(([01]\d|2[0-3])[0-5]\d)?$' and valid.calendar(left(value, 8))
+$$;
+
+-- dd.mm.yyyy, mm.yyyy or yyyy (the civil registry's way).
+create or replace function valid.dotted_date(value text) returns boolean
+language sql immutable strict parallel safe as $$
+    select value ~ '^(\d\d\.){0,2}\d{4}$' and valid.calendar(
+        right(value, 4)
+        || case when length(value) > 4 then substr(value, length(value) - 6, 2) else '00' end
+        || case when length(value) = 10 then left(value, 2) else '00' end
+    )
+$$;
+
+-- The year in any of these forms, or in yyyymm; NULL where there is none.
+create or replace function valid.year_of(value text) returns integer
+language sql immutable strict parallel safe as $$
+    select case
+        when value ~ '^[12]\d{3}(\d\d|\d{4}|\d{8})$' then left(value, 4)::int
+        when value ~ '^(\d\d\.){0,2}[12]\d{3}$' then right(value, 4)::int
+    end
+$$;
+
+-- Số định danh (NĐ 137/2015 Đ13, TT 59/2021/TT-BCA): 12 digits; the fourth tells century and sex, the next two the year of
+-- birth. Sex is '1' male or '2' female, anything else unknown; the year may be unknown. The first three digits are not held
+-- against the list of 1/7/2025: numbers keep the province of long ago, and countries have prefixes of their own (assumption).
+create or replace function valid.personal_id(value text, sex text, birth_year integer) returns boolean
+language sql immutable parallel safe as $$
+    select case
+        when value ~ '^\d{12}$' then
+            value !~ '^000'
+            and (sex is null or sex not in ('1', '2') or (substr(value, 4, 1)::int % 2 = 0) = (sex = '1'))
+            and (birth_year is null or birth_year = 1900 + substr(value, 4, 1)::int / 2 * 100 + substr(value, 5, 2)::int)
+        when value is not null then false
+    end
+$$;
+
+-- A paper of identity: a số định danh as above, or what is shorter: a CMND of nine digits, a passport (nine characters at most).
+create or replace function valid.paper(value text, sex text, birth_year integer) returns boolean
+language sql immutable parallel safe as $$
+    select case when length(value) <= 9 then true else valid.personal_id(value, sex, birth_year) end
+$$;
+
+-- Mã số thuế: ten digits, the last one a check digit; with -001 to -999 a branch; twelve digits are a số định danh (TT 86/2024).
+create or replace function valid.tax_code(value text) returns boolean
+language sql immutable strict parallel safe as $$
+    select case
+        when value ~ '^\d{10}(-\d{3})?$' then
+            value !~ '-000$'
+            and substr(value, 10, 1)::int = 10 - (
+                31 * substr(value, 1, 1)::int + 29 * substr(value, 2, 1)::int + 23 * substr(value, 3, 1)::int
+                + 19 * substr(value, 4, 1)::int + 17 * substr(value, 5, 1)::int + 13 * substr(value, 6, 1)::int
+                + 7 * substr(value, 7, 1)::int + 5 * substr(value, 8, 1)::int + 3 * substr(value, 9, 1)::int
+            ) % 11
+        else coalesce(valid.personal_id(value, null, null), false)
+    end
+$$;
+
+-- Mã hồ sơ: agency, day of receipt yymmdd, number.
+create or replace function valid.dossier_code(value text) returns boolean
+language sql immutable strict parallel safe as $$
+    select value ~ '^[0-9A-Z.]+-\d{6}-\d+$' and valid.calendar('20' || split_part(value, '-', 2))
+$$;
