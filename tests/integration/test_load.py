@@ -222,6 +222,50 @@ def test_bad_rows_go_to_quarantine_with_their_reason(sector: Sector, table: Call
     assert all(len(reasons) == 1 and name in reasons[0] for _, reasons in held)
 
 
+def test_rules_judge_what_cleaning_leaves_and_raw_keeps_what_came(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    path = sector.root / "contracts" / "thu" / f"{name}.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    label = "customProperties: [{property: descriptionEn, value: Label}"
+    path.write_text(text.replace(label, f"{label}, {{property: cleaning, value: words}}"), encoding="utf-8")
+    compile_all(sector.root, check=False)
+    sector.source(f"insert into {name} values (1, '  hoà   bình '), (2, 'Không có thông tin'), (3, 'N/A'), (4, 'tốt')")
+    report = sector.load(name)
+    assert (report["rows_extracted"], report["rows_accepted"], report["rows_quarantined"]) == (4, 2, 2)
+    assert sector.raw(name) == [(1, "  hoà   bình "), (4, "tốt")]
+    held = sector.warehouse(f'select id, "Nhãn X", _reasons[1] from quarantine.thu__{name} order by id')
+    reason = f"{name}.Nhãn_X.required"
+    assert held == [(2, "Không có thông tin", reason), (3, "N/A", reason)]
+
+
+def test_a_batch_that_lost_rows_before_its_check_is_held(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} values (1, 'a'), (2, 'b')")
+    batch = sector.extract(name)
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        loader.execute(f"delete from raw_batch.thu__{name}__{batch}")  # type: ignore[call-overload]
+    checked = load.check("thu", {name: batch}, sector.connect_to)[name]
+    assert checked["status"] == "rejected"
+    assert f"thu.{name}: batch {batch} held 2 rows after extract and 0 when it was checked" in checked["message"]
+    with pytest.raises(BatchRejected):
+        load.accept("thu", name, batch, sector.connect_to)
+    assert sector.raw(name) == []
+    assert sector.load(name)["rows_accepted"] == 2
+
+
+def test_a_batch_in_which_nothing_came_has_passed_no_rule(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    sector.source(f"insert into {name} values (1, 'a')")
+    first = sector.load(name)["batch_id"]
+    sector.source(f"""update {name} set "sửa" = "sửa" - interval '1 day'""")
+    second = sector.load(name)
+    assert (second["status"], second["rows_extracted"]) == ("accepted", 0)
+    results = sector.warehouse(
+        f"select batch_id, count(*) from control.expectation_result where dataset = '{name}' group by batch_id"
+    )
+    assert [batch for batch, _ in results] == [first]
+
+
 def test_a_changed_source_stops_that_dataset_alone(sector: Sector, table: Callable[..., str]) -> None:
     name = table()
     sector.add("beside_drift")

@@ -9,11 +9,12 @@ from typing import Final
 
 from psycopg2 import sql
 
-from pdic import settings
 from pdic.warehouse.connect import one, transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FUNCTIONS = Path(__file__).parent / "functions"
+UNITS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds" / "administrative_unit.csv"
+"""The list of units that comes with these functions, whichever project's contracts are loaded."""
 SCHEMAS: Final = ("clean", "valid")
 """Schemas that hold nothing but the functions of `functions/*.sql`."""
 _USERS: Final = ("pdic_loader", "pdic_auditor", "pdic_transformer", "pdic_publisher")
@@ -41,8 +42,7 @@ def replace_functions(admin_uri: str) -> bool:
     """
     files = sorted(FUNCTIONS.glob("*.sql"))
     texts = [file.read_text(encoding="utf-8") for file in files]
-    units = settings.project_root() / "dbt_project" / "seeds" / "administrative_unit.csv"
-    with units.open(encoding="utf-8", newline="") as lines:
+    with UNITS.open(encoding="utf-8", newline="") as lines:
         codes = sorted({row["unit_code"] for row in csv.DictReader(lines)})
     digest = hashlib.sha256("\0".join([*texts, *codes]).encode()).hexdigest()
     comment = f"Functions that clean values and judge them; files {digest}."
