@@ -59,7 +59,7 @@
         {%- for name in columns %}
         {{ name }},
         {%- endfor %}
-        nullif(concat_ws(','
+        nullif(concat_ws(',', null::text
             {%- for name in columns if bare(name) in cleaned %}
             , case when {{ name }} is distinct from _sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
             {%- endfor %}

@@ -21,7 +21,6 @@ from pdic.quality.gate import (
     open_gate,
 )
 from pdic.quality.results import BatchVerdict, RuleResult, listed
-from pdic.quality.rule_types import Engine
 from pdic.quality.rules import OnFail, Rule, rules_for_batch
 from pdic.quality.safe_text import safe_text
 
@@ -106,7 +105,7 @@ def _check(
         message = f"{name} could not be checked: {text}. Nothing was accepted: load the dataset again"
         return BatchVerdict(contract.sector, contract.dataset, batch_id, results, halted=True, message=message)
     halting = [result for result in results if result.halts]
-    counted = (result.checked for result in results if result.rule.rule_type.engine is not Engine.GX)
+    counted = (result.checked for result in results if result.rule.is_row_rule)  # (a key may be NULL)
     rows = next((count for count in counted if count is not None), None)
     return BatchVerdict(
         contract.sector,

@@ -60,7 +60,7 @@ class BatchVerdict:
     halted: bool
     message: str
     rows: int | None = None
-    """The rows checked (tombstones are not); None where they could not be counted."""
+    """The rows checked (tombstones are not); None where no row rule counted them."""
     seconds: float = 0.0
     """What this batch took, without the start of Great Expectations, which all batches of a process share."""
 
