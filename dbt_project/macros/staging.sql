@@ -54,7 +54,7 @@
     {%- set in_window -%}
         _batch_id > {{ window['after'] }} and _batch_id <= {{ window['up_to'] }}
     {%- endset %}
-    {%- set cleaned = context['cleaned__' ~ sector ~ '__' ~ dataset]() %}
+    {%- set cleaned = context['cleaned__' ~ sector ~ '__' ~ dataset]() if execute else {} %}
     select
         {%- for name in columns %}
         {{ name }},

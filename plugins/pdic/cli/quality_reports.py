@@ -1,4 +1,4 @@
-"""`pdic quality coverage | score | docs`: what people read about quality."""
+"""`pdic quality coverage | docs`: what people read about quality."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 def add_reports(app: typer.Typer) -> None:
     """Add the commands of this module to the group `pdic quality`."""
     app.command("coverage")(coverage)
-    app.command("score")(score)
     app.command("docs")(docs)
 
 
@@ -43,23 +42,6 @@ def coverage(as_json: Json = False) -> None:
     print_table(
         "Columns and rules", shown, ["sector", "dataset", "rules", "columns", "covered_percent", "without_rule"]
     )
-
-
-def score(
-    target: Annotated[str | None, typer.Argument(help="SECTOR or SECTOR.DATASET; nothing means all.")] = None,
-    agency: Annotated[str | None, typer.Option("--agency", help="The code of one agency, or `all`.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Scores of the live release (0 to 100): five dimensions and the index. Empty is `not measured`."""
-    from pdic.quality.score import scores
-
-    ensure_warehouse()
-    rows = scores(target, agency)
-    if as_json:
-        print_json(rows)
-        return
-    columns = ["sector", "dataset", "agency", "accuracy", "completeness", "cleanliness", "freshness", "consistency"]
-    print_table("Quality", rows, [*columns, "index", "measured_percent", "checks", "failures"])
 
 
 def docs(

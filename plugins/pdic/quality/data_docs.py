@@ -21,6 +21,8 @@ from pdic.warehouse import Connect, records, transaction
 
 PAGES: Final = Path(__file__).parent / "pages"
 SHELL: Final = "data_docs.html.j2"
+MADE_HERE: Final = 'content="PDIC Data Docs"'
+"""What every page says of itself: only a folder of such pages is replaced."""
 SHOWN_OF_A_RULE: Final = {
     "Rule": "shown.rule",
     "Severity": "shown.severity",
@@ -56,10 +58,14 @@ def build(release_id: int | None = None, folder: Path | None = None, connect_to:
     """Write the pages of a release (None: the live one); pages already there are replaced. Returns the index page.
 
     A dataset's page is about its newest batch in the release that brought rows. Raises ReleaseError where there is no such
-    release.
+    release, or the folder holds something else.
     """
     release_id, pages = _read(release_id, connect_to)
     target = folder or folder_of(release_id)
+    if target.exists() and any(target.iterdir()) and not _is_ours(target):
+        raise ReleaseError(
+            f"{target} holds something else than Data Docs: name an empty or a new folder. Nothing was written."
+        )
     fresh = target.with_name(f".{target.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -70,6 +76,11 @@ def build(release_id: int | None = None, folder: Path | None = None, connect_to:
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
     return target / "index.html"
+
+
+def _is_ours(folder: Path) -> bool:
+    index = folder / "index.html"
+    return index.is_file() and MADE_HERE in index.read_text(encoding="utf-8", errors="replace")
 
 
 def render(page: Page, rules: Mapping[str, Rule]) -> str:
