@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from demo.defects.engine import Fate, Plant, filled, kind
@@ -256,19 +254,11 @@ def old_commune_code(p: Plant) -> np.ndarray:
     return p.rows
 
 
-def _after_2020(table: Table, target: Any) -> np.ndarray:
-    """Codes that were gone before 2025 are on no list: an old registration may rightly carry one."""
-    if "ngayDangKy" not in table.columns:
-        return np.ones(table.n, dtype=bool)
-    recent = pc.greater_equal(table.columns["ngayDangKy"], pa.scalar(date(2020, 1, 1)))
-    return np.asarray(pc.fill_null(recent, False).to_numpy(zero_copy_only=False))
-
-
 @kind(
     "unknown_commune",
     {name: at[0] for name, at in COMMUNES.items() if at[0] != "dia_diem"},
     Fate.QUARANTINED,
-    _after_2020,
+    _after_reform,
 )
 def unknown_commune(p: Plant) -> np.ndarray:
     """A commune code that no list has ever had."""

@@ -1,4 +1,4 @@
-"""The gate against the truth, in a province that nobody has seen: one row in ten is bad, names are others."""
+"""The gate against the truth, in a province that nobody has seen: one row in ten is bad, names, provinces and rates are others."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     root = settings.project_root()
     profile = yaml.safe_load((root / "demo" / "profile.yaml").read_text(encoding="utf-8"))
     path: Path = tmp_path_factory.mktemp("profile") / "other.yaml"
+    names = profile["names"]
+    names["family"] = ["Nguyễn", "Lò", "Quàng", "Giàng", "Sùng", "Vi", "Châu", "Kiều", "Thạch", "Ung", "Từ", "Lê"]
+    for given in ("male", "female", "middle_male", "middle_female"):
+        names[given] = names[given][::-1]
+    profile["elsewhere"] = ["079", "001", "030"]
     profile["defects"]["wrong_id"] *= 2
     path.write_text(yaml.safe_dump(profile, allow_unicode=True), encoding="utf-8")
     command = [
