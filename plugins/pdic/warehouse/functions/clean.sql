@@ -43,7 +43,7 @@ language sql immutable strict parallel safe as $$
                 regexp_count(normalize(word, nfd), '[\u0300\u0301\u0303\u0309\u0323]') > 1
                 -- and without it: onset, vowels, coda.
                 or normalize(regexp_replace(normalize(word, nfd), '[\u0300\u0301\u0303\u0309\u0323]', '', 'g'), nfc) !~ (
-                    '^(ngh|ng|nh|gh|gi|kh|ph|qu|th|tr|ch|[bcdđghklmnpqrstvx])?'
+                    '^(ngh|ng|nh|gh|gi|kh|kr|ph|qu|th|tr|ch|[bcdđghklmnpqrstvx])?'
                     '(ươu|ươi|ươ|ưa|ưi|ưu|uyê|uya|uyu|uây|uâ|uêu|uê|uôi|uô|uơ|ua|ui|uy|iêu|iê|ia|iu|yêu|yê|oai|oao|oay|oeo|oa|oă|oe|oi|oo'
                     '|ôi|ơi|ai|ao|au|ay|âu|ây|eo|êu|a|ă|â|e|ê|i|o|ô|ơ|u|ư|y)'
                     '(ng|nh|ch|[cmnpt])?$'
@@ -171,11 +171,12 @@ begin
     if
         last between 2 and 4
         -- Family names that are hardly ever given ones; Hoàng is both.
-        and (words[last] in (
-            'Nguyễn', 'Lê', 'Trần', 'Phạm', 'Huỳnh', 'Phan', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Ngô', 'Đoàn', 'Trương', 'Trịnh', 'Đinh'
-        ) or (words[1] in ('Thị', 'Văn') and last >= 3 and clean.is_family_name(words[last])))
+        and words[last] in (
+            'Nguyễn', 'Trần', 'Phạm', 'Huỳnh', 'Phan', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Ngô', 'Đoàn', 'Trương', 'Trịnh', 'Đinh'
+        )
         and words[1] not like '%''%'
-        and (not clean.is_family_name(words[1]) or (words[1] = 'Văn' and last >= 3))
+        -- Văn is a family name, too: Văn Thị Hoa stays.
+        and not clean.is_family_name(words[1])
     then
         -- Lan Thị Nguyễn: given, middle, family. Thị Lan Nguyễn: the family name last.
         words := case
