@@ -82,24 +82,9 @@ def text(column: Column) -> str:
     return f"case when {_sound(column.cleaning, name)} then {name} else {KINDS[column.cleaning].call.format(name)} end"
 
 
-def repaired_text(column: Column) -> str | None:
-    """The SQL of whether cleaning changes the column's value (never NULL); None where the column is not cleaned."""
-    if column.cleaning is None:
-        return None
-    name = quoted(column.source_name)
-    changed = f"{name} is distinct from {KINDS[column.cleaning].call.format(name)}"
-    return f"case when {_sound(column.cleaning, name)} then false else {changed} end"
-
-
 def expression(column: Column) -> sql.Composable:
     """`text()` for a statement of psycopg2."""
     return sql.SQL(text(column))
-
-
-def repaired(column: Column) -> sql.Composable | None:
-    """`repaired_text()` for a statement of psycopg2."""
-    found = repaired_text(column)
-    return None if found is None else sql.SQL(found)
 
 
 def relation(contract: Contract, table: sql.Composable, present: Iterable[str] | None = None) -> sql.Composed:

@@ -185,6 +185,8 @@ def test_a_dataset_whose_source_drifted_fails_visibly_and_alone(
 def test_values_planted_in_failing_rows_show_nowhere_but_in_the_inner_schemas(
     province: Province, uri: Callable[[str], str]
 ) -> None:
+    province.pdic("quality", "docs")
+    assert any((province.home / "data_docs").rglob("health.xml1.html"))
     found_in = set()
     with psycopg.connect(uri("pdic_warehouse_admin")) as warehouse:
         for schema, table in tables_of(warehouse):

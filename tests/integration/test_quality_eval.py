@@ -23,7 +23,21 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     profile = yaml.safe_load((root / "demo" / "profile.yaml").read_text(encoding="utf-8"))
     path: Path = tmp_path_factory.mktemp("profile") / "other.yaml"
     names = profile["names"]
-    names["family"] = ["Nguyễn", "Lò", "Quàng", "Giàng", "Sùng", "Vi", "Châu", "Kiều", "Thạch", "Ung", "Từ", "Lê"]
+    names["family"] = [
+        "Nguyễn",
+        "Văn",
+        "Lò",
+        "Quàng",
+        "Giàng",
+        "Sùng",
+        "Vi",
+        "Châu",
+        "Kiều",
+        "Thạch",
+        "Ung",
+        "Từ",
+        "Lê",
+    ]
     for given in ("male", "female", "middle_male", "middle_female"):
         names[given] = names[given][::-1]
     profile["elsewhere"] = ["079", "001", "030"]
@@ -48,10 +62,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads(done.stdout)
 
 
-def test_every_batch_balances_and_no_sound_row_is_refused(found: Any) -> None:
+def test_every_batch_balances_and_no_sound_row_is_refused_or_renamed(found: Any) -> None:
     rows = sum(dataset["rows"] for dataset in found["sound"].values())
     assert rows > 10_000
     assert {name: dataset["by"] for name, dataset in found["sound"].items() if dataset["quarantined"]} == {}
+    assert {name: dataset["renamed"] for name, dataset in found["sound"].items() if dataset["renamed"]} == {}
     assert [line for line in found["falls_short"] if line.split(":")[0] not in found["kinds"]] == []
 
 

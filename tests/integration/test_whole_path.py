@@ -60,6 +60,20 @@ def test_every_source_row_is_accepted_or_quarantined(first: Province) -> None:
     assert sum(dataset["quarantined"] for dataset in datasets) > 0, "the profile plants defects that rules catch"
 
 
+def test_staging_holds_what_cleaning_left_and_raw_what_came(first: Province) -> None:
+    padded = first.query(
+        "transformer",
+        """
+        select raw."SO_CCCD", staging.personal_id
+        from staging.stg_health__xml1 as staging
+        inner join raw.health__xml1 as raw on raw."ID"::text = staging._key and raw._batch_id = staging._batch_id
+        where 'SO_CCCD' = any(string_to_array(staging._repaired, ','))
+        """,
+    )
+    assert padded, "the profile plants numbers that lost their zeros"
+    assert [(sent, kept) for sent, kept in padded if sent == kept or kept != sent.zfill(12)] == []
+
+
 def test_a_load_without_news_changes_nothing(first: Province) -> None:
     before = first.checksums()
     reports = first.pdic("load")

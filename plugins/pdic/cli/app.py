@@ -27,7 +27,7 @@ demo_app = typer.Typer(
 )
 contracts_app = typer.Typer(help="Contracts and what follows from them.", no_args_is_help=True)
 containers_app = typer.Typer(help="What docker-compose.yml runs once.", no_args_is_help=True)
-quality_app = typer.Typer(help="Rules, scores and what they cover.", no_args_is_help=True)
+quality_app = typer.Typer(help="What rules cover and what they found.", no_args_is_help=True)
 add_reports(quality_app)
 app.add_typer(demo_app, name="demo")
 app.add_typer(slot_app, name="slot")

@@ -46,11 +46,11 @@ def coverage(root: Path) -> tuple[Coverage, ...]:
 
 
 def of_dataset(sector: str, dataset: str, columns: Iterable[str], rules: Iterable[Rule]) -> Coverage:
-    """Coverage of one dataset's `columns` by those of its `rules` that are run."""
-    active = [rule for rule in rules if getattr(rule, "active", True)]
-    read = {name for rule in active if rule.type not in ABOUT_NO_VALUE for name in _columns(rule)}
+    """Coverage of one dataset's `columns` by its `rules`."""
+    rules = list(rules)
+    read = {name for rule in rules if rule.type not in ABOUT_NO_VALUE for name in _columns(rule)}
     names = tuple(columns)
-    return Coverage(sector, dataset, len(active), len(names), tuple(name for name in names if name not in read))
+    return Coverage(sector, dataset, len(rules), len(names), tuple(name for name in names if name not in read))
 
 
 def _columns(rule: Rule) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ LOGIC: Final = (
     "dbt_project/macros",
     "dbt_project/seeds",
     "dbt_project/dbt_project.yml",
-    "plugins/pdic/warehouse/functions",
+    "plugins/pdic/warehouse/functions/clean.sql",
 )
 """What decides the content of the shared tables, given the sources: tables built by other logic are built anew."""
 
