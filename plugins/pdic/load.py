@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, feed, ledger, memory, quality, raw, settings, sweep
+from pdic import connections, contracts, feed, ledger, memory, quality, quarantine, raw, settings, sweep
 from pdic.arrival import Arrival
 from pdic.errors import BatchRejected, LoadError, PdicError
 from pdic.sources import cdc, postgres, rest
@@ -89,8 +89,10 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
             batch = ledger.get(loader, contract, batch_id)
             ledger.require(batch, contract, "extracted", "checked")
             pending.append((contract, batch_id, raw.batch_name(contract, batch_id)))
-            if batch.rows_unchanged is not None:
-                rows = batch.rows_extracted or 0
+            rows = batch.rows_extracted or 0
+            if batch.capture == quarantine.AGAIN:
+                differences[dataset] = quality.Difference(source_rows=None, landed=rows)
+            elif batch.rows_unchanged is not None:
                 differences[dataset] = quality.Difference(source_rows=rows, landed=rows - batch.rows_unchanged)
         loader.commit()
         verdicts = quality.check_sector(auditor_uri, pending, differences=differences)
@@ -127,16 +129,10 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         ledger.require(batch, contract, "checked")
         began = time.monotonic()
         unchanged, deleted = batch.rows_unchanged or 0, batch.rows_deleted
-        quarantined = 0
-        if contract.capture == "feed":
+        again = batch.capture == quarantine.AGAIN
+        if contract.capture == "feed" and not again:
             unchanged = feed.keep_newer(loader, contract, batch_id)
-            quarantined = feed.quarantine_unreadable(loader, contract, batch_id)
-        if broken := _broken_rules(loader, batch_id):
-            rules = [
-                rule for rule in quality.rules_for_batch(settings.project_root(), sector, dataset) if rule.id in broken
-            ]
-            fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(rules))
-            quarantined += raw.quarantine_failing(loader, contract, batch_id, fails, quality.quarantine_sql(rules))
+        quarantined = _to_quarantine(loader, contract, batch_id, again=again)
         accepted = (batch.rows_extracted or 0) - quarantined - unchanged
         if accepted + deleted > 0:
             raw.attach(loader, contract, batch_id)
@@ -155,6 +151,24 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         )
         ledger.move_watermark(loader, contract, batch, has_news=accepted + deleted + quarantined > 0)
         return ledger.report(loader, batch_id)
+
+
+def _to_quarantine(loader: Connection, contract: contracts.Contract, batch_id: int, *, again: bool) -> int:
+    """Move the rows that may not be accepted out of a batch, and bring the register of such rows up to it. Returns how many."""
+    quarantined, fails = 0, None
+    if contract.capture == "feed" and not again:
+        quarantined = feed.quarantine_unreadable(loader, contract, batch_id)
+    rules = quality.rules_for_batch(settings.project_root(), contract.sector, contract.dataset)
+    if broken := _broken_rules(loader, batch_id):
+        judging = [rule for rule in rules if rule.id in broken]
+        fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(judging))
+        reasons, spare = quality.quarantine_sql(judging), quarantine.spared(contract)
+        quarantined += raw.quarantine_failing(loader, contract, batch_id, fails, reasons, spare)
+    severities = {rule.id: rule.severity for rule in rules}
+    quarantine.settle(
+        loader, contract, batch_id, quarantine.Refusals(severities, quarantine.terms(), fails, again=again)
+    )
+    return quarantined
 
 
 def load(

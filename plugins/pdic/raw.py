@@ -52,6 +52,18 @@ def columns(contract: Contract) -> sql.Composed:
     return sql.SQL(", ").join(sql.Identifier(column.source_name) for column in contract.columns)
 
 
+def key_text(contract: Contract, alias: str | None = None) -> sql.Composable:
+    """A source key as one text, as staging writes it in `_key`: parts joined so that no two keys can come out alike."""
+    parts = [
+        sql.SQL("{}::text").format(sql.Identifier(alias, name) if alias else sql.Identifier(name))
+        for name in contract.key
+    ]
+    if len(parts) == 1:
+        return sql.SQL("coalesce({}, '')").format(parts[0])
+    escaped = [sql.SQL(r"replace(replace({}, '\', '\\'), '|', '\|')").format(part) for part in parts]
+    return sql.SQL("concat_ws('|', {})").format(sql.SQL(", ").join(escaped))
+
+
 def ensure_tables(connection: Connection, contract: Contract) -> None:
     """Create the dataset's raw and quarantine tables, add the columns that its contract has gained, widen what became wider.
 
@@ -166,7 +178,7 @@ def quarantine_failing(
     """Move the rows of a batch that break a row rule to quarantine, as the source sent them. Returns how many.
 
     `fails` is a condition over the batch's cleaned columns, true where the row breaks a rule; `reasons`, of type text[],
-    names the rules that it breaks. Rows for which `spare` is true, a condition over the same columns and the array
+    names the rules that it breaks. Rows for which `spare` is true, a condition over the cleaned row `judged` and its array
     `_reasons`, stay. A tombstone has nothing but its key and breaks no rule.
     """
     batch = batch_table(contract, batch_id)

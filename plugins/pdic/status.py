@@ -9,6 +9,7 @@ from psycopg2 import sql
 
 from pdic import connections, contracts, raw, sweep
 from pdic.errors import PdicError
+from pdic.quarantine import desk
 from pdic.sources import postgres, rest
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, records, transaction
@@ -28,6 +29,7 @@ def status(connect_to: Connect = connections.uri, *, checksums: bool = False) ->
         "datasets": datasets(connect_to),
         "release": releases(connect_to),
         "quality": quality(connect_to),
+        "quarantine": desk.counts(connect_to),
         "slots": watch.slots(connect_to),
         "shared": shared_tables(connect_to, checksums=checksums),
     }

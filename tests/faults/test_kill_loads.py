@@ -11,7 +11,7 @@ import pytest
 from pdic import connections, ledger, load, warehouse
 from tests.conftest import Postgres
 from tests.faults.killing import killed_at, spread, steps_of
-from tests.integration.test_load import CURSOR, SNAPSHOT, Sector
+from tests.integration.sectors import CURSOR, SNAPSHOT, Sector, own_sector
 
 KILLS = 24
 """Kills per action, spread evenly over its steps, the first and the last among them."""
@@ -19,15 +19,8 @@ KILLS = 24
 
 @pytest.fixture(scope="module")
 def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
-    root = tmp_path_factory.mktemp("project")
-    (root / "pyproject.toml").write_text("", encoding="utf-8")
-    warehouse.migrate(connections.warehouse("admin"))
-    uri = postgres.create_database("kills")
-    with psycopg.connect(postgres.uri("kills"), autocommit=True) as admin:
-        admin.execute("grant pg_monitor to kills_owner")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PDIC_ROOT", str(root))
-        yield Sector(root, uri, uri)
+    with own_sector("kills", postgres, tmp_path_factory.mktemp("project")) as made:
+        yield made
 
 
 def change(sector: Sector, dataset: str, turn: int, *, deletes: bool) -> None:
@@ -46,14 +39,21 @@ def standing(sector: Sector, dataset: str) -> dict[int, Any]:
         f"""
         select distinct on (id) id, "Nhãn X", fate
         from (
-            select id, "Nhãn X", _batch_id, _op as fate from raw.thu__{dataset}
+            select id, "Nhãn X", _batch_id, _op as fate from raw.{sector.name}__{dataset}
             union all
-            select id, "Nhãn X", _batch_id, 'Q' from quarantine.thu__{dataset}
+            select id, "Nhãn X", _batch_id, 'Q' from quarantine.{sector.name}__{dataset}
         ) as version
         order by id, _batch_id desc
         """
     )
     return {key: label for key, label, fate in newest if fate == "U"}
+
+
+def held(sector: Sector, dataset: str) -> set[int]:
+    """Source keys whose row at the source breaks the rule of its label."""
+    with psycopg.connect(sector.source_uri) as source:
+        rows = source.execute(f'select id from {dataset} where "Nhãn X" is null').fetchall()
+    return {key for (key,) in rows}
 
 
 def at_source(sector: Sector, dataset: str) -> dict[int, Any]:
@@ -93,7 +93,7 @@ def test_killed_while_rows_move(sector: Sector, capture: str) -> None:
         found = {key: label for key, label in standing(sector, dataset).items() if label is not None}
         assert found == expected, f"killed at step {step}"
     assert killed >= len(at) - 2, "the kills must hit"
-    orphans = f"select tablename from pg_tables where schemaname = 'raw_batch' and tablename like 'thu\\_\\_{dataset}%'"
+    orphans = f"select tablename from pg_tables where schemaname = 'raw_batch' and tablename like '{sector.name}\\_\\_{dataset}%'"
     assert sector.warehouse(orphans) == []
 
 
@@ -107,8 +107,22 @@ def test_killed_with_rules_and_a_quarantine(sector: Sector) -> None:
         killed_at(step, lambda: whole(sector, dataset))
         whole(sector, dataset)
         assert standing(sector, dataset) == at_source(sector, dataset), f"killed at step {step}"
-    doubled = sector.warehouse(f"select id from quarantine.thu__{dataset} group by id, _batch_id having count(*) > 1")
+    doubled = sector.warehouse(
+        f"select id from quarantine.{sector.name}__{dataset} group by id, _batch_id having count(*) > 1"
+    )
     assert doubled == []
+    registered = sector.warehouse(
+        f"""
+        select key, last_batch_id from quarantine.record where dataset = '{dataset}' and state = 'open'
+        except
+        select id::text, _batch_id from quarantine.{sector.name}__{dataset}
+        """
+    )
+    open_keys = sector.warehouse(
+        f"select key::bigint from quarantine.record where dataset = '{dataset}' and state = 'open'"
+    )
+    assert registered == []
+    assert {key for (key,) in open_keys} == held(sector, dataset)
     balanced = sector.warehouse(
         """
         select batch_id from control.batch

@@ -10,6 +10,7 @@ import typer
 from pdic import settings
 from pdic.cli.output import console, out, print_json, print_table
 from pdic.cli.quality_reports import add_reports
+from pdic.cli.quarantine import quarantine_app
 from pdic.cli.slots import print_slots, slot_app
 from pdic.cli.stack import describe, ensure_warehouse
 from pdic.errors import PdicError
@@ -34,6 +35,7 @@ app.add_typer(slot_app, name="slot")
 app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(quality_app, name="quality")
+app.add_typer(quarantine_app, name="quarantine")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -184,6 +186,8 @@ def status(
     if report["slots"]:
         print_slots(report["slots"])
     print_table("Shared tables", report["shared"], ["table", "rows"] + (["checksum"] if checksums else []))
+    held = report["quarantine"]
+    out.print("quarantine: " + ", ".join(f"{count} {standing}" for standing, count in held.items()))
     live = report["release"]
     out.print(f"live release: {live['live'] or 'none'}; a rollback would bring back: {live['former'] or 'none'}")
 

@@ -36,10 +36,11 @@ SOURCE_ROWS = ("_op", "U")
 class Difference:
     """A batch that holds only what differs from the accepted state: `landed` of the source's `source_rows` rows.
 
-    Rules about the number of rows are about the source's, and rules about rows have nothing to say where none landed.
+    Rules about the number of rows are about the source's (None: the source was not read, and they have nothing to say), and
+    rules about rows have nothing to say where none landed.
     """
 
-    source_rows: int
+    source_rows: int | None
     landed: int
 
 
@@ -120,15 +121,17 @@ def _check(
 
 
 def _of_difference(gate: Gate, target: Target, rules: Sequence[Rule], difference: Difference) -> tuple[RuleResult, ...]:
-    counting = {rule.id: _row_count(rule, difference.source_rows) for rule in rules if rule.type in ROW_COUNT_TYPES}
-    others = [rule for rule in rules if rule.id not in counting]
+    others = [rule for rule in rules if rule.type not in ROW_COUNT_TYPES]
+    counting = {}
+    if difference.source_rows is not None:
+        counting = {rule.id: _row_count(rule, difference.source_rows) for rule in rules if rule not in others}
     judged = (
         gate.check(target, others)
         if difference.landed and others
         else [RuleResult(rule, success=True, checked=0, failed=0) for rule in others]
     )
     found = counting | {result.rule.id: result for result in judged}
-    return tuple(found[rule.id] for rule in rules)
+    return tuple(found[rule.id] for rule in rules if rule.id in found)
 
 
 def _row_count(rule: Rule, rows: int) -> RuleResult:

@@ -34,6 +34,8 @@ comment on table quarantine.record is
 comment on column quarantine.record.agency is 'Code of the agency that owns the row; ''?'' where the row names none that is readable.';
 comment on column quarantine.record.reasons is 'The rules that the newest version of the row breaks.';
 comment on column quarantine.record.times is 'How many batches brought a version of it that was refused.';
+comment on column quarantine.record.closed_batch_id is
+    'The batch by which the row came to be accepted, good or by its waiver; null while it is held.';
 comment on column quarantine.record.due_on is 'When the agency should have corrected it.';
 
 create view quarantine.standing as

@@ -1,0 +1,168 @@
+"""`pdic quarantine …`: what is held back, and what is done about it."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.stack import ensure_warehouse
+
+quarantine_app = typer.Typer(
+    help="Rows that were held back: list, return to agencies, waive, judge again.", no_args_is_help=True
+)
+
+Targets = Annotated[list[str] | None, typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.")]
+Agency = Annotated[str | None, typer.Option("--agency", help="Code of the agency that owns the rows.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Who = Annotated[str | None, typer.Option("--by", help="Who does this (default: the account that runs the command).")]
+COLUMNS = ("record_id", "sector", "dataset", "agency", "key", "severity", "standing", "due_on", "times", "reasons")
+
+
+@quarantine_app.command("list")
+def list_(
+    targets: Targets = None,
+    agency: Agency = None,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state", help="open, returned, expired, waived, corrected; again for several (default: not settled)."
+        ),
+    ] = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="Only records that break this rule.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Records, those due first. Keys that may be personal are not shown; correction files have them."""
+    from pdic.quarantine import desk
+
+    ensure_warehouse()
+    found = desk.listed(desk.Wanted(targets or (), agency, state or desk.UNSETTLED, rule), limit)
+    if as_json:
+        print_json(found)
+        return
+    print_table("Quarantine", [row | {"reasons": ", ".join(row["reasons"])} for row in found], list(COLUMNS))
+    if len(found) == limit:
+        console.print(f"only the first {limit}: say --limit, or `pdic quarantine summary` for counts", markup=False)
+
+
+@quarantine_app.command()
+def show(record_id: Annotated[int, typer.Argument(help="Number of the record.")], as_json: Json = False) -> None:
+    """One record and everything that became of it."""
+    from pdic.quarantine import desk
+
+    ensure_warehouse()
+    record = desk.shown(record_id)
+    if as_json:
+        print_json(record)
+        return
+    for name, value in record.items():
+        if name != "events" and value is not None:
+            out.print(
+                f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}", markup=False
+            )
+    print_table("Events", record["events"], ["happened_at", "what", "batch_id", "who", "note"])
+
+
+@quarantine_app.command()
+def summary(targets: Targets = None, agency: Agency = None, as_json: Json = False) -> None:
+    """Counts by dataset and agency, the first day due, the share that was closed."""
+    from pdic.quarantine import desk
+
+    ensure_warehouse()
+    found = desk.summary(desk.Wanted(targets or (), agency, desk.STANDINGS))
+    if as_json:
+        print_json(found)
+    else:
+        print_table(
+            "Quarantine", found, ["sector", "dataset", "agency", *desk.STANDINGS, "first_due", "closed_percent"]
+        )
+
+
+@quarantine_app.command("return")
+def return_(
+    targets: Targets = None,
+    agency: Agency = None,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where to write the files (default: corrections in the home).")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what was returned before and is not corrected.")] = False,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Write a correction file (XLSX and CSV) per agency and dataset, and mark the records returned."""
+    from pdic.quarantine import correction, desk
+
+    ensure_warehouse()
+    wanted = desk.Wanted(targets or (), agency, desk.UNSETTLED, unreturned_only=not again)
+    with console.status("return"):
+        found = correction.hand_back(wanted, who=who or getpass.getuser(), folder=folder)
+    if as_json:
+        print_json(found)
+        return
+    print_table("Returned", found, ["sector", "dataset", "agency", "records", "personal_columns"])
+    for each in found:
+        for path in each["files"]:
+            out.print(path, markup=False, soft_wrap=True)
+    if not found:
+        out.print("nothing to return: no record is open")
+
+
+@quarantine_app.command()
+def waive(
+    record_ids: Annotated[list[int], typer.Argument(help="Numbers of the records.")],
+    why: Annotated[str, typer.Option("--why", help="Why the rows may pass although they break rules.")],
+    until: Annotated[datetime, typer.Option("--until", formats=["%Y-%m-%d"], help="The last day the waiver stands.")],
+    who: Annotated[str, typer.Option("--by", help="Who decides it.")],
+    retry: Annotated[bool, typer.Option(help="Judge the rows again at once, so that they are accepted.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Let rows pass although they break rules: who, why and until when are kept."""
+    from pdic.quarantine import desk
+    from pdic.quarantine.retry import retry as judge_again
+
+    ensure_warehouse()
+    waived = desk.waive(record_ids, who=who, why=why, until=until.date())
+    reports: list[dict[str, Any]] = []
+    if retry:
+        targets = sorted({f"{record['sector']}.{record['dataset']}" for record in waived})
+        reports = judge_again(targets, record_ids=[record["record_id"] for record in waived])
+    if as_json:
+        print_json({"waived": waived, "batches": reports})
+    else:
+        rows = [row | {"reasons": ", ".join(row["reasons"])} for row in waived]
+        print_table("Waived", rows, ["record_id", "sector", "dataset", "agency", "waived_until", "reasons"])
+        _show_batches(reports)
+    _exit(reports)
+
+
+@quarantine_app.command()
+def retry(targets: Targets = None, as_json: Json = False) -> None:
+    """Judge held rows once more by today's rules and waivers; the good ones are accepted. Exit code 1 where a dataset failed."""
+    from pdic.quarantine.retry import retry as judge_again
+
+    ensure_warehouse()
+    with console.status("retry"):
+        reports = judge_again(targets or [])
+    if as_json:
+        print_json(reports)
+    else:
+        _show_batches(reports)
+    _exit(reports)
+
+
+def _show_batches(reports: list[dict[str, Any]]) -> None:
+    columns = ["sector", "dataset", "batch_id", "status", "rows_extracted", "rows_accepted", "rows_quarantined"]
+    print_table("Judged again", reports, columns)
+    for report in reports:
+        if report.get("message"):
+            console.print(report["message"], style="red", markup=False, soft_wrap=True)
+
+
+def _exit(reports: list[dict[str, Any]]) -> None:
+    if any(report["status"] != "accepted" for report in reports):
+        raise typer.Exit(1)

@@ -1,0 +1,229 @@
+"""The register of held rows (`quarantine.record`): written in the transaction that accepts a batch, so it never disagrees with it.
+
+A record begins when a version of a source row is refused and ends when a good one, or its deletion, is accepted. It names the
+row by its key and says nothing of its values; these stand in `quarantine.<sector>__<dataset>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from psycopg2 import sql
+
+from pdic import agency, cleaning, raw
+from pdic.quality.rules import Severity
+from pdic.quarantine.terms import Terms, today
+from pdic.warehouse import one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+    from pdic.contracts import Contract
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """What decides about the rows of one batch.
+
+    `severities` gives the severity of each rule by id; a reason that is no rule's is critical. `fails` is the condition, over
+    the batch's cleaned columns, by which rows were refused (None: none was). `again` is true where the batch holds nothing new,
+    only rows from the quarantine that are judged once more.
+    """
+
+    severities: Mapping[str, Severity]
+    terms: Terms
+    fails: sql.Composable | None = None
+    again: bool = False
+
+
+def spared(contract: Contract) -> sql.Composable:
+    """The condition by which a failing row stays in its batch: a waiver stands for its key and covers all that it breaks.
+
+    Over `judged` and its `_reasons`, as `raw.quarantine_failing` takes it.
+    """
+    return sql.SQL(
+        "exists (select from quarantine.record as waiver where waiver.sector = {sector} and waiver.dataset = {dataset}"
+        " and waiver.state = 'waived' and waiver.waived_until >= {today} and waiver.key = {key} and judged._reasons <@ waiver.reasons)"
+    ).format(**_names(contract), today=_date(today()), key=raw.key_text(contract, "judged"))
+
+
+def settle(connection: Connection, contract: Contract, batch_id: int, refusals: Refusals) -> None:
+    """Bring the register up to a batch whose failing rows have just been moved out and which is not accepted yet.
+
+    Part of the accepting transaction. A refused row opens a record or adds to the one that stands; a row that stayed, or a
+    tombstone, closes the record of its key.
+    """
+    _catch_up(connection, contract, batch_id, refusals)
+    _refused(connection, contract, refusals, sql.SQL("_batch_id = {}").format(sql.Literal(batch_id)), refusals.again)
+    _came_good(connection, contract, batch_id, refusals.fails)
+
+
+def _catch_up(connection: Connection, contract: Contract, batch_id: int, refusals: Refusals) -> None:
+    """Rows that went to quarantine before there was a register: those whose newest version is held get their record."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "select exists (select from {quarantine} where _batch_id < {batch_id})"
+                " and not exists (select from quarantine.record where sector = {sector} and dataset = {dataset})"
+            ).format(quarantine=raw.quarantine(contract), batch_id=sql.Literal(batch_id), **_names(contract))
+        )
+        if not one(cursor)[0]:
+            return
+    same_key = sql.SQL(" and ").join(
+        sql.SQL("newer.{0} = held.{0}").format(sql.Identifier(name)) for name in contract.key
+    )
+    newest = sql.SQL(
+        "_batch_id < {batch_id} and not exists (select from {raw} as newer where {same_key} and newer._batch_id > held._batch_id)"
+        " and not exists (select from {quarantine} as newer where {same_key} and newer._batch_id > held._batch_id"
+        " and newer._batch_id < {batch_id})"
+    ).format(
+        batch_id=sql.Literal(batch_id),
+        raw=raw.parent(contract),
+        quarantine=raw.quarantine(contract),
+        same_key=same_key,
+    )
+    _refused(connection, contract, refusals, newest, again=False)
+
+
+def _refused(
+    connection: Connection, contract: Contract, refusals: Refusals, which: sql.Composable, again: bool
+) -> None:
+    """Enter the rows of the dataset's quarantine (`held`) for which `which` is true."""
+    since = today()
+    of_severity = {
+        severity: sorted(rule for rule, found in refusals.severities.items() if found is severity)
+        for severity in Severity
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                with refused as (
+                    select distinct on (key)
+                        key, agency, reasons, batch_id,
+                        case
+                            when not reasons <@ {known} or reasons && {critical} then 'critical'
+                            when reasons && {warning} then 'warning'
+                            else 'info'
+                        end as severity
+                    from (
+                        select
+                            {key} as key, {agency} as agency, coalesce(_reasons, array[]::text[]) as reasons,
+                            _batch_id as batch_id
+                        from {quarantine} as held
+                        where {which}
+                    ) as row
+                    order by key, batch_id desc
+                ),
+                entered as (
+                    insert into quarantine.record as record (
+                        sector, dataset, key, agency, reasons, severity, first_batch_id, last_batch_id, due_on
+                    )
+                    select
+                        {sector}, {dataset}, key, agency, reasons, severity, batch_id, batch_id,
+                        case severity when 'critical' then {due_critical} when 'warning' then {due_warning} else {due_info} end
+                    from refused
+                    on conflict (sector, dataset, key) where state <> 'corrected' do update set
+                        agency = excluded.agency,
+                        reasons = excluded.reasons,
+                        severity = excluded.severity,
+                        last_batch_id = excluded.last_batch_id,
+                        last_seen = case when {again} then record.last_seen else clock_timestamp() end,
+                        times = record.times + case when {again} then 0 else 1 end,
+                        state = case when {again} and record.state = 'returned' then 'returned' else 'open' end,
+                        waived_until = null,
+                        closed_batch_id = null,
+                        due_on = case when record.state = 'waived' then excluded.due_on else record.due_on end
+                    returning record_id, last_batch_id
+                )
+                insert into quarantine.event (record_id, what, batch_id, note)
+                select record_id, 'refused', last_batch_id, case when {again} then 'judged again' end
+                from entered
+                """
+            ).format(
+                key=raw.key_text(contract),
+                agency=agency.code(contract),
+                quarantine=raw.quarantine(contract),
+                which=which,
+                known=_texts(refusals.severities),
+                critical=_texts(of_severity[Severity.CRITICAL]),
+                warning=_texts(of_severity[Severity.WARNING]),
+                due_critical=_date(refusals.terms.due(Severity.CRITICAL, since)),
+                due_warning=_date(refusals.terms.due(Severity.WARNING, since)),
+                due_info=_date(refusals.terms.due(Severity.INFO, since)),
+                again=sql.Literal(again),
+                **_names(contract),
+            )
+        )
+
+
+def _came_good(connection: Connection, contract: Contract, batch_id: int, fails: sql.Composable | None) -> None:
+    """Close the records of the keys that the batch still holds; those that it holds by a waiver are noted and stay."""
+    batch = raw.batch_table(contract, batch_id)
+    with connection.cursor() as cursor:
+        # (A comparison that finds no difference makes no table.)
+        cursor.execute(
+            "select to_regclass(%s) is not null"
+            " and exists (select from quarantine.record where sector = %s and dataset = %s and state <> 'corrected')",
+            (batch.as_string(connection), contract.sector, contract.dataset),
+        )
+        if not one(cursor)[0]:
+            return
+        spared_keys: sql.Composable = sql.SQL("select null::text where false")
+        if fails is not None:
+            spared_keys = sql.SQL(
+                "select {key} from ({cleaned}) as cleaned where _op = 'U' and {key} in (select key from quarantine.record"
+                " where sector = {sector} and dataset = {dataset} and state = 'waived') and ({fails})"
+            ).format(
+                key=raw.key_text(contract), cleaned=cleaning.relation(contract, batch), fails=fails, **_names(contract)
+            )
+        cursor.execute(
+            sql.SQL(
+                """
+                with spared (key) as ({spared}),
+                let_pass as (
+                    update quarantine.record as record
+                    set closed_batch_id = {batch_id}
+                    where
+                        record.sector = {sector}
+                        and record.dataset = {dataset}
+                        and record.state = 'waived'
+                        and record.key in (select key from spared)
+                ),
+                closed as (
+                    update quarantine.record as record
+                    set state = 'corrected', waived_until = null, closed_at = clock_timestamp(), closed_batch_id = {batch_id}
+                    from {batch} as batch
+                    where
+                        record.sector = {sector}
+                        and record.dataset = {dataset}
+                        and record.state <> 'corrected'
+                        and record.key = {key}
+                        and record.key not in (select key from spared)
+                    returning record.record_id, batch._op
+                )
+                insert into quarantine.event (record_id, what, batch_id)
+                select record_id, case when _op = 'D' then 'deleted at source' else 'corrected' end, {batch_id} from closed
+                """
+            ).format(
+                spared=spared_keys,
+                batch=batch,
+                batch_id=sql.Literal(batch_id),
+                key=raw.key_text(contract, "batch"),
+                **_names(contract),
+            )
+        )
+
+
+def _names(contract: Contract) -> dict[str, sql.Composable]:
+    return {"sector": sql.Literal(contract.sector), "dataset": sql.Literal(contract.dataset)}
+
+
+def _texts(values: object) -> sql.Composable:
+    return sql.SQL("{}::text[]").format(sql.Literal(list(values)))  # type: ignore[call-overload]
+
+
+def _date(value: object) -> sql.Composable:
+    return sql.SQL("{}::date").format(sql.Literal(value))
