@@ -37,7 +37,7 @@
 {#-
     Of each key, its newest version among the batches not yet taken in, from raw and quarantine alike, every value cleaned
     as its contract says (macros/cleaned/, docs/cleaning.md); `_repaired` names the source's columns that
-    this changed, with commas between.
+    this changed, with commas between; `_agency` is the code of the agency that the row names.
 
     `key` names the key's columns as the source does. A key occurs once in a batch (the load's own rule), and of two
     batches the later read is the newer, so versions need comparing only where several batches wait.
@@ -64,6 +64,7 @@
             , case when {{ name }} is distinct from _sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
             {%- endfor %}
         ), '') as _repaired,
+        {{ context['agency__' ~ sector ~ '__' ~ dataset]() if execute else 'null::text' }} as _agency,
         _batch_id,
         _op,
         _held
@@ -149,6 +150,7 @@
         {%- else -%}
         _op = 'D'
         {%- endif %} as _deleted,
+        _agency,
         _repaired
 {%- endmacro %}
 
@@ -186,6 +188,26 @@ select '{{ this.name }}', batch_id
 from control.building_batch
 where sector = '{{ sector }}' and dataset = '{{ dataset }}'
 on conflict (model) do update set batch_id = excluded.batch_id
+{%- endmacro %}
+
+{#-
+    post-hook: how many rows this release took in of each agency, and of how many, and in which columns, cleaning changed a
+    value. Rows are counted when they come or change, so it costs what changed.
+-#}
+{% macro count_repairs() -%}
+    {%- set mine = "model = '" ~ this.name ~ "'" ~ (" and release_id = " ~ building_release() if is_incremental() else "") -%}
+delete from staging.intake where {{ mine }};
+delete from staging.repair where {{ mine }};
+insert into staging.intake (model, release_id, agency, rows, repaired)
+select '{{ this.name }}', {{ building_release() }}, coalesce(_agency, ''), count(*), count(_repaired)
+from {{ this }}
+where _release_id = {{ building_release() }} and not _deleted
+group by _agency;
+insert into staging.repair (model, release_id, agency, column_name, rows)
+select '{{ this.name }}', {{ building_release() }}, coalesce(_agency, ''), column_name, count(*)
+from {{ this }} cross join unnest(string_to_array(_repaired, ',')) as column_name
+where _release_id = {{ building_release() }} and not _deleted
+group by _agency, column_name
 {%- endmacro %}
 
 {#- What core takes of a staging table: rows that stand, neither deleted at the source nor held in quarantine. -#}

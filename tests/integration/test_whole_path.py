@@ -60,6 +60,93 @@ def test_every_source_row_is_accepted_or_quarantined(first: Province) -> None:
     assert sum(dataset["quarantined"] for dataset in datasets) > 0, "the profile plants defects that rules catch"
 
 
+WEIGHT_OF_SEVERITY = {"critical": 4, "warning": 2, "info": 1}
+WEIGHT_OF_DIMENSION = {
+    "accuracy": 0.30,
+    "completeness": 0.20,
+    "cleanliness": 0.20,
+    "freshness": 0.15,
+    "consistency": 0.15,
+}
+
+
+def test_the_score_is_what_its_formula_says(first: Province) -> None:
+    """Computed here once more from the ledger's counts: docs/score.md."""
+    scores = {row["dataset"]: row for row in first.pdic("quality", "score", "--scope", "dataset")}
+    assert set(scores) == {dataset["dataset"] for dataset in first.pdic("status")["datasets"]}
+    results = first.query(
+        "loader",
+        "select dataset, dimension, severity, failed, checked from control.expectation_result"
+        " where run_kind = 'batch' and checked > 0",
+    )
+    cleaned = first.query(
+        "transformer",
+        "select split_part(model, '__', 2), 'cleanliness', 'info', sum(repaired)::bigint, sum(rows)::bigint"
+        " from staging.intake group by model",
+    )
+    by_dimension: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    for dataset, dimension, severity, failed, checked in [*results, *cleaned]:
+        score = 100 * (1 - failed / checked)
+        by_dimension.setdefault((dataset, dimension), []).append((WEIGHT_OF_SEVERITY[severity], score))
+    assert sum(failed for *_, failed, _ in cleaned) > 0, "the profile plants defects that cleaning repairs"
+    for dataset, row in scores.items():
+        assert row["freshness"] == 100, "it was loaded a moment ago"
+        index = []
+        for dimension, weight in WEIGHT_OF_DIMENSION.items():
+            graded = by_dimension.get((dataset, dimension), [])
+            if dimension != "freshness":
+                wanted = sum(w * score for w, score in graded) / sum(w for w, _ in graded) if graded else None
+                assert row[dimension] == (None if wanted is None else pytest.approx(wanted, abs=0.011)), (
+                    dataset,
+                    dimension,
+                )
+            if row[dimension] is not None:
+                index.append((weight, row[dimension]))
+        assert row["quality_index"] == pytest.approx(sum(w * s for w, s in index) / sum(w for w, _ in index), abs=0.02)
+    (province,) = first.pdic("quality", "score", "--scope", "province")
+    assert 90 < province["quality_index"] < 100
+
+
+def test_the_score_by_agency_adds_up(first: Province) -> None:
+    """What agencies sent and broke is what their dataset did, and none of it is a value of a person."""
+    found = first.query(
+        "loader",
+        """
+        select result.batch_id, rule_id, failed, checked,
+            (select sum(failed) from control.agency_failure as f where f.batch_id = result.batch_id and f.rule_id = result.rule_id),
+            (select sum(checked) from control.agency_check as c where c.batch_id = result.batch_id)
+        from control.expectation_result as result
+        where by_agency and failed > 0 and exists (select from control.agency_check as c where c.batch_id = result.batch_id)
+        """,
+    )
+    assert found
+    for _, rule, failed, checked, of_agencies, rows in found:
+        assert (failed, checked) == (of_agencies or 0, rows), rule
+    agencies = first.pdic("quality", "score", "health", "--scope", "agency")
+    assert len(agencies) > 10
+    assert any(agency["quality_index"] < 100 for agency in agencies)
+    assert not any(re.search(r"\d{9}", agency["agency_code"]) for agency in agencies)
+
+
+def test_readers_see_what_is_held_and_what_no_rule_looks_at(first: Province) -> None:
+    standing = first.pdic("quarantine", "summary")
+    shown = first.query("reader", "select dataset, agency_code, open, corrected from shared.quality_quarantine")
+    assert sorted(map(str, shown)) == sorted(
+        str((row["dataset"], row["agency"], row["open"], row["corrected"])) for row in standing
+    )
+    coverage = {(row["sector"], row["dataset"]): row for row in first.pdic("quality", "coverage")}
+    for sector, dataset, columns, without in first.query(
+        "reader", "select sector, dataset, columns, columns_without_rule from shared.quality_coverage"
+    ):
+        assert (columns, without) == (
+            coverage[sector, dataset]["columns"],
+            len(coverage[sector, dataset]["without_rule"]),
+        )
+    batches = first.query("reader", "select count(*), min(quality_index), max(quality_index) from shared.quality_trend")
+    assert batches[0][0] >= len(coverage)
+    assert 0 < batches[0][1] <= batches[0][2] <= 100
+
+
 def test_staging_holds_what_cleaning_left_and_raw_what_came(first: Province) -> None:
     padded = first.query(
         "transformer",

@@ -29,6 +29,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__civil_registry__cai_chinh() -%}
+{% raw %}case when ("noiDangKy")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("noiDangKy")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("noiDangKy")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__civil_registry__ket_hon() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "so" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "so" else clean.code("so") end{% endraw %}{%- endset -%}
@@ -66,6 +70,10 @@
     {%- set value -%}{% raw %}case when "voSoGiayToTuyThan" ~ E'^(\\d{12}|\\d{9})$' then "voSoGiayToTuyThan" else clean.personal_id("voSoGiayToTuyThan") end{% endraw %}{%- endset -%}
     {%- do found.update({'voSoGiayToTuyThan': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__civil_registry__ket_hon() -%}
+{% raw %}case when ("noiDangKy")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("noiDangKy")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("noiDangKy")::text else '?' end{% endraw %}
 {%- endmacro %}
 
 {% macro cleaned__civil_registry__khai_sinh() -%}
@@ -131,6 +139,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__civil_registry__khai_sinh() -%}
+{% raw %}case when ("noiDangKy")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("noiDangKy")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("noiDangKy")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__civil_registry__khai_tu() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "so" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "so" else clean.code("so") end{% endraw %}{%- endset -%}
@@ -176,6 +188,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__civil_registry__khai_tu() -%}
+{% raw %}case when ("noiDangKy")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("noiDangKy")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("noiDangKy")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__civil_registry__nhan_cha_me_con() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "so" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "so" else clean.code("so") end{% endraw %}{%- endset -%}
@@ -213,6 +229,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__civil_registry__nhan_cha_me_con() -%}
+{% raw %}case when ("noiDangKy")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("noiDangKy")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("noiDangKy")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__civil_registry__noi_dang_ky() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "tenNoiDangKy" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tenNoiDangKy" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tenNoiDangKy" else clean.words("tenNoiDangKy") end{% endraw %}{%- endset -%}
@@ -222,4 +242,8 @@
     {%- set value -%}{% raw %}case when "maTinh" ~ E'^\\d{2}$' then "maTinh" else clean.digits("maTinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'maTinh': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__civil_registry__noi_dang_ky() -%}
+{% raw %}case when ("maDVHC")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("maDVHC")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("maDVHC")::text else '?' end{% endraw %}
 {%- endmacro %}

@@ -9,6 +9,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__education__diemtruong() -%}
+{% raw %}case when ("matruong")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("matruong")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("matruong")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__education__giaovien() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
@@ -30,6 +34,10 @@
     {%- set value -%}{% raw %}case when "noiohientai_matinh" ~ E'^\\d{2}$' then "noiohientai_matinh" else clean.digits("noiohientai_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_matinh': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__education__giaovien() -%}
+{% raw %}case when ("matruong")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("matruong")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("matruong")::text else '?' end{% endraw %}
 {%- endmacro %}
 
 {% macro cleaned__education__hocsinh() -%}
@@ -75,6 +83,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__education__hocsinh() -%}
+{% raw %}case when ("matruong")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("matruong")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("matruong")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__education__ketquahoctap() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
@@ -84,6 +96,10 @@
     {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__education__ketquahoctap() -%}
+{% raw %}null::text{% endraw %}
 {%- endmacro %}
 
 {% macro cleaned__education__lop() -%}
@@ -101,6 +117,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__education__lop() -%}
+{% raw %}case when ("matruong")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("matruong")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("matruong")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__education__truong() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "maddtc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "maddtc" else clean.code("maddtc") end{% endraw %}{%- endset -%}
@@ -116,4 +136,8 @@
     {%- set value -%}{% raw %}case when "diachi_matinh" ~ E'^\\d{2}$' then "diachi_matinh" else clean.digits("diachi_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'diachi_matinh': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__education__truong() -%}
+{% raw %}case when ("matruong")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("matruong")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("matruong")::text else '?' end{% endraw %}
 {%- endmacro %}

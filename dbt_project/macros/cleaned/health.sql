@@ -13,6 +13,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__health__co_so_kcb() -%}
+{% raw %}case when ("MA_CSKCB")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("MA_CSKCB")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("MA_CSKCB")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__health__giay_bao_tu() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "MA_GBT" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_GBT" else clean.code("MA_GBT") end{% endraw %}{%- endset -%}
@@ -42,6 +46,10 @@
     {%- set value -%}{% raw %}case when "NGAY_CT" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_CT': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__health__giay_bao_tu() -%}
+{% raw %}case when ("MA_CSKCB")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("MA_CSKCB")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("MA_CSKCB")::text else '?' end{% endraw %}
 {%- endmacro %}
 
 {% macro cleaned__health__giay_chung_sinh() -%}
@@ -75,6 +83,10 @@
     {%- set value -%}{% raw %}case when "NGAY_CT" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_CT': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__health__giay_chung_sinh() -%}
+{% raw %}case when ("MA_CSKCB")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("MA_CSKCB")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("MA_CSKCB")::text else '?' end{% endraw %}
 {%- endmacro %}
 
 {% macro cleaned__health__xml1() -%}
@@ -128,6 +140,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__health__xml1() -%}
+{% raw %}case when ("MA_CSKCB")::text ~ '^[0-9A-Za-z._-]{1,35}$' and ("MA_CSKCB")::text !~ '(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)' then ("MA_CSKCB")::text else '?' end{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__health__xml2() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "MA_LK" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
@@ -145,6 +161,10 @@
     {{ return(found) }}
 {%- endmacro %}
 
+{% macro agency__health__xml2() -%}
+{% raw %}null::text{% endraw %}
+{%- endmacro %}
+
 {% macro cleaned__health__xml3() -%}
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "MA_LK" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
@@ -160,4 +180,8 @@
     {%- set value -%}{% raw %}case when "NGAY_TH_YL" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_TH_YL" else clean.compact_date("NGAY_TH_YL", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_TH_YL': value}) -%}
     {{ return(found) }}
+{%- endmacro %}
+
+{% macro agency__health__xml3() -%}
+{% raw %}null::text{% endraw %}
 {%- endmacro %}

@@ -1,4 +1,4 @@
-"""`pdic quality coverage | docs`: what people read about quality."""
+"""`pdic quality coverage | docs | score`: what people read about quality."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from pdic import settings
 from pdic.cli.output import out, print_json, print_table
 from pdic.cli.stack import ensure_warehouse
+from pdic.errors import PdicError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
@@ -18,6 +19,7 @@ def add_reports(app: typer.Typer) -> None:
     """Add the commands of this module to the group `pdic quality`."""
     app.command("coverage")(coverage)
     app.command("docs")(docs)
+    app.command("score")(score)
 
 
 def coverage(as_json: Json = False) -> None:
@@ -58,3 +60,24 @@ def docs(
         print_json({"index": index})
     else:
         out.print(str(index), soft_wrap=True)
+
+
+def score(
+    sector: Annotated[str | None, typer.Argument(help="A sector; nothing means all.")] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option("--scope", help="province, sector, dataset, agency or agency_dataset (default: the first three)."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Scores from 0 to 100 in the live release: five dimensions and one index (docs/score.md). Empty: not measured."""
+    from pdic.quality.score import MEASURES, SCOPES, scores
+
+    if scope is not None and scope not in SCOPES:
+        raise PdicError(f"no scope is called {scope}: say one of {', '.join(SCOPES)}")
+    ensure_warehouse()
+    found = scores(scope, sector)
+    if as_json:
+        print_json(found)
+    else:
+        print_table("Quality score", found, ["scope", "sector", "dataset", "agency_code", *MEASURES, "rows_checked"])

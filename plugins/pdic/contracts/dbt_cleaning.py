@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from pdic import cleaning
+from pdic import agency, cleaning
 from pdic.contracts.model import Contract
 from pdic.contracts.output import Output, header, joined
 
@@ -14,7 +14,7 @@ FOLDER: Final = Path("dbt_project", "macros", "cleaned")
 
 
 def dbt_cleaning(sector: str, contracts: Sequence[Contract]) -> Output:
-    """A macro for each dataset that adds, by source name, the cleaned value of each cleaned column.
+    """Two macros for each dataset: by source name, the cleaned value of each cleaned column; and, over these, a row's agency.
 
     The text stands in the template as it is, not in a string of Jinja's, which would eat the backslashes.
     """
@@ -33,6 +33,10 @@ def _macro(contract: Contract) -> Iterator[str]:
             yield f"    {{%- set value -%}}{{% raw %}}{cleaning.text(column)}{{% endraw %}}{{%- endset -%}}"
             yield f"    {{%- do found.update({{{_jinja(column.source_name)}: value}}) -%}}"
     yield "    {{ return(found) }}"
+    yield "{%- endmacro %}"
+    yield ""
+    yield f"{{% macro agency__{contract.raw_table}() -%}}"
+    yield f"{{% raw %}}{agency.text(contract, cleaned=True) or 'null::text'}{{% endraw %}}"
     yield "{%- endmacro %}"
 
 

@@ -119,4 +119,10 @@ SHARED_TABLES: Final[tuple[str, ...]] = (
     "mart_health__visits_by_facility_month",
     "mart_investment__disbursement_against_plan",
     "mart_one_stop__on_time_by_agency",
+    "quality_coverage",
+    "quality_quarantine",
+    "quality_repair",
+    "quality_rule",
+    "quality_score",
+    "quality_trend",
 )

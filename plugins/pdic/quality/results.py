@@ -116,6 +116,7 @@ def record(
             result.failed,
             result.raised,
             result.seconds,
+            result.rule.rule_type.engine is Engine.ROW,
         )
         for result in results
     ]
@@ -125,7 +126,7 @@ def record(
             """
             insert into control.expectation_result (
                 run_kind, batch_id, release_id, sector, dataset, rule_id, expectation_type, column_name,
-                severity, on_fail, dimension, success, checked, failed, raised, seconds
+                severity, on_fail, dimension, success, checked, failed, raised, seconds, by_agency
             ) values %s
             """,
             rows,

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pdic import connections, identity, quality, raw, settings
+from pdic import connections, contracts, identity, quality, raw, settings
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced
+from pdic.quality.coverage import coverage
 from pdic.release import code, dbt
 from pdic.release.seeds import load_seeds
 from pdic.release.swap import swap, views
@@ -88,7 +89,37 @@ def open_release(*, full_refresh: bool = False, force: bool = False, connect_to:
             "insert into control.release_batch (release_id, sector, dataset, batch_id) values (%s, %s, %s, %s)",
             [(release_id, *row) for row in newest],
         )
+        _promise(publisher, release_id)
     return {"release_id": release_id, "status": "building"}
+
+
+def _promise(publisher: Connection, release_id: int) -> None:
+    """Record what contracts and rule files say of each dataset, for the models that measure quality."""
+    root = settings.project_root()
+    known = contracts.load_all(root)
+    with publisher.cursor() as cursor:
+        cursor.executemany(
+            """
+            insert into control.release_dataset (
+                release_id, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules
+            ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+            """,
+            [
+                (
+                    release_id,
+                    found.sector,
+                    found.dataset,
+                    contract.title,
+                    contract.owner_agency,
+                    contract.freshness,
+                    found.columns,
+                    found.columns - len(found.without_rule),
+                    found.rules,
+                )
+                for found in coverage(root)
+                for contract in [known[found.sector, found.dataset]]
+            ],
+        )
 
 
 def is_current(connect_to: Connect = connections.uri) -> bool:

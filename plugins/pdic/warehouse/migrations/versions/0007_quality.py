@@ -108,6 +108,34 @@ create table control.release_dataset (
 );
 comment on table control.release_dataset is 'What a release''s contracts and rule files promise of each dataset.';
 
+alter table control.expectation_result add column by_agency boolean not null default false;
+comment on column control.expectation_result.by_agency is
+    'Whether the rule''s failures were also counted by agency: then an agency without a count has none.';
+
+create table staging.intake (
+    model text not null,
+    release_id bigint not null,
+    agency text not null,
+    rows bigint not null,
+    repaired bigint not null,
+    primary key (model, release_id, agency)
+);
+comment on table staging.intake is
+    'Rows that came or changed with a release, by staging model and agency, and those of them in which cleaning changed a value.';
+
+create table staging.repair (
+    model text not null,
+    release_id bigint not null,
+    agency text not null,
+    column_name text not null,
+    rows bigint not null,
+    primary key (model, release_id, agency, column_name)
+);
+comment on table staging.repair is 'The same by the source''s column that cleaning changed.';
+
+alter table staging.intake owner to pdic_transformer;
+alter table staging.repair owner to pdic_transformer;
+
 alter table control.release add column data_docs text;
 comment on column control.release.data_docs is 'Where the release''s Data Docs lie; or why they could not be written.';
 """

@@ -1,0 +1,14 @@
+-- How many columns of each dataset some rule looks at.
+-- Grain: one row per sector and dataset (quality_coverage_key).
+select
+    {{ meaningless_key(['sector', 'dataset']) }} as quality_coverage_key,
+    sector,
+    dataset,
+    title,
+    owner_agency,
+    rules,
+    columns,
+    columns - columns_with_rule as columns_without_rule,
+    round(100.0 * columns_with_rule / nullif(columns, 0), 2)::numeric(5, 2) as covered_percent
+from {{ source('control', 'release_dataset') }}
+where release_id = {{ building_release() }}
