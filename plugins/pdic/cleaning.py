@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg2 import sql
 
+from pdic import patterns
 from pdic.contracts.output import literal, quoted
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ _NOTHING: Final = (
 )
 
 
+_FENCED_ROW: Final = "case when clock_timestamp() is not null then ctid end"
 _DAY: Final = r"^[12]\d{3}(0\d|1[0-2])([0-2]\d|3[01])"
 
 
@@ -63,10 +65,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     "name": Kind(rf"^({_FAMILIES})( [{_UPPER}][{_LOWER}]*)+$", "clean.name({})", f"{_NOTHING}|{_MISPLACED}"),
     # No word for nothing has a digit, or fewer than three letters.
     "code": Kind("^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$", "clean.code({})"),
-    **{f"digits {n}": Kind(rf"^\d{{{n}}}$", f"clean.digits({{}}, {n})") for n in (2, 3, 5, 10)},
-    "unit_code": Kind(r"^(\d\d|\d{3}|\d{5})$", "clean.unit_code({})"),
-    "personal_id": Kind(r"^(\d{12}|\d{9})$", "clean.personal_id({})"),
-    "phone": Kind(r"^0[2-9]\d{8}$", "clean.phone({})"),
+    **{f"digits {n}": Kind(f"^[0-9]{{{n}}}$", f"clean.digits({{}}, {n})") for n in (2, 3, 5, 10)},
+    "unit_code": Kind("^([0-9]{2}|[0-9]{3}|[0-9]{5})$", "clean.unit_code({})"),
+    "personal_id": Kind("^([0-9]{12}|[0-9]{9})$", "clean.personal_id({})"),
+    "phone": Kind("^0[2-9][0-9]{8}$", "clean.phone({})"),
     "dotted_date": Kind(r"^((0[1-9]|[12]\d|3[01])\.)?((0[1-9]|1[0-2])\.)?[12]\d{3}$", "clean.dotted_date({})"),
     "compact_date 8": Kind(_DAY + "$", "clean.compact_date({}, 8)"),
     "compact_date 12": Kind(_DAY + r"\d{4}$", "clean.compact_date({}, 12)"),
@@ -90,9 +92,9 @@ def expression(column: Column) -> sql.Composable:
 def relation(contract: Contract, table: sql.Composable, present: Iterable[str] | None = None) -> sql.Composed:
     """A select over a batch's table: `_row` (its ctid) and its columns, cleaned under the source's names.
 
-    `present` names the table's columns where they may be others than the contract's, `_batch_id` and `_op`. What no rule reads
-    is not cleaned; what two rules read is cleaned twice, which is cheaper than a fence (`offset 0`) that keeps the scan from
-    running in parallel.
+    `present` names the table's columns where they may be others than the contract's, `_batch_id` and `_op`. What is not read is
+    not cleaned; what is read, by however many rules, is cleaned once: where anything is cleaned, `_row` asks the clock, and
+    PostgreSQL keeps a select with a volatile column apart. Unlike `offset 0` that lets the scan run in parallel.
     """
     by_name = {column.source_name: column for column in contract.columns}
     columns = [
@@ -101,10 +103,11 @@ def relation(contract: Contract, table: sql.Composable, present: Iterable[str] |
         else sql.Identifier(name)
         for name in (("_batch_id", "_op", *by_name) if present is None else present)
     ]
-    return sql.SQL("select ctid as _row, {} from {}").format(sql.SQL(", ").join(columns), table)
+    row = _FENCED_ROW if any(column.cleaning for column in contract.columns) else "ctid"
+    return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), sql.SQL(", ").join(columns), table)
 
 
 def _sound(cleaning: str, name: str) -> str:
     kind = KINDS[cleaning]
-    test = f"{name} ~ {literal(kind.sound)}"
+    test = patterns.matches(name, kind.sound)
     return f"{test} and {name} !~ {literal(kind.suspect)}" if kind.suspect else test

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import psycopg
+import psycopg2
 import pytest
+from psycopg2 import sql
 
 from pdic import cleaning, connections, warehouse
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
 
 EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
     "words": [
@@ -147,3 +156,40 @@ def test_a_value_is_cleaned_once(cleaner: psycopg.Connection, kind: str, value: 
         "select %s ~ %s and (%s::text is null or %s !~ %s)", [value, rule.sound, rule.suspect, value, rule.suspect]
     ).fetchone()
     assert not sound or once == value
+
+
+COUNTED = """
+create table raw_batch.tried (_batch_id bigint, _op "char", phone text);
+insert into raw_batch.tried values (1, 'U', '0912345678'), (1, 'U', 'x'), (1, 'U', 'y'), (1, 'D', 'z');
+create function pg_temp.counted(value text) returns text stable parallel safe language plpgsql as $$
+begin
+    perform set_config('tried.calls', (current_setting('tried.calls')::integer + 1)::text, true);
+    return value;
+end
+$$;
+set local tried.calls = 0
+"""
+
+
+def test_what_several_rules_read_is_cleaned_once_a_row_in_a_parallel_scan(
+    cleaner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = {"phone": dataclasses.replace(cleaning.KINDS["phone"], call="pg_temp.counted({})")}
+    monkeypatch.setattr(cleaning, "KINDS", kinds)
+    column = SimpleNamespace(source_name="phone", cleaning="phone")
+    contract = cast("Contract", SimpleNamespace(columns=(column,)))
+    relation = cleaning.relation(contract, sql.Identifier("raw_batch", "tried"))
+    with closing(psycopg2.connect(connections.warehouse("admin"))) as admin, admin.cursor() as cursor:
+        query = (
+            "select count(*) filter (where phone is null), count(*) filter (where phone > '1'), count(*) "
+            f"from ({relation.as_string(admin)}) as cleaned where _op = 'U'"
+        )
+        cursor.execute(COUNTED)
+        cursor.execute(query)
+        assert cursor.fetchall() == [(0, 2, 3)]
+        cursor.execute("select current_setting('tried.calls')")
+        assert cursor.fetchall() == [("2",)]
+        for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):
+            cursor.execute(f"set local {setting} = 0")
+        cursor.execute(f"explain {query}")
+        assert any("Parallel Seq Scan" in line for (line,) in cursor.fetchall())

@@ -17,21 +17,21 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "masobhxh" ~ E'^\\d{10}$' then "masobhxh" else clean.digits("masobhxh", 10) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "masobhxh" like '__________' and "masobhxh" !~ '[^0-9]' then "masobhxh" else clean.digits("masobhxh", 10) end{% endraw %}{%- endset -%}
     {%- do found.update({'masobhxh': value}) -%}
-    {%- set value -%}{% raw %}case when "sodinhdanh" ~ E'^(\\d{12}|\\d{9})$' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when ("sodinhdanh" like '____________' or "sodinhdanh" like '_________') and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'sodinhdanh': value}) -%}
     {%- set value -%}{% raw %}case when "hovaten" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "hovaten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
     {%- do found.update({'hovaten': value}) -%}
     {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'thangnamsinh': value}) -%}
-    {%- set value -%}{% raw %}case when "dantoc" ~ E'^\\d{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "dantoc" ~ '^[0-9]{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'dantoc': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_maxa" ~ E'^\\d{5}$' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_maxa" like '_____' and "noiohientai_maxa" !~ '[^0-9]' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_maxa': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_mahuyen" ~ E'^\\d{3}$' then "noiohientai_mahuyen" else clean.digits("noiohientai_mahuyen", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_mahuyen" ~ '^[0-9]{3}$' then "noiohientai_mahuyen" else clean.digits("noiohientai_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_mahuyen': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_matinh" ~ E'^\\d{2}$' then "noiohientai_matinh" else clean.digits("noiohientai_matinh", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_matinh" ~ '^[0-9]{2}$' then "noiohientai_matinh" else clean.digits("noiohientai_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_matinh': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -50,33 +50,33 @@
     {%- do found.update({'malop': value}) -%}
     {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
-    {%- set value -%}{% raw %}case when "malydothoihoc" ~ E'^\\d{2}$' then "malydothoihoc" else clean.digits("malydothoihoc", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "malydothoihoc" ~ '^[0-9]{2}$' then "malydothoihoc" else clean.digits("malydothoihoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'malydothoihoc': value}) -%}
-    {%- set value -%}{% raw %}case when "madienchinhsach" ~ E'^\\d{2}$' then "madienchinhsach" else clean.digits("madienchinhsach", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "madienchinhsach" ~ '^[0-9]{2}$' then "madienchinhsach" else clean.digits("madienchinhsach", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'madienchinhsach': value}) -%}
-    {%- set value -%}{% raw %}case when "maloaikhuyettat" ~ E'^\\d{2}$' then "maloaikhuyettat" else clean.digits("maloaikhuyettat", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "maloaikhuyettat" ~ '^[0-9]{2}$' then "maloaikhuyettat" else clean.digits("maloaikhuyettat", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'maloaikhuyettat': value}) -%}
-    {%- set value -%}{% raw %}case when "sodinhdanh" ~ E'^(\\d{12}|\\d{9})$' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when ("sodinhdanh" like '____________' or "sodinhdanh" like '_________') and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'sodinhdanh': value}) -%}
     {%- set value -%}{% raw %}case when "hovaten" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "hovaten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
     {%- do found.update({'hovaten': value}) -%}
     {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'thangnamsinh': value}) -%}
-    {%- set value -%}{% raw %}case when "dantoc" ~ E'^\\d{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "dantoc" ~ '^[0-9]{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'dantoc': value}) -%}
     {%- set value -%}{% raw %}case when "quoctich" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "quoctich" else clean.code("quoctich") end{% endraw %}{%- endset -%}
     {%- do found.update({'quoctich': value}) -%}
-    {%- set value -%}{% raw %}case when "noisinh_maxa" ~ E'^\\d{5}$' then "noisinh_maxa" else clean.digits("noisinh_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noisinh_maxa" like '_____' and "noisinh_maxa" !~ '[^0-9]' then "noisinh_maxa" else clean.digits("noisinh_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_maxa': value}) -%}
-    {%- set value -%}{% raw %}case when "noisinh_mahuyen" ~ E'^\\d{3}$' then "noisinh_mahuyen" else clean.digits("noisinh_mahuyen", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noisinh_mahuyen" ~ '^[0-9]{3}$' then "noisinh_mahuyen" else clean.digits("noisinh_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_mahuyen': value}) -%}
-    {%- set value -%}{% raw %}case when "noisinh_matinh" ~ E'^\\d{2}$' then "noisinh_matinh" else clean.digits("noisinh_matinh", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noisinh_matinh" ~ '^[0-9]{2}$' then "noisinh_matinh" else clean.digits("noisinh_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_matinh': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_maxa" ~ E'^\\d{5}$' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_maxa" like '_____' and "noiohientai_maxa" !~ '[^0-9]' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_maxa': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_mahuyen" ~ E'^\\d{3}$' then "noiohientai_mahuyen" else clean.digits("noiohientai_mahuyen", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_mahuyen" ~ '^[0-9]{3}$' then "noiohientai_mahuyen" else clean.digits("noiohientai_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_mahuyen': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_matinh" ~ E'^\\d{2}$' then "noiohientai_matinh" else clean.digits("noiohientai_matinh", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_matinh" ~ '^[0-9]{2}$' then "noiohientai_matinh" else clean.digits("noiohientai_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_matinh': value}) -%}
     {%- set value -%}{% raw %}case when "noiohientai_diachi" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "noiohientai_diachi" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "noiohientai_diachi" else clean.words("noiohientai_diachi") end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_diachi': value}) -%}
@@ -108,7 +108,7 @@
     {%- do found.update({'matruong': value}) -%}
     {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
-    {%- set value -%}{% raw %}case when "makhoi" ~ E'^\\d{2}$' then "makhoi" else clean.digits("makhoi", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "makhoi" ~ '^[0-9]{2}$' then "makhoi" else clean.digits("makhoi", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'makhoi': value}) -%}
     {%- set value -%}{% raw %}case when "tenlop" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tenlop" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tenlop" else clean.words("tenlop") end{% endraw %}{%- endset -%}
     {%- do found.update({'tenlop': value}) -%}
@@ -127,13 +127,13 @@
     {%- do found.update({'maddtc': value}) -%}
     {%- set value -%}{% raw %}case when "tentruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tentruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tentruong" else clean.words("tentruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'tentruong': value}) -%}
-    {%- set value -%}{% raw %}case when "manhomcaphoc" ~ E'^\\d{2}$' then "manhomcaphoc" else clean.digits("manhomcaphoc", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "manhomcaphoc" ~ '^[0-9]{2}$' then "manhomcaphoc" else clean.digits("manhomcaphoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'manhomcaphoc': value}) -%}
-    {%- set value -%}{% raw %}case when "diachi_maxa" ~ E'^\\d{5}$' then "diachi_maxa" else clean.digits("diachi_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "diachi_maxa" like '_____' and "diachi_maxa" !~ '[^0-9]' then "diachi_maxa" else clean.digits("diachi_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'diachi_maxa': value}) -%}
-    {%- set value -%}{% raw %}case when "diachi_mahuyen" ~ E'^\\d{3}$' then "diachi_mahuyen" else clean.digits("diachi_mahuyen", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "diachi_mahuyen" ~ '^[0-9]{3}$' then "diachi_mahuyen" else clean.digits("diachi_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'diachi_mahuyen': value}) -%}
-    {%- set value -%}{% raw %}case when "diachi_matinh" ~ E'^\\d{2}$' then "diachi_matinh" else clean.digits("diachi_matinh", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "diachi_matinh" ~ '^[0-9]{2}$' then "diachi_matinh" else clean.digits("diachi_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'diachi_matinh': value}) -%}
     {{ return(found) }}
 {%- endmacro %}

@@ -4,11 +4,11 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "TEN_CSKCB" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "TEN_CSKCB" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "TEN_CSKCB" else clean.words("TEN_CSKCB") end{% endraw %}{%- endset -%}
     {%- do found.update({'TEN_CSKCB': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_XA" ~ E'^\\d{5}$' then "MA_XA" else clean.digits("MA_XA", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_XA" like '_____' and "MA_XA" !~ '[^0-9]' then "MA_XA" else clean.digits("MA_XA", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_XA': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_HUYEN" ~ E'^\\d{3}$' then "MA_HUYEN" else clean.digits("MA_HUYEN", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_HUYEN" ~ '^[0-9]{3}$' then "MA_HUYEN" else clean.digits("MA_HUYEN", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_HUYEN': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_TINH" ~ E'^\\d{2}$' then "MA_TINH" else clean.digits("MA_TINH", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_TINH" ~ '^[0-9]{2}$' then "MA_TINH" else clean.digits("MA_TINH", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_TINH': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -21,21 +21,21 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "MA_GBT" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_GBT" else clean.code("MA_GBT") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_GBT': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_CSKCB" ~ E'^\\d{5}$' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_CSKCB" like '_____' and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_CSKCB': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "HO_TEN" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "HO_TEN" else clean.name("HO_TEN") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN': value}) -%}
-    {%- set value -%}{% raw %}case when "SO_CCCD" ~ E'^(\\d{12}|\\d{9})$' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when ("SO_CCCD" like '____________' or "SO_CCCD" like '_________') and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_SINH" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_DANTOC" ~ E'^\\d{2}$' then "MA_DANTOC" else clean.digits("MA_DANTOC", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_DANTOC" ~ '^[0-9]{2}$' then "MA_DANTOC" else clean.digits("MA_DANTOC", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DANTOC': value}) -%}
-    {%- set value -%}{% raw %}case when "MATINH_CU_TRU" ~ E'^\\d{2}$' then "MATINH_CU_TRU" else clean.digits("MATINH_CU_TRU", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MATINH_CU_TRU" ~ '^[0-9]{2}$' then "MATINH_CU_TRU" else clean.digits("MATINH_CU_TRU", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MATINH_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ E'^\\d{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ '^[0-9]{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAHUYEN_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" ~ E'^\\d{5}$' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" like '_____' and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "DIA_CHI" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DIA_CHI" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DIA_CHI" else clean.words("DIA_CHI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIA_CHI': value}) -%}
@@ -56,21 +56,21 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "MA_GCS" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_GCS" else clean.code("MA_GCS") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_GCS': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_CSKCB" ~ E'^\\d{5}$' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_CSKCB" like '_____' and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_CSKCB': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN_ME" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "HO_TEN_ME" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "HO_TEN_ME" else clean.name("HO_TEN_ME") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN_ME': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_SINH_ME" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH_ME" else clean.compact_date("NGAY_SINH_ME", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH_ME': value}) -%}
-    {%- set value -%}{% raw %}case when "SO_CCCD_ME" ~ E'^(\\d{12}|\\d{9})$' then "SO_CCCD_ME" else clean.personal_id("SO_CCCD_ME") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when ("SO_CCCD_ME" like '____________' or "SO_CCCD_ME" like '_________') and "SO_CCCD_ME" !~ '[^0-9]' then "SO_CCCD_ME" else clean.personal_id("SO_CCCD_ME") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD_ME': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_DANTOC_ME" ~ E'^\\d{2}$' then "MA_DANTOC_ME" else clean.digits("MA_DANTOC_ME", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_DANTOC_ME" ~ '^[0-9]{2}$' then "MA_DANTOC_ME" else clean.digits("MA_DANTOC_ME", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DANTOC_ME': value}) -%}
-    {%- set value -%}{% raw %}case when "MATINH_CU_TRU" ~ E'^\\d{2}$' then "MATINH_CU_TRU" else clean.digits("MATINH_CU_TRU", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MATINH_CU_TRU" ~ '^[0-9]{2}$' then "MATINH_CU_TRU" else clean.digits("MATINH_CU_TRU", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MATINH_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ E'^\\d{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ '^[0-9]{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAHUYEN_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" ~ E'^\\d{5}$' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" like '_____' and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "DIA_CHI" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DIA_CHI" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DIA_CHI" else clean.words("DIA_CHI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIA_CHI': value}) -%}
@@ -97,25 +97,25 @@
     {%- do found.update({'MA_BN': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "HO_TEN" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "HO_TEN" else clean.name("HO_TEN") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN': value}) -%}
-    {%- set value -%}{% raw %}case when "SO_CCCD" ~ E'^(\\d{12}|\\d{9})$' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when ("SO_CCCD" like '____________' or "SO_CCCD" like '_________') and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_SINH" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_DANTOC" ~ E'^\\d{2}$' then "MA_DANTOC" else clean.digits("MA_DANTOC", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_DANTOC" ~ '^[0-9]{2}$' then "MA_DANTOC" else clean.digits("MA_DANTOC", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DANTOC': value}) -%}
     {%- set value -%}{% raw %}case when "DIA_CHI" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DIA_CHI" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DIA_CHI" else clean.words("DIA_CHI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIA_CHI': value}) -%}
-    {%- set value -%}{% raw %}case when "MATINH_CU_TRU" ~ E'^\\d{2}$' then "MATINH_CU_TRU" else clean.digits("MATINH_CU_TRU", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MATINH_CU_TRU" ~ '^[0-9]{2}$' then "MATINH_CU_TRU" else clean.digits("MATINH_CU_TRU", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MATINH_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ E'^\\d{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ '^[0-9]{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAHUYEN_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" ~ E'^\\d{5}$' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" like '_____' and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "DIEN_THOAI" ~ E'^0[2-9]\\d{8}$' then "DIEN_THOAI" else clean.phone("DIEN_THOAI") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "DIEN_THOAI" like '0_________' and "DIEN_THOAI" !~ '^.[^2-9]|[^0-9]' then "DIEN_THOAI" else clean.phone("DIEN_THOAI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIEN_THOAI': value}) -%}
     {%- set value -%}{% raw %}case when "MA_THE_BHYT" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_THE_BHYT" else clean.code("MA_THE_BHYT") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_THE_BHYT': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_DKBD" ~ E'^\\d{5}$' then "MA_DKBD" else clean.digits("MA_DKBD", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_DKBD" like '_____' and "MA_DKBD" !~ '[^0-9]' then "MA_DKBD" else clean.digits("MA_DKBD", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DKBD': value}) -%}
     {%- set value -%}{% raw %}case when "GT_THE_TU" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "GT_THE_TU" else clean.compact_date("GT_THE_TU", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'GT_THE_TU': value}) -%}
@@ -131,11 +131,11 @@
     {%- do found.update({'MA_BENH_CHINH': value}) -%}
     {%- set value -%}{% raw %}case when "MA_BENH_KT" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_BENH_KT" else clean.code("MA_BENH_KT") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_BENH_KT': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_LOAI_KCB" ~ E'^\\d{2}$' then "MA_LOAI_KCB" else clean.digits("MA_LOAI_KCB", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_LOAI_KCB" ~ '^[0-9]{2}$' then "MA_LOAI_KCB" else clean.digits("MA_LOAI_KCB", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_LOAI_KCB': value}) -%}
     {%- set value -%}{% raw %}case when "MA_KHOA" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "MA_KHOA" else clean.code("MA_KHOA") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_KHOA': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_CSKCB" ~ E'^\\d{5}$' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_CSKCB" like '_____' and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_CSKCB': value}) -%}
     {{ return(found) }}
 {%- endmacro %}

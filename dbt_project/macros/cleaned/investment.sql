@@ -4,11 +4,11 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "ten" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "ten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "ten" else clean.words("ten") end{% endraw %}{%- endset -%}
     {%- do found.update({'ten': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_xa" ~ E'^\\d{5}$' then "ma_xa" else clean.digits("ma_xa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_xa" like '_____' and "ma_xa" !~ '[^0-9]' then "ma_xa" else clean.digits("ma_xa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_xa': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_huyen" ~ E'^\\d{3}$' then "ma_huyen" else clean.digits("ma_huyen", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_huyen" ~ '^[0-9]{3}$' then "ma_huyen" else clean.digits("ma_huyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_huyen': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_tinh" ~ E'^\\d{2}$' then "ma_tinh" else clean.digits("ma_tinh", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_tinh" ~ '^[0-9]{2}$' then "ma_tinh" else clean.digits("ma_tinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_tinh': value}) -%}
     {%- set value -%}{% raw %}case when "ma_co_quan_ke_thua" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "ma_co_quan_ke_thua" else clean.code("ma_co_quan_ke_thua") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_co_quan_ke_thua': value}) -%}
@@ -25,11 +25,11 @@
     {%- do found.update({'ten': value}) -%}
     {%- set value -%}{% raw %}case when "ma_chu_dau_tu" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "ma_chu_dau_tu" else clean.code("ma_chu_dau_tu") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_chu_dau_tu': value}) -%}
-    {%- set value -%}{% raw %}case when "linh_vuc" ~ E'^\\d{2}$' then "linh_vuc" else clean.digits("linh_vuc", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "linh_vuc" ~ '^[0-9]{2}$' then "linh_vuc" else clean.digits("linh_vuc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'linh_vuc': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_huyen" ~ E'^\\d{3}$' then "ma_huyen" else clean.digits("ma_huyen", 3) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_huyen" ~ '^[0-9]{3}$' then "ma_huyen" else clean.digits("ma_huyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_huyen': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_tinh" ~ E'^\\d{2}$' then "ma_tinh" else clean.digits("ma_tinh", 2) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_tinh" ~ '^[0-9]{2}$' then "ma_tinh" else clean.digits("ma_tinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_tinh': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -63,7 +63,7 @@
     {%- do found.update({'ten_goi_thau': value}) -%}
     {%- set value -%}{% raw %}case when "nha_thau" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "nha_thau" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "nha_thau" else clean.words("nha_thau") end{% endraw %}{%- endset -%}
     {%- do found.update({'nha_thau': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_so_thue" ~ E'^\\d{10}$' then "ma_so_thue" else clean.digits("ma_so_thue", 10) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_so_thue" like '__________' and "ma_so_thue" !~ '[^0-9]' then "ma_so_thue" else clean.digits("ma_so_thue", 10) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_so_thue': value}) -%}
     {{ return(found) }}
 {%- endmacro %}

@@ -17,9 +17,14 @@ from typing import Any
 
 from psycopg2 import sql
 
+from pdic import patterns
+from pdic.contracts.output import quoted
 from pdic.quality.rules import OnFail, Rule
 
 Predicate = Callable[[Mapping[str, Any]], sql.Composable]
+
+_BYTES = 4
+"""A character has at most so many bytes in UTF-8."""
 
 
 def predicate(rule: Rule) -> sql.Composable:
@@ -61,11 +66,15 @@ def _be_null(kwargs: Mapping[str, Any]) -> sql.Composable:
 
 
 def _match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return sql.SQL("coalesce({}::text !~ {}, false)").format(_column(kwargs), sql.Literal(kwargs["regex"]))
+    return sql.SQL("coalesce(not ({}), false)").format(_matches(kwargs))
 
 
 def _not_match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return sql.SQL("coalesce({}::text ~ {}, false)").format(_column(kwargs), sql.Literal(kwargs["regex"]))
+    return sql.SQL("coalesce({}, false)").format(_matches(kwargs))
+
+
+def _matches(kwargs: Mapping[str, Any]) -> sql.Composable:
+    return sql.SQL(patterns.matches(f"{quoted(kwargs['column'])}::text", kwargs["regex"]))
 
 
 def _be_in_set(kwargs: Mapping[str, Any]) -> sql.Composable:
@@ -77,11 +86,16 @@ def _not_be_in_set(kwargs: Mapping[str, Any]) -> sql.Composable:
 
 
 def _be_between(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return _outside(_column(kwargs), kwargs)
+    return _any_true(_bounds(_column(kwargs), kwargs))
 
 
 def _lengths_be_between(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return _outside(sql.SQL("char_length({}::text)").format(_column(kwargs)), kwargs)
+    """Bytes are known, characters have to be counted: that is done only where the bytes do not tell already."""
+    value = sql.SQL("{}::text").format(_column(kwargs))
+    bytes_, characters = (sql.SQL(f"{name}({{}})").format(value) for name in ("octet_length", "char_length"))
+    most_bytes = {name: bound * _BYTES for name in ("min_value",) if (bound := kwargs.get(name)) is not None}
+    outside = zip(_bounds(bytes_, {**kwargs, **most_bytes}), _bounds(characters, kwargs), strict=True)
+    return _any_true(sql.SQL("({} and {})").format(*both) for both in outside)
 
 
 def _a_greater_than_b(kwargs: Mapping[str, Any]) -> sql.Composable:
@@ -96,17 +110,21 @@ def _row_condition(kwargs: Mapping[str, Any]) -> sql.Composable:
     return sql.SQL("coalesce(not (") + sql.SQL(kwargs["condition"]) + sql.SQL("\n), false)")
 
 
-def _outside(value: sql.Composable, kwargs: Mapping[str, Any]) -> sql.Composable:
+def _bounds(value: sql.Composable, kwargs: Mapping[str, Any]) -> list[sql.Composable]:
+    """A condition for each bound that is given: true where the value is beyond it."""
     bounds = (
         ("min_value", "<=" if kwargs.get("strict_min") else "<"),
         ("max_value", ">=" if kwargs.get("strict_max") else ">"),
     )
-    outside = [
+    return [
         sql.SQL("{} {} {}").format(value, sql.SQL(operator), sql.Literal(kwargs[name]))
         for name, operator in bounds
         if kwargs.get(name) is not None
     ]
-    return sql.SQL("coalesce({}, false)").format(sql.SQL(" or ").join(outside))
+
+
+def _any_true(conditions: Iterable[sql.Composable]) -> sql.Composable:
+    return sql.SQL("coalesce({}, false)").format(sql.SQL(" or ").join(conditions))
 
 
 def _literals(values: Iterable[Any]) -> sql.Composable:
