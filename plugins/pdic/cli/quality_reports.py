@@ -1,14 +1,14 @@
-"""`pdic quality coverage | docs | score`: what people read about quality."""
+"""`pdic quality coverage | docs | score | try`: what people read about quality."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pdic import settings
-from pdic.cli.output import out, print_json, print_table
+from pdic.cli.output import console, out, print_json, print_table
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
@@ -20,6 +20,7 @@ def add_reports(app: typer.Typer) -> None:
     app.command("coverage")(coverage)
     app.command("docs")(docs)
     app.command("score")(score)
+    app.command("try")(try_)
 
 
 def coverage(as_json: Json = False) -> None:
@@ -81,3 +82,37 @@ def score(
         print_json(found)
     else:
         print_table("Quality score", found, ["scope", "sector", "dataset", "agency_code", *MEASURES, "rows_checked"])
+
+
+def try_(
+    dataset: Annotated[str, typer.Argument(help="SECTOR.DATASET")],
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            help="A rule's id; again for several (default: what is new, drafts and rules no batch met yet; else all).",
+        ),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A rule file to try, wherever it lies.")] = None,
+    batches: Annotated[int, typer.Option("--batches", min=1, help="On so many of the newest batches.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Show what rules would catch in the last batches, before they are switched on. Nothing is written. Exit code 1 where one raises."""
+    from pdic.quality.trial import trials
+
+    sector, _, name = dataset.partition(".")
+    ensure_warehouse()
+    with console.status(f"try {dataset}"):
+        found = trials(sector, name, rule_ids=rule or (), file=file, batches=batches)
+    if as_json:
+        print_json([trial.report() for trial in found])
+    else:
+        columns = ["rule", "batch_id", "on_fail", "checked", "failed", "percent", "held", "agencies", "keys", "raised"]
+        print_table(f"What rules find in {dataset}", [_shown(trial.report()) for trial in found], columns)
+    if any(trial.raised for trial in found):
+        raise typer.Exit(1)
+
+
+def _shown(report: dict[str, Any]) -> dict[str, Any]:
+    agencies = ", ".join(f"{code} {rows}" for code, rows in report["agencies"].items())
+    return report | {"agencies": agencies, "keys": ", ".join(report["keys"])}
