@@ -80,6 +80,7 @@ def _write_rules(root: Path) -> None:
         {
             "id": f"citizen.rule_{number}", "type": kind, "kwargs": kwargs, "severity": "warning", "dimension": "accuracy",
             "on_fail": "quarantine", "reason": {"vi": "Sai", "en": "Wrong"}, "origin": "text",
+            "source": "assumption: a rule of its kind",
         }
         for number, (kind, kwargs) in enumerate(ROW_RULES, 1)
     ]  # fmt: skip

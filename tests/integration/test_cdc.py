@@ -351,7 +351,8 @@ def test_bad_rows_of_a_change_go_to_quarantine(source: Source, name: str) -> Non
     rules.parent.mkdir(parents=True, exist_ok=True)
     rules.write_text(
         'rules:\n- id: named\n  type: expect_column_values_to_not_be_null\n  kwargs: {column: "Nhãn X"}\n  severity: critical\n'
-        "  dimension: completeness\n  on_fail: quarantine\n  reason: {vi: Thiếu, en: Missing}\n  origin: text\n",
+        "  dimension: completeness\n  on_fail: quarantine\n  reason: {vi: Thiếu, en: Missing}\n  origin: text\n"
+        "  source: 'assumption: asked for by this test'\n",
         encoding="utf-8",
     )
     source.run(f"insert into {name} values (1, 'a'), (2, 'a')")

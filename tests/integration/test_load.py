@@ -228,7 +228,8 @@ def test_a_halting_rule_holds_the_whole_batch(sector: Sector, table: Callable[..
     rules.parent.mkdir(parents=True, exist_ok=True)
     rules.write_text(
         "rules:\n- id: few\n  type: expect_table_row_count_to_be_between\n  kwargs: {max_value: 1}\n  severity: critical\n"
-        "  dimension: completeness\n  on_fail: halt\n  reason: {vi: Ít, en: Few}\n  origin: text\n",
+        "  dimension: completeness\n  on_fail: halt\n  reason: {vi: Ít, en: Few}\n  origin: text\n"
+        "  source: 'assumption: asked for by this test'\n",
         encoding="utf-8",
     )
     sector.source(f"insert into {name} values (1, 'a'), (2, 'b')")

@@ -84,6 +84,7 @@ def rule(rule_id: str, rule_type: str, kwargs: Mapping[str, Any], on_fail: OnFai
         on_fail=on_fail,
         reason=Reason(vi="Sai", en="Wrong"),
         origin=Origin.TEXT,
+        source="assumption: wrong",
         path=Path("expectations/batch/education/hoc_sinh.yaml"),
     )
 
@@ -437,7 +438,7 @@ from pdic.quality import *
 from pdic.quality import gate
 rules = [
     Rule(id=i, type=t, kwargs=k, severity=Severity.INFO, dimension=Dimension.ACCURACY, on_fail=OnFail(f),
-         reason=Reason("s", "w"), origin=Origin.TEXT)
+         reason=Reason("s", "w"), origin=Origin.TEXT, source="assumption: s")
     for i, t, k, f in json.loads(Path({str(saved)!r}).read_text(encoding="utf-8"))
 ]
 whole, seen = gate.Gate._validate, []
@@ -491,7 +492,9 @@ def test_results_are_recorded_as_counts(uri: str, batch: psycopg2.extensions.con
 
 def test_a_sector_is_checked_at_once_each_dataset_by_its_own_rules(uri: str, batch: object, tmp_path: Path) -> None:
     def entry(each: Rule) -> dict[str, Any]:
-        fields = {name: getattr(each, name) for name in ("id", "type", "severity", "dimension", "on_fail", "origin")}
+        fields = {
+            name: getattr(each, name) for name in ("id", "type", "severity", "dimension", "on_fail", "origin", "source")
+        }
         texts = {name: str(value) for name, value in fields.items()}
         return {**texts, "kwargs": dict(each.kwargs), "reason": {"vi": "Sai", "en": "Wrong"}}
 
@@ -576,6 +579,7 @@ def candidate(uri: str, batch: psycopg2.extensions.connection, tmp_path: Path) -
             "dimension": "consistency",
             "reason": {"vi": "Sai", "en": "Wrong"},
             "origin": "text",
+            "source": "assumption: wrong",
         }
         content = {"rules": [{"id": i, "type": t, "kwargs": k, "on_fail": f, **common} for i, t, k, f in entries]}
         (folder / f"{table}.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")

@@ -283,7 +283,7 @@ def test_a_failed_audit_keeps_the_former_release(first: Province, later: dict[st
         text
         + "  - id: planted\n    type: expect_table_row_count_to_be_between\n    kwargs: {max_value: 1}\n"
         + "    severity: critical\n    dimension: consistency\n    on_fail: halt\n"
-        + "    reason: {vi: 'Thử', en: 'A planted failure'}\n    origin: text\n",
+        + "    reason: {vi: 'Thử', en: 'A planted failure'}\n    origin: text\n    source: 'assumption: planted'\n",
         encoding="utf-8",
     )
     before = first.checksums()

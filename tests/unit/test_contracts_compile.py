@@ -208,6 +208,7 @@ def test_shape_rules_of_a_dataset(root: Path) -> None:
     number = rules["hocsinh.sodinhdanh.format"]
     assert number["kwargs"] == {"column": "sodinhdanh", "regex": r"^\d{12}$"}
     assert (number["on_fail"], number["severity"], number["origin"]) == ("quarantine", "critical", "contract")
+    assert number["source"] == "contracts/education/hocsinh.odcs.yaml: sodinhdanh"
     sex = rules["hocsinh.gioitinh.enum"]
     assert sex["kwargs"]["value_set"] == ["0", "1", "2"]
     assert sex["reason"]["vi"].endswith("0 không rõ, 1 nam, 2 nữ")

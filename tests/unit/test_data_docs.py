@@ -36,6 +36,7 @@ def test_a_page_shows_every_rule_with_counts_and_loads_nothing() -> None:
     html = page(failing, raising)
     for rule in rules:
         assert rule.id in html
+        assert rule.source in html
     assert "hocsinh.of.yesterday" in html
     assert "1234" in re.sub(r"[,. ]", "", html)
     assert "ProgrammingError (42703)" in html

@@ -18,6 +18,7 @@ rules:
     on_fail: quarantine
     reason: {vi: "x", en: "x"}
     origin: contract
+    source: a contract
   - id: t.bc.order
     type: pdic_expect_row_condition
     kwargs: {columns: [b, c], condition: 'b < c'}
@@ -26,6 +27,7 @@ rules:
     on_fail: warn
     reason: {vi: "x", en: "x"}
     origin: contract
+    source: a contract
   - id: t.d.there
     type: expect_column_to_exist
     kwargs: {column: d}
@@ -34,6 +36,7 @@ rules:
     on_fail: halt
     reason: {vi: "x", en: "x"}
     origin: contract
+    source: a contract
 """
 
 

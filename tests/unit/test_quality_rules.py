@@ -31,6 +31,7 @@ GOOD: dict[str, Any] = {
     "on_fail": "quarantine",
     "reason": {"vi": "Số định danh phải có 12 chữ số", "en": "The identity number must have 12 digits"},
     "origin": "text",
+    "source": "NĐ 137/2015 Điều 13",
 }
 
 
@@ -47,6 +48,7 @@ def test_a_rule_is_read_whole(tmp_path: Path) -> None:
     assert (rule.severity, rule.dimension, rule.on_fail) == (Severity.CRITICAL, Dimension.ACCURACY, OnFail.QUARANTINE)
     assert rule.reason == Reason(vi="Số định danh phải có 12 chữ số", en="The identity number must have 12 digits")
     assert (rule.path, rule.column_name, rule.needed_columns) == (path, "sodinhdanh", ("sodinhdanh",))
+    assert (rule.source, rule.active) == ("NĐ 137/2015 Điều 13", True)
     assert rule.is_row_rule
 
 
@@ -62,6 +64,27 @@ def test_dates_become_text_that_the_database_reads_as_the_columns_type(tmp_path:
 
 def test_an_empty_list_of_rules_is_a_rule_file(tmp_path: Path) -> None:
     assert load_rules([write(tmp_path / "a.yaml")]) == ()
+
+
+def test_a_draft_is_left_out_of_every_reading_that_does_not_ask_for_it(tmp_path: Path) -> None:
+    draft = {**GOOD, "id": "draft", "active": False}
+    write(tmp_path / "expectations" / "shape" / "education" / "hocsinh.yaml", {**GOOD, "id": "shape"})
+    write(tmp_path / "expectations" / "batch" / "education" / "hocsinh.yaml", draft, GOOD)
+    release = write(tmp_path / "expectations" / "release" / "dim_citizen.yaml", {**draft, "on_fail": "halt"})
+    assert [rule.id for rule in rules_for_batch(tmp_path, "education", "hocsinh")] == ["shape", GOOD["id"]]
+    assert [(rule.id, rule.active) for rule in rules_for_batch(tmp_path, "education", "hocsinh", drafts=True)] == [
+        ("shape", True),
+        ("draft", False),
+        (GOOD["id"], True),
+    ]
+    assert rules_for_release(tmp_path, "dim_citizen") == ()
+    assert [rule.id for rule in rules_for_release(tmp_path, "dim_citizen", drafts=True)] == ["draft"]
+    assert load_rules([release], Stage.RELEASE) == ()
+
+
+def test_an_id_is_unique_among_drafts_too(tmp_path: Path) -> None:
+    with pytest.raises(RuleError, match="used twice"):
+        load_rules([write(tmp_path / "a.yaml", GOOD, {**GOOD, "active": False})])
 
 
 ROW_KWARGS: Mapping[str, Any] = {"column": "a"}
@@ -81,6 +104,10 @@ ROW_KWARGS: Mapping[str, Any] = {"column": "a"}
         ({"dimension": "beauty"}, "dimension: beauty; it must be one of accuracy"),
         ({"on_fail": "ignore"}, "on_fail: ignore; it must be one of quarantine, halt, warn"),
         ({"origin": "dream"}, "origin: dream"),
+        ({"source": " "}, "needs a source in one line"),
+        ({"source": "NĐ 137/2015\nĐiều 13"}, "needs a source in one line"),
+        ({"active": "no"}, "active must be true or false"),
+        ({"active": False, "severity": "bad"}, "severity: bad"),
         ({"reason": {"vi": "Sai"}}, "a reason in both languages"),
         ({"reason": {"vi": " ", "en": "Wrong"}}, "a reason in both languages"),
         ({"severty": "critical"}, "unknown field severty"),
@@ -139,8 +166,8 @@ def test_an_id_is_one_plain_word(tmp_path: Path, rule_id: Any) -> None:
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
-    entry = {name: value for name, value in GOOD.items() if name not in ("severity", "origin")}
-    with pytest.raises(RuleError, match="lacks origin, severity"):
+    entry = {name: value for name, value in GOOD.items() if name not in ("severity", "origin", "source")}
+    with pytest.raises(RuleError, match="lacks origin, severity, source"):
         load_rules([write(tmp_path / "a.yaml", entry)])
 
 

@@ -25,19 +25,19 @@ def dataset_rules(contract: Contract) -> Output:
         _FOLDER / contract.sector / f"{contract.dataset}.yaml",
         contract.path,
         [
-            *_table_rules(contract.dataset, contract.key, contract.min_rows),
-            *(rule for column in contract.columns for rule in _column_rules(contract.dataset, column)),
+            *_table_rules(contract.dataset, contract.key, contract.min_rows, contract.path),
+            *(rule for column in contract.columns for rule in _column_rules(contract.dataset, column, contract.path)),
         ],
     )
 
 
 def shared_rules(contract: SharedContract) -> Output:
     """Rules for a published table in a candidate release. Nothing can be set aside any more: every rule halts."""
-    rules = list(_table_rules(contract.table, contract.key, contract.min_rows or 0))
+    rules = list(_table_rules(contract.table, contract.key, contract.min_rows or 0, contract.path))
     for column in contract.columns:
         rules += [
             {**rule, "on_fail": "warn" if column.on_fail == "warn" and not _is_required(rule) else "halt"}
-            for rule in _column_rules(contract.table, column)
+            for rule in _column_rules(contract.table, column, contract.path)
         ]
     return _output(_FOLDER / "shared" / f"{contract.table}.yaml", contract.path, rules)
 
@@ -46,7 +46,7 @@ def _output(path: Path, source: Path, rules: list[dict[str, Any]]) -> Output:
     return Output(path, f"# {header(source.as_posix())}\n" + yaml_text.dump({"rules": rules}))
 
 
-def _table_rules(table: str, key: tuple[str, ...], min_rows: int) -> Iterator[dict[str, Any]]:
+def _table_rules(table: str, key: tuple[str, ...], min_rows: int, path: Path) -> Iterator[dict[str, Any]]:
     if min_rows > 0:  # a rule that cannot fail would only look like one
         yield _rule(
             f"{table}._table.row_count",
@@ -55,6 +55,7 @@ def _table_rules(table: str, key: tuple[str, ...], min_rows: int) -> Iterator[di
             severity="critical",
             dimension="completeness",
             on_fail="halt",
+            source=path.as_posix(),
             vi=f"Số bản ghi nhận được ít hơn {min_rows}",
             en=f"Fewer than {min_rows} rows came",
         )
@@ -66,6 +67,7 @@ def _table_rules(table: str, key: tuple[str, ...], min_rows: int) -> Iterator[di
         severity="critical",
         dimension="cleanliness",
         on_fail="halt",
+        source=f"{path.as_posix()}: {names}",
         vi=f"Khoá ({names}) bị trùng",
         en=f"The key ({names}) occurs more than once",
     )
@@ -75,8 +77,9 @@ def _is_required(rule: Mapping[str, Any]) -> bool:
     return bool(rule["type"] == "expect_column_values_to_not_be_null")
 
 
-def _column_rules(table: str, column: Column) -> Iterator[dict[str, Any]]:
+def _column_rules(table: str, column: Column, path: Path) -> Iterator[dict[str, Any]]:
     name = column.source_name
+    source = f"{path.as_posix()}: {name}"
     vi, en = f"{name} ({_ENDS_A_TITLE.split(column.description_vi)[0]})", name
     if column.required:
         yield _rule(
@@ -86,6 +89,7 @@ def _column_rules(table: str, column: Column) -> Iterator[dict[str, Any]]:
             severity="critical",
             dimension="completeness",
             on_fail="quarantine",
+            source=source,
             vi=f"Thiếu {vi}",
             en=f"{en} is missing",
         )
@@ -97,6 +101,7 @@ def _column_rules(table: str, column: Column) -> Iterator[dict[str, Any]]:
             severity="warning",
             dimension="cleanliness",
             on_fail="warn",
+            source=source,
             vi=f"{vi} bị trùng",
             en=f"{en} occurs more than once",
         )
@@ -108,6 +113,7 @@ def _column_rules(table: str, column: Column) -> Iterator[dict[str, Any]]:
             severity="critical" if column.classification == "identifier" else "warning",
             dimension="accuracy",
             on_fail=column.on_fail,
+            source=source,
             vi=f"{vi} {vi_wrong}",
             en=f"{en} {en_wrong}",
         )
@@ -170,6 +176,7 @@ def _rule(
     severity: str,
     dimension: str,
     on_fail: str,
+    source: str,
     vi: str,
     en: str,
 ) -> dict[str, Any]:
@@ -182,4 +189,5 @@ def _rule(
         "on_fail": on_fail,
         "reason": {"vi": vi, "en": en},
         "origin": "contract",
+        "source": source,
     }

@@ -30,6 +30,7 @@ SHOWN_OF_A_RULE: Final = {
     "On failure": "shown.on_fail",
     "Lý do": "shown.reason_vi",
     "Reason": "shown.reason_en",
+    "Căn cứ": "shown.source",
 }
 
 
@@ -150,6 +151,7 @@ def _answer(row: Mapping[str, Any], rule: Rule | None) -> Any:
         "on_fail": row["on_fail"],
         "reason_vi": rule.reason.vi if rule else "",
         "reason_en": rule.reason.en if rule else "(in no rule file any more)",
+        "source": rule.source if rule else "",
     }
     return ExpectationValidationResult(
         success=bool(row["success"]),

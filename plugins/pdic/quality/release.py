@@ -63,6 +63,7 @@ def _existence(target: Target) -> Rule:
         on_fail=OnFail.HALT,
         reason=Reason(vi="Bảng của bản phát hành phải có", en="The table of the release must be there"),
         origin=Origin.CONTRACT,
+        source="a release holds every table that is shared",
     )
 
 

@@ -9,6 +9,8 @@
         on_fail: quarantine
         reason: {vi: "Số định danh phải có 12 chữ số", en: "The identity number must have 12 digits"}
         origin: text
+        source: "NĐ 137/2015 Điều 13"                 # the passage, in one line; "assumption: …" where there is none
+        active: false                               # a draft: written, not switched on (true where it is left out)
 
 This module reads files and nothing else; it imports neither Great Expectations nor a database driver.
 """
@@ -95,6 +97,10 @@ class Rule:
     on_fail: OnFail
     reason: Reason
     origin: Origin
+    source: str
+    """Where the rule stands, in one line: a passage of law, a contract and its column, or "assumption: …"."""
+    active: bool = True
+    """False for a draft: written, but not switched on."""
     path: Path | None = None
     """The file the rule was read from."""
 
@@ -126,7 +132,8 @@ class Rule:
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-_FIELDS = frozenset({"id", "type", "kwargs", "severity", "dimension", "on_fail", "reason", "origin"})
+_REQUIRED = frozenset({"id", "type", "kwargs", "severity", "dimension", "on_fail", "reason", "origin", "source"})
+_FIELDS = _REQUIRED | {"active"}
 _ID = re.compile(r"[^\s,{}]+")
 _TEXTS = frozenset({"column", "column_A", "column_B", "regex", "condition", "query"})
 _LISTS = frozenset({"columns", "column_list", "column_set", "value_set"})
@@ -137,11 +144,11 @@ _BOUNDED_BY_COLUMN_TYPE = frozenset(
 _IGNORE_ROW_IF = ("all_values_are_missing", "any_value_is_missing", "never")
 
 
-def load_rules(paths: Iterable[Path], stage: Stage = Stage.BATCH) -> tuple[Rule, ...]:
-    """Reads rule files, in the order given; ids must be unique over all of them.
+def load_rules(paths: Iterable[Path], stage: Stage = Stage.BATCH, *, drafts: bool = False) -> tuple[Rule, ...]:
+    """Reads rule files, in the order given; ids must be unique over all of them. Drafts are left out unless asked for.
 
     Raises RuleError, naming file and rule, for a file that is missing or not YAML, an unknown or missing field, type,
-    keyword argument, severity, dimension or on_fail, and for `quarantine` where no row can be moved.
+    keyword argument, severity, dimension or on_fail, and for `quarantine` where no row can be moved; of a draft, too.
     """
     rules: dict[str, Rule] = {}
     for path in paths:
@@ -152,11 +159,11 @@ def load_rules(paths: Iterable[Path], stage: Stage = Stage.BATCH) -> tuple[Rule,
                     f"{path}: the rule id {rule.id} is used twice (also in {rules[rule.id].path}): rename one of the two"
                 )
             rules[rule.id] = rule
-    return tuple(rules.values())
+    return tuple(rule for rule in rules.values() if drafts or rule.active)
 
 
-def rules_for_batch(root: Path, sector: str, dataset: str) -> tuple[Rule, ...]:
-    """The rules a batch of `sector`/`dataset` must pass; `root` is the project root.
+def rules_for_batch(root: Path, sector: str, dataset: str, *, drafts: bool = False) -> tuple[Rule, ...]:
+    """The rules a batch of `sector`/`dataset` must pass (and its drafts, if asked for); `root` is the project root.
 
     The shape compiled from the contract must be there; `expectations/batch/` adds what a contract cannot say.
     """
@@ -164,11 +171,11 @@ def rules_for_batch(root: Path, sector: str, dataset: str) -> tuple[Rule, ...]:
     if not shape.is_file():
         raise RuleError(f"{shape} is missing, so {sector}/{dataset} cannot be checked: run `pdic contracts compile`")
     text = root / "expectations" / "batch" / sector / f"{dataset}.yaml"
-    return load_rules([shape, text] if text.is_file() else [shape], Stage.BATCH)
+    return load_rules([shape, text] if text.is_file() else [shape], Stage.BATCH, drafts=drafts)
 
 
-def rules_for_release(root: Path, table: str) -> tuple[Rule, ...]:
-    """The rules a shared table must pass before a release is published; `root` is the project root."""
+def rules_for_release(root: Path, table: str, *, drafts: bool = False) -> tuple[Rule, ...]:
+    """The rules a shared table must pass before a release is published (and its drafts, if asked for); `root` is the project root."""
     shape = root / "expectations" / "shape" / "shared" / f"{table}.yaml"
     text = root / "expectations" / "release" / f"{table}.yaml"
     found = [path for path in (shape, text) if path.is_file()]
@@ -177,7 +184,7 @@ def rules_for_release(root: Path, table: str) -> tuple[Rule, ...]:
             f"no rules for the shared table {table}: neither {shape} nor {text} exists. Write contracts/shared/{table}.odcs.yaml and "
             "run `pdic contracts compile`, or write the release rules"
         )
-    return load_rules(found, Stage.RELEASE)
+    return load_rules(found, Stage.RELEASE, drafts=drafts)
 
 
 def _entries(path: Path) -> list[Any]:
@@ -206,7 +213,7 @@ def _rule(path: Path, position: int, entry: Any, stage: Stage) -> Rule:
     where = f"{path}: rule {rule_id}"
     if unknown := set(entry) - _FIELDS:
         raise RuleError(f"{where} has the unknown field {_listed(unknown)}: known are {_listed(_FIELDS)}")
-    if missing := _FIELDS - set(entry):
+    if missing := _REQUIRED - set(entry):
         raise RuleError(f"{where} lacks {_listed(missing)}: add it")
     rule_type = _rule_type(where, entry["type"])
     on_fail = _choice(where, "on_fail", entry["on_fail"], OnFail)
@@ -230,6 +237,8 @@ def _rule(path: Path, position: int, entry: Any, stage: Stage) -> Rule:
         on_fail=on_fail,
         reason=_reason(where, entry["reason"]),
         origin=_choice(where, "origin", entry["origin"], Origin),
+        source=_source(where, entry["source"]),
+        active=_active(where, entry.get("active", True)),
         path=path,
     )
 
@@ -257,6 +266,20 @@ def _reason(where: str, value: Any) -> Reason:
     ):
         raise RuleError(f'{where} needs a reason in both languages: reason: {{vi: "…", en: "…"}}')
     return Reason(vi=value["vi"].strip(), en=value["en"].strip())
+
+
+def _source(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or "\n" in value.strip():
+        raise RuleError(
+            f"{where} needs a source in one line: the passage it follows from, such as NĐ 137/2015 Điều 13, a contract, or assumption: …"
+        )
+    return value.strip()
+
+
+def _active(where: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise RuleError(f"{where}: active must be true or false (false: a draft that no check runs)")
+    return value
 
 
 def _kwargs(where: str, rule_type: RuleType, value: Any) -> Mapping[str, Any]:
