@@ -123,13 +123,7 @@ def year_only_birth(p: Plant) -> np.ndarray:
     return p.write(p.target, p.rows, [value[-4:] for value in values])
 
 
-@kind(
-    "first_of_january",
-    BIRTHS,
-    Fate.NONE,
-    has_day,
-    why="people are born on 1 January too: only the share of that day tells, for the table",
-)
+@kind("first_of_january", BIRTHS, Fate.WARNED, has_day)
 def first_of_january(p: Plant) -> np.ndarray:
     """Only the year was known, and 1 January was written."""
 

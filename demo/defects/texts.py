@@ -79,9 +79,11 @@ lương cái đoàn hà lâm trịnh lưu vương tô tôn châu quách la thạ
 bạch bế bàng công cù cung danh doãn điền giang giáp hứa hàn kha khương kim lã lạc lại lục mạc mạch nghiêm ninh
 nông ôn phí phó quang quan sử tiêu tống tất thân thang thi tiết triệu ưng uông viên vi vạn xa yên thào giàng
 sùng lò cầm quàng hầu vàng cứ côn kray hoa sơn chu long liên nhan âu đàm đồng đường bá chung diêu khổng lều lữ
-ma nhâm ngân thẩm trà tòng trang thiều viết vòng ksor rơ hồng hạ thanh minh kpă y ê
+ma nhâm ngân thẩm trà tòng trang thiều viết vòng ksor rơ hồng hạ thanh minh kpă y ê ca đan hiên hùng kỳ phi phương quân thái
 """
 FAMILIES = frozenset(_FAMILIES.split())
+# Family names that are hardly ever given ones: where one stands last and the first word is none, the order is certain.
+UNMISTAKABLE = frozenset("nguyễn trần phạm huỳnh phan võ đặng bùi đỗ ngô đoàn trương trịnh đinh".split())
 HONORIFICS = ("Ông", "Bà", "Anh", "Chị")
 NOTHING = ("Không có thông tin", "N/A", "Null", "không có thông tin", "NULL")
 
@@ -135,6 +137,14 @@ def _shouted(value: str) -> str | None:
 
 
 def _given_name_first(value: str) -> str | None:
+    return _family_last(value) if value.split(" ")[0].lower() in UNMISTAKABLE else None
+
+
+def _given_name_first_unclear(value: str) -> str | None:
+    return None if value.split(" ")[0].lower() in UNMISTAKABLE else _family_last(value)
+
+
+def _family_last(value: str) -> str | None:
     words = value.split(" ")
     if len(words) < 3 or words[0].lower() not in FAMILIES or any(word.lower() in FAMILIES for word in words[1:]):
         return None
@@ -154,6 +164,7 @@ _simple(TEXTS, "vni_text", Fate.REPAIRED, to_vni)
 _simple(TEXTS, "stray_blanks", Fate.REPAIRED, lambda value: " " + value.replace(" ", "  ", 1).replace(", ", ",\u00a0 "))
 _simple(NAMES, "shouted_name", Fate.REPAIRED, _shouted)
 _simple(NAMES, "given_name_first", Fate.REPAIRED, _given_name_first)
+_simple(NAMES, "given_name_first_unclear", Fate.WARNED, _given_name_first_unclear)
 _simple(NAMES, "unaccented_name", Fate.WARNED, _without_marks)
 
 

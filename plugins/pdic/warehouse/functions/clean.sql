@@ -143,7 +143,9 @@ language sql immutable strict parallel safe as $$
         'Vàng', 'Vàm', 'Vi', 'Viên', 'Vì', 'Viêm', 'Vừ', 'Vương', 'Xa', 'Xồng', 'Yên', 'Giàng', 'Cà', 'Cầm', 'Côn', 'Kray', 'Pả', 'Alăng',
         'Arất', 'Bríu', 'Bling', 'Bhling', 'Coor', 'Zơrâm', 'Pơloong', 'Ploong', 'Hiên', 'Riah', 'Ksor', 'Siu', 'Rơ', 'Rmah', 'Nay',
         'Kpă', 'Kpuih', 'Niê', 'Ayun', 'Êban', 'Mlô', 'Byă', 'Ktla', 'Buôn', 'Adrơng', 'Knul', 'Hwing', 'Ndu', 'Cil', 'Kơ', 'Liêng',
-        'Bon', 'Đa', 'Kră', 'Y', 'A', 'H', 'Chamaléa', 'Katơr', 'Pinăng', 'Pupur'
+        'Bon', 'Đa', 'Kră', 'Y', 'A', 'H', 'Chamaléa', 'Katơr', 'Pinăng', 'Pupur', 'Ân', 'Bàng', 'Bồ', 'Cáp', 'Cổ', 'Công', 'Cứ', 'Diêu',
+        'Đái', 'Đôn', 'Giản', 'Hoắc', 'Khâu', 'Khưu', 'Kỳ', 'Lạc', 'Lều', 'Liễu', 'Mộc', 'Nhâm', 'Nhan', 'Nhiêu', 'Nhữ', 'Phi', 'Sử', 'Tất',
+        'Tiết', 'Trác', 'Trầm', 'Trì', 'Uông', 'Ưng', 'Vạn', 'Vòng'
     )
 $$;
 
@@ -169,7 +171,7 @@ begin
         last := last - 1;
     end if;
     if
-        last between 2 and 4
+        last between 2 and 5
         -- Family names that are hardly ever given ones; Hoàng is both.
         and words[last] in (
             'Nguyễn', 'Trần', 'Phạm', 'Huỳnh', 'Phan', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Ngô', 'Đoàn', 'Trương', 'Trịnh', 'Đinh'

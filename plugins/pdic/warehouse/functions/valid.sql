@@ -37,6 +37,39 @@ language sql immutable strict parallel safe as $$
     end
 $$;
 
+-- A dotted date turned round: yyyymmdd, yyyymm or yyyy; NULL where it is none. (Cut by position: a replacement by regular
+-- expression takes a hundred times as long.)
+create or replace function valid.dotted_digits(value text) returns text
+language sql immutable parallel safe as $$
+    select case
+        when value !~ '^(\d\d\.){0,2}\d{4}$' then null
+        when length(value) = 10 then right(value, 4) || substr(value, 4, 2) || left(value, 2)
+        when length(value) = 7 then right(value, 4) || left(value, 2)
+        else value
+    end
+$$;
+
+-- Whether one date is not after another, both as yyyymmdd, yyyymm or yyyy: compared in as many digits as both have.
+create or replace function valid.in_order(earlier text, later text) returns boolean
+language sql immutable parallel safe as $$
+    select left(later, length(earlier)) >= left(earlier, length(later))
+$$;
+
+-- The day of a dotted date; NULL where it is not known to the day, or is on no calendar.
+create or replace function valid.day_of(value text) returns date
+language sql immutable strict parallel safe as $$
+    select case
+        when value ~ '^(0[1-9]|[123]\d)\.(0[1-9]|1[0-2])\.' and valid.dotted_date(value)
+            then make_date(right(value, 4)::int, substr(value, 4, 2)::int, left(value, 2)::int)
+    end
+$$;
+
+-- A school year names two years, the second the one after the first: 2025-2026.
+create or replace function valid.school_year(value text) returns boolean
+language sql immutable strict parallel safe as $$
+    select case when value ~ '^\d{4}-\d{4}$' then right(value, 4)::int = left(value, 4)::int + 1 else false end
+$$;
+
 -- Số định danh (NĐ 137/2015 Đ13, TT 59/2021/TT-BCA): 12 digits; the fourth tells century and sex, the next two the year of
 -- birth. Sex is '1' male or '2' female, anything else unknown; the year may be unknown. The first three digits are not held
 -- against the list of 1/7/2025: numbers keep the province of long ago, and countries have prefixes of their own (assumption).
@@ -55,6 +88,28 @@ $$;
 create or replace function valid.paper(value text, sex text, birth_year integer) returns boolean
 language sql immutable parallel safe as $$
     select case when length(value) <= 9 then true else valid.personal_id(value, sex, birth_year) end
+$$;
+
+-- A paper's number has the form of the kind of paper: '1' CMND nine digits (or twelve: the last ones had the số định danh),
+-- '4' CCCD twelve; other kinds may have any.
+create or replace function valid.paper_of_kind(value text, kind text) returns boolean
+language sql immutable parallel safe as $$
+    select case kind
+        when '1' then value ~ '^(\d{9}|\d{12})$'
+        when '4' then value ~ '^\d{12}$'
+    end
+$$;
+
+-- A name with the family name last: the first word is no family name, the last one is.
+create or replace function valid.family_last(name text) returns boolean
+language sql immutable strict parallel safe as $$
+    select not clean.is_family_name(split_part(name, ' ', 1)) and clean.is_family_name(split_part(name, ' ', -1))
+$$;
+
+-- Mã cơ quan: level by level from the first one, H56.12.03 (QĐ 20/2020), or turned round and padded, 000.03.12.H56 (QCVN 102:2016).
+create or replace function valid.agency_code(value text) returns boolean
+language sql immutable strict parallel safe as $$
+    select length(value) <= 35 and value ~ '^([A-Z]\d{2}(\.\d{1,4})*|(\d{2,3}\.)+[A-Z]\d{2})$'
 $$;
 
 -- Mã số thuế: ten digits, the last one a check digit; with -001 to -999 a branch; twelve digits are a số định danh (TT 86/2024).
