@@ -53,6 +53,9 @@ EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
         ("Ông Ích Khiêm", "Ông Ích Khiêm"),
         ("Lan Nguyễn", "Nguyễn Lan"),
         ("Thị Lan Nguyễn", "Nguyễn Thị Lan"),
+        ("Đình Thị Thu Hà Trần", "Trần Đình Thị Thu Hà"),
+        ("Thị Lan Lê", "Thị Lan Lê"),  # Lê is given, too: which one it is here, the letters do not tell
+        ("Uông Minh Phan", "Uông Minh Phan"),
         ("Văn An Nguyễn", "Văn An Nguyễn"),  # Văn is a family name, too
         ("Văn Thị Hoa", "Văn Thị Hoa"),
         ("Văn Đình Phan", "Văn Đình Phan"),

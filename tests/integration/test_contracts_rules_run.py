@@ -1,4 +1,7 @@
-"""The compiled rules and those in expectations/batch run on the raw tables, and judge sample rows as they should."""
+"""The compiled rules and those in expectations/batch run on the raw tables, and judge sample rows as they should.
+
+`tests/samples/<sector>/<dataset>.yaml` holds, for every row rule written by hand, a row that keeps it and one that breaks it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from psycopg2.extensions import connection as Connection
 
 from pdic import settings
 from pdic.cleaning import relation
-from pdic.contracts import Contract, load_all
+from pdic.contracts import Contract, load_all, yaml_text
 from pdic.contracts.raw_tables import raw_tables
 from pdic.quality import Rule, predicate, quarantine_sql, rules_for_batch
 from pdic.warehouse.migrate import replace_functions
 
 ROOT = settings.project_root()
 CONTRACTS = load_all(ROOT)
+SAMPLES = ROOT / "tests" / "samples"
+BATCH_RULES = ROOT / "expectations" / "batch"
 
 
 class Server(Protocol):
@@ -63,20 +68,81 @@ def test_every_row_rule_is_sql_that_the_table_understands(contract: Contract, ta
     assert failed == required | several
 
 
+def insert(tables: Connection, contract: Contract, row: dict[str, Any]) -> None:
+    """Put a row, as its source would send it, into the dataset's quarantine table."""
+    statement = sql.SQL("insert into {} (_batch_id, {}) values (1, {})").format(
+        sql.Identifier("quarantine", contract.raw_table),
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join(map(sql.Literal, row.values())),
+    )
+    with tables.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def cleaned(contract: Contract) -> sql.Composable:
+    """The rows of the dataset's quarantine table with cleaned values."""
+    names = ["_batch_id", *(column.source_name for column in contract.columns)]
+    return relation(contract, sql.Identifier("quarantine", contract.raw_table), names)
+
+
+def written(contract: Contract) -> dict[str, Rule]:
+    """The row rules of the dataset that were written by hand, drafts too."""
+    rules = rules_for_batch(ROOT, contract.sector, contract.dataset, drafts=True)
+    return {rule.id: rule for rule in rules if rule.is_row_rule and rule.path and rule.path.is_relative_to(BATCH_RULES)}
+
+
+def samples(contract: Contract) -> dict[str, dict[str, dict[str, Any]]]:
+    """Rule id → `passes` and `fails`, each a row."""
+    path = SAMPLES / contract.sector / f"{contract.dataset}.yaml"
+    return yaml_text.load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def holds(rule: Rule) -> sql.Composable:
+    """TRUE where a row keeps the rule because of its values, not for want of any."""
+    if "condition" in rule.kwargs:
+        return sql.SQL("coalesce(") + sql.SQL(rule.kwargs["condition"]) + sql.SQL(", false)")
+    values = sql.SQL(", ").join(map(sql.Identifier, rule.needed_columns))
+    return sql.SQL("(not {} and num_nulls({}) = 0)").format(predicate(rule), values)
+
+
+@pytest.mark.parametrize("contract", CONTRACTS.values(), ids=lambda contract: contract.id)
+def test_every_written_row_rule_has_a_row_that_keeps_it_and_one_that_breaks_it(
+    contract: Contract, tables: Connection
+) -> None:
+    rules, given = written(contract), samples(contract)
+    wrong = [f"{rule_id} has no samples" for rule_id in rules.keys() - given.keys()]
+    wrong += [f"{rule_id} has samples and is no rule" for rule_id in given.keys() - rules.keys()]
+    for rule_id in rules.keys() & given.keys():
+        rule, sides = rules[rule_id], given[rule_id]
+        if sides.keys() != {"passes", "fails"} or any(row.keys() != set(rule.needed_columns) for row in sides.values()):
+            wrong.append(f"{rule_id} wants `passes` and `fails`, each with every column that it reads")
+            continue
+        for side, row in sides.items():
+            insert(tables, contract, row)
+            judged = sql.SQL("select {}, {} from ({}) as cleaned").format(
+                predicate(rule), holds(rule), cleaned(contract)
+            )
+            with tables.cursor() as cursor:
+                cursor.execute(judged)
+                if cursor.fetchall() != [(side == "fails", side == "passes")]:
+                    wrong.append(f"{rule_id} is judged otherwise on the row of `{side}`")
+            tables.rollback()
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_no_samples_lie_about_for_a_dataset_that_is_none() -> None:
+    found = {(path.parent.name, path.stem) for path in SAMPLES.glob("*/*.yaml")}
+    assert found <= CONTRACTS.keys()
+    assert found
+
+
 def reasons(tables: Connection, sector: str, dataset: str, row: dict[str, Any]) -> set[str]:
     """The quarantine rules that a row breaks once cleaned, those about missing values left out."""
     contract = CONTRACTS[sector, dataset]
-    table = sql.Identifier("quarantine", contract.raw_table)
+    insert(tables, contract, row)
     with tables.cursor() as cursor:
-        cursor.execute(
-            sql.SQL("insert into {} (_batch_id, {}) values (1, {})").format(
-                table,
-                sql.SQL(", ").join(map(sql.Identifier, row)),
-                sql.SQL(", ").join(map(sql.Literal, row.values())),
-            )
-        )
-        cleaned = relation(contract, table, ["_batch_id", *(column.source_name for column in contract.columns)])
-        cursor.execute(sql.SQL("select {} from ({}) as cleaned").format(quarantine_sql(rules_of(contract)), cleaned))
+        judged = quarantine_sql(rules_of(contract))
+        cursor.execute(sql.SQL("select {} from ({}) as cleaned").format(judged, cleaned(contract)))
         (found,) = cursor.fetchone() or ([],)
     tables.rollback()
     return {reason for reason in found if not reason.endswith((".required", ".given"))}
@@ -202,3 +268,48 @@ def test_sample_rows(tables: Connection, sector: str, dataset: str, row: dict[st
     first, *more = (broken or "").split() or [""]
     expected = {first, *(first.rpartition(".")[0] + rule for rule in more)} - {""}
     assert reasons(tables, sector, dataset, row) == expected
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("valid.dotted_digits('05.01.2026')", "20260105"),
+        ("valid.dotted_digits('01.2026')", "202601"),
+        ("valid.dotted_digits('2026')", "2026"),
+        ("valid.dotted_digits('1/2026')", None),
+        ("valid.dotted_digits(null)", None),
+        ("valid.in_order('202601', '20260101')", True),
+        ("valid.in_order('20260102', '202601')", True),
+        ("valid.in_order('202602', '20260131')", False),
+        ("valid.in_order(null, '20260131')", None),
+        ("valid.day_of('29.02.2024')::text", "2024-02-29"),
+        ("valid.day_of('31.02.2024')", None),
+        ("valid.day_of('00.02.2024')", None),
+        ("valid.day_of('00.00.2024')", None),
+        ("valid.day_of('02.2024')", None),
+        ("valid.school_year('2025-2026')", True),
+        ("valid.school_year('2026-2025')", False),
+        ("valid.school_year('năm nay')", False),
+        ("valid.school_year(null)", None),
+        ("valid.paper_of_kind('191234567', '1')", True),
+        ("valid.paper_of_kind('044206123456', '1')", True),
+        ("valid.paper_of_kind('191234567', '4')", False),
+        ("valid.paper_of_kind('C1234567', '2')", None),
+        ("valid.paper_of_kind(null, '1')", None),
+        ("valid.agency_code('H46')", True),
+        ("valid.agency_code('H46.12.03')", True),
+        ("valid.agency_code('000.03.12.H56')", True),
+        ("valid.agency_code('46.12.03')", False),
+        ("valid.family_last('Minh Anh Lê')", True),
+        ("valid.family_last('Lê Minh Anh')", False),
+        ("valid.family_last('Nguyễn Lê')", False),
+        ("valid.family_last('Kray Thị Ế')", False),
+        ("valid.family_last('Lê')", False),
+        ("valid.family_last('John Smith')", False),
+    ],
+)
+def test_what_a_value_must_be(tables: Connection, call: str, answer: object) -> None:
+    with tables.cursor() as cursor:
+        cursor.execute(f"select {call}")
+        assert cursor.fetchall() == [(answer,)]
+    tables.rollback()
