@@ -79,7 +79,7 @@ lương cái đoàn hà lâm trịnh lưu vương tô tôn châu quách la thạ
 bạch bế bàng công cù cung danh doãn điền giang giáp hứa hàn kha khương kim lã lạc lại lục mạc mạch nghiêm ninh
 nông ôn phí phó quang quan sử tiêu tống tất thân thang thi tiết triệu ưng uông viên vi vạn xa yên thào giàng
 sùng lò cầm quàng hầu vàng cứ côn kray hoa sơn chu long liên nhan âu đàm đồng đường bá chung diêu khổng lều lữ
-ma nhâm ngân thẩm trà tòng trang thiều viết vòng ksor rơ hồng hạ thanh minh kpă y ê ca đan hiên hùng kỳ phi phương
+ma nhâm ngân thẩm trà tòng trang thiều viết vòng ksor rơ hồng hạ thanh minh kpă y ê ca đan hiên hùng kỳ phi phương kiên lộc a
 """
 FAMILIES = frozenset(_FAMILIES.split())
 # Family names that are hardly ever given ones: where one stands last and the first word is none, the order is certain.

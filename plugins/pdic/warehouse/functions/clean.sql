@@ -131,21 +131,24 @@ $$;
 create or replace function clean.is_family_name(word text) returns boolean
 language sql immutable strict parallel safe as $$
     select word in (
-        'Nguyễn', 'Trần', 'Lê', 'Phạm', 'Hoàng', 'Huỳnh', 'Phan', 'Vũ', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Hồ', 'Ngô', 'Dương', 'Lý',
-        'Âu', 'Bá', 'Bạch', 'Bành', 'Bế', 'Biện', 'Ca', 'Cái', 'Cam', 'Cao', 'Cát', 'Chu', 'Chung', 'Chử', 'Chế', 'Cung', 'Cù',
-        'Dã', 'Danh', 'Diệp', 'Doãn', 'Diêm', 'Đàm', 'Đan', 'Đào', 'Đậu', 'Điền', 'Điểu', 'Đinh', 'Đoàn', 'Đồng', 'Đổng', 'Đới',
-        'Đống', 'Đường', 'Đồ', 'Giang', 'Giáp', 'Hà', 'Hạ', 'Hàn', 'Hàng', 'Hầu', 'Hình', 'Hoa', 'Hứa', 'Hùng', 'Kha', 'Khà', 'Khiếu',
-        'Khổng', 'Khúc', 'Khuất', 'Khương', 'Kiên', 'Kiều', 'Kim', 'Kỷ', 'La', 'Lã', 'Lại', 'Lâm', 'Lầu', 'Lèng', 'Lò', 'Lỗ', 'Lộc',
-        'Lô', 'Lù', 'Lục', 'Lữ', 'Lương', 'Lường', 'Lưu', 'Lềnh', 'Ma', 'Má', 'Mã', 'Mạc', 'Mạch', 'Mai', 'Mẫn', 'Mâu', 'Mông', 'Mùa',
-        'Ngân', 'Nghê', 'Nghiêm', 'Ngụy', 'Ninh', 'Nông', 'Ôn', 'Ông', 'Phí', 'Phó', 'Phù', 'Phùng', 'Phương', 'Quách', 'Quan', 'Quàng',
-        'Sái', 'Sầm', 'Sùng', 'Sơn', 'Tạ', 'Tăng', 'Tào', 'Tẩn', 'Thạch', 'Thái', 'Thẩm', 'Thân', 'Thào', 'Thi', 'Thiều', 'Thang',
-        'Tiêu', 'Tòng', 'Tô', 'Tôn', 'Tống', 'Trà', 'Trang', 'Tráng', 'Triệu', 'Trịnh', 'Trình', 'Trương', 'Tưởng', 'Từ', 'Ung', 'Văn',
-        'Vàng', 'Vàm', 'Vi', 'Viên', 'Vì', 'Viêm', 'Vừ', 'Vương', 'Xa', 'Xồng', 'Yên', 'Giàng', 'Cà', 'Cầm', 'Côn', 'Kray', 'Pả', 'Alăng',
-        'Arất', 'Bríu', 'Bling', 'Bhling', 'Coor', 'Zơrâm', 'Pơloong', 'Ploong', 'Hiên', 'Riah', 'Ksor', 'Siu', 'Rơ', 'Rmah', 'Nay',
-        'Kpă', 'Kpuih', 'Niê', 'Ayun', 'Êban', 'Mlô', 'Byă', 'Ktla', 'Buôn', 'Adrơng', 'Knul', 'Hwing', 'Ndu', 'Cil', 'Kơ', 'Liêng',
-        'Bon', 'Đa', 'Kră', 'Y', 'A', 'H', 'Chamaléa', 'Katơr', 'Pinăng', 'Pupur', 'Ân', 'Bàng', 'Bồ', 'Cáp', 'Cổ', 'Công', 'Cứ', 'Diêu',
-        'Đái', 'Đôn', 'Giản', 'Hoắc', 'Khâu', 'Khưu', 'Kỳ', 'Lạc', 'Lều', 'Liễu', 'Mộc', 'Nhâm', 'Nhan', 'Nhiêu', 'Nhữ', 'Phi', 'Sử', 'Tất',
-        'Tiết', 'Trác', 'Trầm', 'Trì', 'Uông', 'Ưng', 'Vạn', 'Vòng'
+        'Nguyễn', 'Trần', 'Lê', 'Phạm', 'Hoàng', 'Huỳnh', 'Phan', 'Vũ', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Hồ', 'Ngô', 'Dương', 'Lý', 'Âu', 'Bá',
+        'Bạch', 'Bành', 'Bế', 'Biện', 'Ca', 'Cái', 'Cam', 'Cao', 'Cát', 'Chu', 'Chung', 'Chử', 'Chế', 'Cung', 'Cù', 'Dã', 'Danh', 'Diệp',
+        'Doãn', 'Diêm', 'Đàm', 'Đan', 'Đào', 'Đậu', 'Điền', 'Điểu', 'Đinh', 'Đoàn', 'Đồng', 'Đổng', 'Đới', 'Đống', 'Đường', 'Đồ', 'Giang',
+        'Giáp', 'Hà', 'Hạ', 'Hàn', 'Hàng', 'Hầu', 'Hình', 'Hoa', 'Hứa', 'Hùng', 'Kha', 'Khà', 'Khiếu', 'Khổng', 'Khúc', 'Khuất', 'Khương',
+        'Kiên', 'Kiều', 'Kim', 'Kỷ', 'La', 'Lã', 'Lại', 'Lâm', 'Lầu', 'Lèng', 'Lò', 'Lỗ', 'Lộc', 'Lô', 'Lù', 'Lục', 'Lữ', 'Lương',
+        'Lường', 'Lưu', 'Lềnh', 'Ma', 'Má', 'Mã', 'Mạc', 'Mạch', 'Mai', 'Mẫn', 'Mâu', 'Mông', 'Mùa', 'Ngân', 'Nghê', 'Nghiêm', 'Ngụy',
+        'Ninh', 'Nông', 'Ôn', 'Ông', 'Phí', 'Phó', 'Phù', 'Phùng', 'Phương', 'Quách', 'Quan', 'Quàng', 'Sái', 'Sầm', 'Sùng', 'Sơn', 'Tạ',
+        'Tăng', 'Tào', 'Tẩn', 'Thạch', 'Thái', 'Thẩm', 'Thân', 'Thào', 'Thi', 'Thiều', 'Thang', 'Tiêu', 'Tòng', 'Tô', 'Tôn', 'Tống',
+        'Trà', 'Trang', 'Tráng', 'Triệu', 'Trịnh', 'Trình', 'Trương', 'Tưởng', 'Từ', 'Ung', 'Văn', 'Vàng', 'Vàm', 'Vi', 'Viên', 'Vì',
+        'Viêm', 'Vừ', 'Vương', 'Xa', 'Xồng', 'Yên', 'Giàng', 'Cà', 'Cầm', 'Côn', 'Kray', 'Pả', 'Alăng', 'Arất', 'Bríu', 'Bling', 'Bhling',
+        'Coor', 'Zơrâm', 'Pơloong', 'Ploong', 'Hiên', 'Riah', 'Ksor', 'Siu', 'Rơ', 'Rmah', 'Nay', 'Kpă', 'Kpuih', 'Niê', 'Ayun', 'Êban',
+        'Mlô', 'Byă', 'Ktla', 'Buôn', 'Adrơng', 'Knul', 'Hwing', 'Ndu', 'Cil', 'Kơ', 'Liêng', 'Bon', 'Đa', 'Kră', 'Y', 'A', 'H',
+        'Chamaléa', 'Katơr', 'Pinăng', 'Pupur', 'Ân', 'Bàng', 'Bồ', 'Cáp', 'Cổ', 'Công', 'Cứ', 'Diêu', 'Đái', 'Đôn', 'Giản', 'Hoắc',
+        'Khâu', 'Khưu', 'Kỳ', 'Lạc', 'Lều', 'Liễu', 'Mộc', 'Nhâm', 'Nhan', 'Nhiêu', 'Nhữ', 'Phi', 'Sử', 'Tất', 'Tiết', 'Trác', 'Trầm',
+        'Trì', 'Uông', 'Ưng', 'Vạn', 'Vòng', 'Bạc', 'Bàn', 'Bao', 'Bì', 'Bồng', 'Cai', 'Cấn', 'Châu', 'Chiêm', 'Chúc', 'Cồ', 'Cự', 'Dư',
+        'Đầu', 'Đèo', 'Điêu', 'Đoạn', 'Giao', 'Hán', 'Hi', 'Hy', 'Khu', 'Lai', 'Lăng', 'Lầm', 'Liêu', 'Lộ', 'Luyện', 'Lư', 'Man', 'Mao',
+        'Miêu', 'Mục', 'Ngạc', 'Nghị', 'Ngọ', 'Ngũ', 'Ong', 'Ô', 'Phàn', 'Quyền', 'Sỳ', 'Tán', 'Tấn', 'Thôi', 'Thục', 'Tiếp', 'Vệ', 'Vưu',
+        'Xung', 'Thàng'
     )
 $$;
 
