@@ -77,7 +77,7 @@ def rule(sector: Sector, name: str, condition: str, severity: str = "critical", 
         "on_fail": "quarantine",
         "reason": {"vi": "Nhãn sai", "en": "Wrong label"},
         "origin": "text",
-        "source": "a test",
+        "source": "assumption: asked for by this test",
         **more,
     }
     path.write_text(yaml.safe_dump({"rules": [entry]}, allow_unicode=True), encoding="utf-8")

@@ -66,8 +66,11 @@ $$;
 
 -- A school year names two years, the second the one after the first: 2025-2026.
 create or replace function valid.school_year(value text) returns boolean
-language sql immutable strict parallel safe as $$
-    select case when value ~ '^\d{4}-\d{4}$' then right(value, 4)::int = left(value, 4)::int + 1 else false end
+language sql immutable parallel safe as $$
+    select case
+        when value ~ '^\d{4}-\d{4}$' then right(value, 4)::int = left(value, 4)::int + 1
+        when value is not null then false
+    end
 $$;
 
 -- Số định danh (NĐ 137/2015 Đ13, TT 59/2021/TT-BCA): 12 digits; the fourth tells century and sex, the next two the year of
@@ -100,15 +103,15 @@ language sql immutable parallel safe as $$
     end
 $$;
 
--- A name with the family name last: the first word is no family name, the last one is.
+-- A name with the family name last: the first word is no family name, the last one is. (Not strict, so that it is inlined.)
 create or replace function valid.family_last(name text) returns boolean
-language sql immutable strict parallel safe as $$
+language sql immutable parallel safe as $$
     select not clean.is_family_name(split_part(name, ' ', 1)) and clean.is_family_name(split_part(name, ' ', -1))
 $$;
 
 -- Mã cơ quan: level by level from the first one, H56.12.03 (QĐ 20/2020), or turned round and padded, 000.03.12.H56 (QCVN 102:2016).
 create or replace function valid.agency_code(value text) returns boolean
-language sql immutable strict parallel safe as $$
+language sql immutable parallel safe as $$
     select length(value) <= 35 and value ~ '^([A-Z]\d{2}(\.\d{1,4})*|(\d{2,3}\.)+[A-Z]\d{2})$'
 $$;
 
