@@ -98,7 +98,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
             slots[slot] = found[0] if found else None
         cursor.execute(
             """
-            select release_id, status, full_refresh, message, seconds, started_at, published_at
+            select release_id, status, full_refresh, message, seconds, started_at, published_at, data_docs
             from control.release order by release_id desc limit 5
             """
         )
@@ -111,6 +111,8 @@ def releases(connect_to: Connect = connections.uri) -> Report:
             (slots["live"],),
         )
         since = cursor.fetchone()
+        cursor.execute("select data_docs from control.release where release_id = %s", (slots["live"],))
+        live_docs = cursor.fetchone()
     for release in newest:
         for name in ("started_at", "published_at"):
             release[name] = release[name].isoformat() if release[name] else None
@@ -118,6 +120,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
         "live": slots["live"],
         "live_since": since[0].isoformat() if since else None,
         "former": slots["candidate"],
+        "data_docs": live_docs[0] if live_docs else None,
         "newest": newest,
     }
 

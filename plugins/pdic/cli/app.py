@@ -190,6 +190,8 @@ def status(
     out.print("quarantine: " + ", ".join(f"{count} {standing}" for standing, count in held.items()))
     live = report["release"]
     out.print(f"live release: {live['live'] or 'none'}; a rollback would bring back: {live['former'] or 'none'}")
+    if live["data_docs"]:
+        out.print(f"its Data Docs: {live['data_docs']}", markup=False, soft_wrap=True)
 
 
 @contracts_app.command("compile")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -114,7 +115,9 @@ def render(page: Page, rules: Mapping[str, Rule]) -> str:
     return str(_view().render(document))
 
 
+@cache
 def _view() -> Any:
+    """Great Expectations' view in our shell; one for all pages, for it compiles its templates once."""
     import_great_expectations()
     from great_expectations.render.view.view import DefaultJinjaPageView
 

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from pdic.contracts import yaml_text
 from pdic.errors import PdicError
 from pdic.quality.rule_types import RULE_TYPES, RuleType
 
@@ -189,7 +190,7 @@ def rules_for_release(root: Path, table: str, *, drafts: bool = False) -> tuple[
 
 def _entries(path: Path) -> list[Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_text.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RuleError(f"{path} is missing: create it, or leave it out of the list of rule files") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

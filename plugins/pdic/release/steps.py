@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdic import connections, contracts, identity, quality, raw, settings
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced
+from pdic.quality import data_docs
 from pdic.quality.coverage import coverage
 from pdic.release import code, dbt
 from pdic.release.seeds import load_seeds
@@ -242,7 +243,26 @@ def publish(release_id: int, connect_to: Connect = connections.uri) -> Report:
             _record_publication(publisher, release_id, "publish")
 
     swap(publisher_uri, "publish", before, after)
-    return {"release_id": release_id, "status": "published", "seconds": {"publish": round(time.monotonic() - began, 3)}}
+    seconds = {"publish": round(time.monotonic() - began, 3)}
+    with _timed(seconds, "docs"):
+        docs = _write_docs(release_id, connect_to)
+    return {"release_id": release_id, "status": "published", "data_docs": docs, "seconds": seconds}
+
+
+def _write_docs(release_id: int, connect_to: Connect) -> str:
+    """Write the Data Docs of a published release and keep where they lie, or why there are none: that undoes no release."""
+    try:
+        docs = str(data_docs.build(release_id, connect_to=connect_to))
+    except Exception as error:
+        docs = (
+            f"not written: {error}"
+            if isinstance(error, PdicError | OSError)
+            else f"not written: {type(error).__name__}"
+        )
+        docs += ". Readers see the release all the same; write them by `pdic quality docs`"
+    with transaction(connect_to("pdic_warehouse_publisher"), "data docs") as publisher, publisher.cursor() as cursor:
+        cursor.execute("update control.release set data_docs = %s where release_id = %s", (docs, release_id))
+    return docs
 
 
 def rollback(connect_to: Connect = connections.uri) -> Report:
