@@ -400,7 +400,7 @@ class Planner:
         day = np.where(late, today - rng.integers(5, 60, len(crowd)), today)
         fits = (crowd.born < day - 12) & (crowd.died == FAR)
         patients = np.flatnonzero(fits)[:wanted]
-        dead = np.flatnonzero(crowd.died < today - 30)
+        dead = np.flatnonzero((crowd.died < today - 30) & crowd.known_dead(today))
         extra = min(int(rng.poisson(self.world.profile.rate("visit_after_death") * wanted)), len(dead))
         who = np.concatenate([patients, dead[:extra]])
         if not len(who):

@@ -3,9 +3,11 @@
 A province is seeded into a home of its own, loaded by the real load, and every record is looked up in the truth:
 
     quarantined   the row is in quarantine
-    warned        a row rule that only warns finds it
+    warned        a rule that only warns finds it
     repaired      cleaning the cell gives back what stood there before the defect
     none, merged, mapped   not the rules' business: what became of them is shown, nothing is asked
+
+Rules are asked anew over everything that was accepted or quarantined, and what they find is held against what the gate counted.
 
 The pipeline cannot read the truth; this module, a part of the demo, can.
 """
@@ -36,6 +38,7 @@ from demo.defects import EVENT_KINDS, KINDS
 from pdic import cleaning, connections, contracts, load, quality, raw, settings
 from pdic.cli.demo import seed_databases
 from pdic.cli.stack import ensure_warehouse
+from pdic.quality import lookups
 
 CAUGHT_AT_LEAST = 0.99
 SOUND_AT_MOST = 0.001
@@ -60,6 +63,21 @@ class Kind:
 
 
 @dataclass
+class Found:
+    """What a rule finds in a dataset: rows, and how many of them carry a defect. `counted` is the gate's number of rows."""
+
+    rows: int = 0
+    defective: int = 0
+    counted: int | None = None
+    """None where the gate had nothing to look things up in."""
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the rows found that carry a defect; None where none was found."""
+        return self.defective / self.rows if self.rows else None
+
+
+@dataclass
 class Sound:
     """The rows of a dataset that carry no defect."""
 
@@ -75,15 +93,46 @@ class Sound:
         return self.quarantined / self.rows if self.rows else 0.0
 
 
-def evaluate() -> tuple[dict[str, Kind], dict[str, Sound]]:
-    """Looks up what is loaded in the home's warehouse: kinds by name, sound rows by dataset."""
-    kinds = {name: Kind(str(kind.fate)) for name, kind in {**KINDS, **EVENT_KINDS}.items()}
-    sound = {}
+@dataclass
+class Evaluation:
+    """Kinds of defect by name, sound rows by dataset, rules that judge rows by id."""
+
+    kinds: dict[str, Kind]
+    sound: dict[str, Sound] = field(default_factory=dict)
+    rules: dict[str, Found] = field(default_factory=dict)
+
+
+def evaluate() -> Evaluation:
+    """Looks up what is loaded in the home's warehouse."""
+    found = Evaluation({name: Kind(str(kind.fate)) for name, kind in {**KINDS, **EVENT_KINDS}.items()})
     defects = _truth()
     with closing(psycopg2.connect(connections.warehouse("admin"))) as warehouse:
         for contract in contracts.load_all().values():
-            sound[contract.id] = _look(warehouse, contract, defects.get((contract.sector, contract.dataset), {}), kinds)
-    return kinds, sound
+            planted = defects.get((contract.sector, contract.dataset), {})
+            found.sound[contract.id] = _look(warehouse, contract, planted, found)
+            for rule_id, failed in _counted(warehouse, contract).items():
+                found.rules[rule_id].counted = failed
+    return found
+
+
+def _counted(warehouse: Any, contract: contracts.Contract) -> dict[str, int]:
+    """What the gate counted, over all of a dataset's batches, by rule that judges rows and had what it needs."""
+    judging = [rule.id for rule in _rules(contract)]
+    with warehouse.cursor() as cursor:
+        cursor.execute(
+            """
+            select rule_id, sum(failed) from control.expectation_result
+            where run_kind = 'batch' and sector = %s and dataset = %s and rule_id = any(%s)
+            group by rule_id having bool_and(checked > 0)
+            """,
+            (contract.sector, contract.dataset, judging),
+        )
+        return {rule_id: int(failed) for rule_id, failed in cursor.fetchall()}
+
+
+def _rules(contract: contracts.Contract) -> list[quality.Rule]:
+    rules = quality.rules_for_batch(settings.project_root(), contract.sector, contract.dataset)
+    return [rule for rule in rules if rule.judges_rows]
 
 
 Cell = tuple[str | None, str | None]
@@ -100,14 +149,18 @@ def _truth() -> dict[tuple[str, str], Defects]:
     return found
 
 
-def _look(warehouse: Any, contract: contracts.Contract, defects: Defects, kinds: dict[str, Kind]) -> Sound:
-    rules = [
-        rule
-        for rule in quality.rules_for_batch(settings.project_root(), contract.sector, contract.dataset)
-        if rule.is_row_rule
-    ]
+ROW = "tableoid::text || ctid::text"
+"""What names a row in all partitions of a table."""
+
+
+def _look(warehouse: Any, contract: contracts.Contract, defects: Defects, evaluation: Evaluation) -> Sound:
+    kinds = evaluation.kinds
+    rules = _rules(contract)
+    evaluation.rules.update({rule.id: Found() for rule in rules})
     broken = sql.SQL(", ").join(
-        sql.SQL("case when {} then {} end").format(quality.predicate(rule), sql.Literal(rule.id)) for rule in rules
+        sql.SQL("case when {} then {} end").format(quality.predicate(rule), sql.Literal(rule.id))
+        for rule in rules
+        if rule.is_row_rule
     )
     touched = sorted({column for kind, (column, _) in defects.values() if column and kinds[kind].fate == "repaired"})
     cells = sql.SQL(", ").join(
@@ -121,10 +174,11 @@ def _look(warehouse: Any, contract: contracts.Contract, defects: Defects, kinds:
     sound = Sound()
     for table, held in ((raw.parent(contract), False), (raw.quarantine(contract), True)):
         query = sql.SQL(
-            "select sent.{key}::text, {reasons}, judged.broken, {renamed}, {cells} from {table} as sent inner join"
+            "select sent.{key}::text, {row}, {reasons}, judged.broken, {renamed}, {cells} from {table} as sent inner join"
             " (select cleaned.*, array_remove(array[{broken}]::text[], null) as broken from ({cleaned}) as cleaned) as judged"
             " on judged._row = sent.ctid and judged._batch_id = sent._batch_id"
         ).format(
+            row=sql.SQL("sent.tableoid::text || sent.ctid::text"),
             key=sql.Identifier(contract.key[0]),
             reasons=sql.SQL("sent._reasons") if held else sql.SQL("null::text[]"),
             broken=broken,
@@ -133,9 +187,14 @@ def _look(warehouse: Any, contract: contracts.Contract, defects: Defects, kinds:
             cleaned=cleaning.relation(contract, table, names),
             table=table,
         )
+        looked_up = _looked_up(warehouse, contract, table, rules, held)
         with warehouse.cursor() as cursor:
             cursor.execute(query)
-            for key, reasons, found, changed, *values in cursor:
+            for key, row, reasons, by_itself, changed, *values in cursor:
+                found = by_itself + looked_up.get(row, [])
+                for rule_id in found:
+                    evaluation.rules[rule_id].rows += 1
+                    evaluation.rules[rule_id].defective += key in defects
                 kind_name, (column, original) = defects.get(key, (None, (None, None)))
                 if kind_name is None:
                     sound.rows += 1
@@ -156,6 +215,23 @@ def _look(warehouse: Any, contract: contracts.Contract, defects: Defects, kinds:
                 if not good:
                     kind.missed[f"{contract.id}.{column}" if column else contract.id] += 1
     return sound
+
+
+def _looked_up(
+    warehouse: Any, contract: contracts.Contract, table: sql.Identifier, rules: list[quality.Rule], held: bool
+) -> dict[str, list[str]]:
+    """By row (`ROW`): the lookup rules that it breaks by all that is known now."""
+    judged = lookups.rows(contract, table, ROW, "true" if held else "_op = 'U'")
+    ready = lookups.prepare(warehouse, contract, table, rules, root=settings.project_root(), judged=judged)
+    found = defaultdict(list)
+    with warehouse.cursor() as cursor:
+        cursor.execute(lookups.PLANNING)
+        for rule_id, query in ready.queries.items():
+            cursor.execute(sql.SQL("select distinct failing._row from ({}) as failing").format(query))
+            for (row,) in cursor.fetchall():
+                found[row].append(rule_id)
+    warehouse.rollback()
+    return found
 
 
 @contextmanager
@@ -209,8 +285,9 @@ def unbalanced(reports: list[dict[str, Any]]) -> list[str]:
     return wrong
 
 
-def failing(kinds: dict[str, Kind], sound: dict[str, Sound]) -> list[str]:
-    """What falls short of 99 % caught, and of at most 0.1 % of sound rows refused or with a changed name."""
+def failing(found: Evaluation) -> list[str]:
+    """What falls short: of 99 % caught, of 0.1 % of sound rows refused or with a changed name at most, of the gate's counts."""
+    kinds, sound = found.kinds, found.sound
     short = [
         f"{name}: {kind.share:.2%} of {kind.planted} {kind.fate}; missed in {dict(kind.missed.most_common(5))}"
         for name, kind in kinds.items()
@@ -228,6 +305,11 @@ def failing(kinds: dict[str, Kind], sound: dict[str, Sound]) -> list[str]:
             for name, rows in sound.items()
             if rows.renamed > SOUND_AT_MOST * rows.rows
         ]
+        + [
+            f"{rule_id}: the gate counted {rule.counted} rows, afterwards there are {rule.rows}"
+            for rule_id, rule in found.rules.items()
+            if rule.counted is not None and rule.counted != rule.rows
+        ]
     )
 
 
@@ -244,24 +326,26 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     wanted = parser.parse_args()
     with province(wanted.citizens, wanted.seed, wanted.profile, wanted.defects) as reports:
-        kinds, sound = evaluate()
-    short = [*unbalanced(reports), *failing(kinds, sound)]
+        found = evaluate()
+    short = [*unbalanced(reports), *failing(found)]
     if wanted.json:
-        print(json.dumps(_plain(kinds, sound, short), indent=2, ensure_ascii=False))
+        print(json.dumps(_plain(found, short), indent=2, ensure_ascii=False))
     else:
-        _show(kinds, sound, short)
+        _show(found, short)
     return 1 if short else 0
 
 
-def _plain(kinds: dict[str, Kind], sound: dict[str, Sound], short: list[str]) -> dict[str, Any]:
+def _plain(found: Evaluation, short: list[str]) -> dict[str, Any]:
     return {
-        "kinds": {name: vars(kind) | {"share": kind.share} for name, kind in kinds.items()},
-        "sound": {name: vars(rows) | {"share": rows.share} for name, rows in sound.items()},
+        "kinds": {name: vars(kind) | {"share": kind.share} for name, kind in found.kinds.items()},
+        "sound": {name: vars(rows) | {"share": rows.share} for name, rows in found.sound.items()},
+        "rules": {rule_id: vars(rule) | {"precision": rule.precision} for rule_id, rule in found.rules.items()},
         "falls_short": short,
     }
 
 
-def _show(kinds: dict[str, Kind], sound: dict[str, Sound], short: list[str]) -> None:
+def _show(found: Evaluation, short: list[str]) -> None:
+    kinds, sound = found.kinds, found.sound
     console = Console(width=None if sys.stdout.isatty() else 150)
     table = Table("kind", "fate", "planted", "met", "in quarantine", "found by", title="Planted defects")
     for name, kind in sorted(kinds.items(), key=lambda item: (item[1].fate, item[0])):
@@ -280,6 +364,12 @@ def _show(kinds: dict[str, Kind], sound: dict[str, Sound], short: list[str]) -> 
             ", ".join(rule for rule, _ in rows.by.most_common(3)),
         )
     console.print(refused)
+    rules = Table("rule", "rows found", "with a defect", "the gate counted", title="Rules that found rows")
+    for rule_id, rule in sorted(found.rules.items()):
+        if rule.precision is not None or rule.counted:
+            share = "–" if rule.precision is None else f"{rule.precision:.1%}"
+            rules.add_row(rule_id, f"{rule.rows}", share, "–" if rule.counted is None else f"{rule.counted}")
+    console.print(rules)
     for line in short:
         console.print(f"falls short: {line}", markup=False)
 

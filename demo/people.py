@@ -68,6 +68,11 @@ class People:
         child = self.born > np.asarray(on) - ADULT_PAPER_AGE
         return text.only(~child | (self.registered <= on), self.personal_id)
 
+    def known_dead(self, on: np.ndarray | int) -> np.ndarray:
+        """Whether the registry or a hospital has recorded the death by a day: of others no sector could know."""
+        paper = pc.is_valid(self.death_certificate).to_numpy(zero_copy_only=False) & (self.died <= on)
+        return np.asarray(paper | (self.death_registered <= on))
+
 
 @dataclass(frozen=True)
 class Names:

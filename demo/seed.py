@@ -377,7 +377,7 @@ class _Seeding:
         arrival, possible = health.arrivals(rng, everyone.take(patient), first, last)
         patient, arrival = patient[possible], arrival[possible]
 
-        dead = np.flatnonzero((everyone.died > oldest) & (everyone.died < as_of - 30))
+        dead = np.flatnonzero((everyone.died > oldest) & (everyone.died < as_of - 30) & everyone.known_dead(as_of))
         extra = int(world.profile.rate("visit_after_death") * len(patient) + 0.5) if len(dead) else 0
         ghosts = rng.choice(dead, extra) if extra else dead[:0]
         gap = as_of - 13 - everyone.died[ghosts]

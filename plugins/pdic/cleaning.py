@@ -96,15 +96,19 @@ def relation(contract: Contract, table: sql.Composable, present: Iterable[str] |
     not cleaned; what is read, by however many rules, is cleaned once: where anything is cleaned, `_row` asks the clock, and
     PostgreSQL keeps a select with a volatile column apart. Unlike `offset 0` that lets the scan run in parallel.
     """
+    row = _FENCED_ROW if any(column.cleaning for column in contract.columns) else "ctid"
+    return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), columns(contract, present), table)
+
+
+def columns(contract: Contract, present: Iterable[str] | None = None) -> sql.Composed:
+    """The items of `relation`'s select but `_row`."""
     by_name = {column.source_name: column for column in contract.columns}
-    columns = [
+    return sql.SQL(", ").join(
         sql.SQL("{} as {}").format(expression(by_name[name]), sql.Identifier(name))
         if name in by_name and by_name[name].cleaning
         else sql.Identifier(name)
         for name in (("_batch_id", "_op", *by_name) if present is None else present)
-    ]
-    row = _FENCED_ROW if any(column.cleaning for column in contract.columns) else "ctid"
-    return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), sql.SQL(", ").join(columns), table)
+    )
 
 
 def _sound(cleaning: str, name: str) -> str:

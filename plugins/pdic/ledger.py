@@ -39,6 +39,7 @@ class Batch:
     position_from: dict[str, Any] | None = None
     position_to: dict[str, Any] | None = None
     capture: str | None = None
+    known_up_to: dict[str, int] | None = None
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool
         cursor.execute(
             """
             select batch_id, status, rows_extracted, watermark_from, watermark_to, message, coalesce(rows_deleted, 0),
-                rows_unchanged, position_from, position_to, capture
+                rows_unchanged, position_from, position_to, capture, known_up_to
             from control.batch where batch_id = %s and sector = %s and dataset = %s
             """,
             (batch_id, contract.sector, contract.dataset),

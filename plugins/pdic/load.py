@@ -11,12 +11,13 @@ or three, and so that a step that died is simply begun again:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
+from psycopg2.extras import Json
 
 from pdic import connections, contracts, feed, ledger, memory, quality, quarantine, raw, settings, sweep
 from pdic.arrival import Arrival
@@ -107,7 +108,10 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
                 ledger.require(batch, contract, "extracted", "checked")
                 held = verdict.message if verdict.halted else _rows_lost(contract, batch, verdict)
                 status = "rejected" if held else "checked"
-                ledger.update(loader, batch_id, {"check": verdict.seconds}, status=status, message=held)
+                known = Json(dict(verdict.known_up_to))
+                ledger.update(
+                    loader, batch_id, {"check": verdict.seconds}, status=status, message=held, known_up_to=known
+                )
                 reports[contract.dataset] = ledger.report(loader, batch_id)
         return reports
     finally:
@@ -132,7 +136,7 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         again = batch.capture == quarantine.AGAIN
         if contract.capture == "feed" and not again:
             unchanged = feed.keep_newer(loader, contract, batch_id)
-        quarantined = _to_quarantine(loader, contract, batch_id, again=again)
+        quarantined = _to_quarantine(loader, contract, batch, again=again)
         accepted = (batch.rows_extracted or 0) - quarantined - unchanged
         if accepted + deleted > 0:
             raw.attach(loader, contract, batch_id)
@@ -153,22 +157,36 @@ def accept(sector: str, dataset: str, batch_id: int, connect_to: Connect = conne
         return ledger.report(loader, batch_id)
 
 
-def _to_quarantine(loader: Connection, contract: contracts.Contract, batch_id: int, *, again: bool) -> int:
+def _to_quarantine(loader: Connection, contract: contracts.Contract, batch: ledger.Batch, *, again: bool) -> int:
     """Move the rows that may not be accepted out of a batch, and bring the register of such rows up to it. Returns how many."""
-    quarantined, fails = 0, None
+    batch_id, quarantined, fails = batch.batch_id, 0, None
     if contract.capture == "feed" and not again:
         quarantined = feed.quarantine_unreadable(loader, contract, batch_id)
     rules = quality.rules_for_batch(settings.project_root(), contract.sector, contract.dataset)
     if broken := _broken_rules(loader, batch_id):
         judging = [rule for rule in rules if rule.id in broken]
-        fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(judging))
-        reasons, spare = quality.quarantine_sql(judging), quarantine.spared(contract)
+        found = _lookups(loader, contract, batch, judging)
+        fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(judging, found))
+        reasons, spare = quality.quarantine_sql(judging, found), quarantine.spared(contract)
         quarantined += raw.quarantine_failing(loader, contract, batch_id, fails, reasons, spare)
     severities = {rule.id: rule.severity for rule in rules}
     quarantine.settle(
         loader, contract, batch_id, quarantine.Refusals(severities, quarantine.terms(), fails, again=again)
     )
     return quarantined
+
+
+def _lookups(
+    loader: Connection, contract: contracts.Contract, batch: ledger.Batch, rules: Sequence[quality.Rule]
+) -> Mapping[str, sql.Composable]:
+    """By rule id: the query that finds the rows that a lookup rule's check found, other batches accepted since or not."""
+    table, known_up_to = raw.batch_table(contract, batch.batch_id), batch.known_up_to
+    root = settings.project_root()
+    found = quality.prepare_lookups(loader, contract, table, rules, root=root, known_up_to=known_up_to).queries
+    if found:
+        with loader.cursor() as cursor:
+            cursor.execute(quality.LOOKUP_PLANNING)
+    return found
 
 
 def load(

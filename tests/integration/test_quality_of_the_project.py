@@ -18,6 +18,15 @@ from pdic.warehouse.migrate import replace_functions
 ROOT = settings.project_root()
 
 
+EMPTY_LEDGER = """
+create table control.batch (
+    batch_id bigint, sector text, dataset text, status text,
+    rows_accepted bigint, rows_quarantined bigint, rows_deleted bigint
+)
+"""
+"""What the gate asks of the ledger: where every dataset is being checked, nothing has to be in it."""
+
+
 @pytest.fixture(scope="module")
 def uri(postgres: Any) -> str:
     made = cast("str", postgres.create_database("quality_project"))
@@ -42,9 +51,15 @@ def test_every_batch_rule_can_be_evaluated(uri: str) -> None:
     """One row of NULLs: conditions are run, and only the rules that a value must be there may be broken by it."""
     batches = [(contract, 1, f"raw_batch.{contract.raw_table}__1") for contract in contracts.load_all(ROOT).values()]
     with closing(psycopg2.connect(uri)) as connection, connection, connection.cursor() as cursor:
-        cursor.execute("create schema raw_batch")
+        cursor.execute("create schema raw_batch; create schema control")
+        cursor.execute(EMPTY_LEDGER)
         for contract, _, table in batches:
-            create(cursor, "raw_batch", f"{contract.raw_table}__1", typed(contract.columns, at_source=True))
+            columns = [
+                *typed(contract.columns, at_source=True),
+                ("_batch_id", "bigint"),
+                ("_op", "\"char\" default 'U'"),
+            ]
+            create(cursor, "raw_batch", f"{contract.raw_table}__1", columns)
             cursor.execute(sql.SQL("insert into {} default values").format(sql.Identifier(*table.split("."))))
             for rule in rules_for_batch(ROOT, contract.sector, contract.dataset):
                 if "regex" in rule.kwargs:

@@ -11,6 +11,9 @@
 from __future__ import annotations
 
 from pdic.quality.batch import Difference, check_batch, check_sector
+from pdic.quality.lookups import PLANNING as LOOKUP_PLANNING
+from pdic.quality.lookups import Lookups
+from pdic.quality.lookups import prepare as prepare_lookups
 from pdic.quality.predicates import predicate, quarantine_predicates, quarantine_sql
 from pdic.quality.release import audit_release
 from pdic.quality.results import BatchVerdict, ReleaseVerdict, RuleResult, record
@@ -29,9 +32,11 @@ from pdic.quality.rules import (
 )
 
 __all__ = [
+    "LOOKUP_PLANNING",
     "BatchVerdict",
     "Difference",
     "Dimension",
+    "Lookups",
     "OnFail",
     "Origin",
     "Reason",
@@ -46,6 +51,7 @@ __all__ = [
     "check_sector",
     "load_rules",
     "predicate",
+    "prepare_lookups",
     "quarantine_predicates",
     "quarantine_sql",
     "record",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 from psycopg2 import sql
 
+from pdic.quality import lookups
 from pdic.quality.gate import (
     ROW_COUNT_TYPES,
     Gate,
@@ -50,14 +51,17 @@ def check_batch(
     batch_id: int,
     batch_table: str | sql.Identifier,
     rules: Sequence[Rule],
+    root: Path | None = None,
 ) -> BatchVerdict:
-    """Runs `rules` on one batch's table (`schema.table`, or a table of `raw_batch`).
+    """Runs `rules` on one batch's table (`schema.table`, or a table of `raw_batch`). `root` is the project root.
 
     Never raises for what it finds: a missing table or column, a rule that cannot be evaluated, a database that is gone are
     verdicts that halt. A row rule on an empty batch holds; whether a batch may be empty is a rule about its row count.
+    Raises RuleError where a lookup rule names a dataset that has no contract.
     """
+    together = _together([(contract, batch_id, batch_table, rules)], root or _project_root())
     with open_gate(auditor_uri) as gate:
-        return _check(gate, contract, batch_id, batch_table, rules)
+        return _check(gate, contract, batch_id, batch_table, rules, together)
 
 
 def check_sector(
@@ -68,8 +72,9 @@ def check_sector(
 ) -> dict[str, BatchVerdict]:
     """Checks the batches (contract, batch id, batch table) of a sector in one process, each by its own rule files.
 
-    Great Expectations is imported and connected once, and only where there are rows to judge. `differences` says by dataset
-    which batches hold a difference only. Returns the verdicts by dataset; `root` is the project root.
+    Great Expectations is imported and connected once, and only where there are rows to judge. Lookup rules see all of the
+    batches, accepted or not. `differences` says by dataset which batches hold a difference only. Returns the verdicts by
+    dataset; `root` is the project root.
     Raises RuleError for a wrong rule file before any batch is checked.
     """
     root = root or _project_root()
@@ -77,14 +82,40 @@ def check_sector(
         (contract, batch_id, table, rules_for_batch(root, contract.sector, contract.dataset))
         for contract, batch_id, table in batches
     ]
+    together = _together(planned, root)
     found = [differences.get(contract.dataset) for contract, *_ in planned]
     if any(difference is None or difference.landed for difference in found):
         import_great_expectations()  # here, so that the first batch does not seem to take seconds longer than the others
     with open_gate(auditor_uri) as gate:
         return {
-            contract.dataset: _check(gate, contract, batch_id, table, rules, differences.get(contract.dataset))
+            contract.dataset: _check(
+                gate, contract, batch_id, table, rules, together, differences.get(contract.dataset)
+            )
             for contract, batch_id, table, rules in planned
         }
+
+
+@dataclass(frozen=True)
+class _Together:
+    """The batches that are checked together, and where the contracts of other datasets are."""
+
+    pending: lookups.Pending
+    root: Path
+
+
+def _together(batches: Iterable[tuple[Contract, int, str | sql.Identifier, Sequence[Rule]]], root: Path) -> _Together:
+    """Raises RuleError where a lookup rule cannot be."""
+    batches = list(batches)
+    for *_, rules in batches:
+        for rule in rules:
+            lookups.datasets(rule, root)
+    return _Together(
+        {
+            f"{contract.sector}.{contract.dataset}": (contract, batch_id, _identifier(table))
+            for contract, batch_id, table, _ in batches
+        },
+        root,
+    )
 
 
 def _check(
@@ -93,13 +124,24 @@ def _check(
     batch_id: int,
     batch_table: str | sql.Identifier,
     rules: Sequence[Rule],
+    together: _Together,
     difference: Difference | None = None,
 ) -> BatchVerdict:
     began = time.monotonic()
     target = Target(*_schema_and_table(batch_table), rows=SOURCE_ROWS, cleaned_by=contract)
     name = f"{contract.sector}/{contract.dataset} batch {batch_id}"
     try:
-        results = gate.check(target, rules) if difference is None else _of_difference(gate, target, rules, difference)
+        looked = gate.prepare(contract, _identifier(batch_table), rules, together.root, together.pending)
+        statements = {rule_id: lookups.counting(query, looked.judged) for rule_id, query in looked.queries.items()}
+        unknown = {rule.id: _unknown(rule, looked.unknown[rule.id]) for rule in rules if rule.id in looked.unknown}
+        ready = [rule for rule in rules if rule.id not in unknown]
+        checked = (
+            gate.check(target, ready, statements)
+            if difference is None
+            else _of_difference(gate, target, ready, statements, difference)
+        )
+        by_id = unknown | {result.rule.id: result for result in checked}
+        results = tuple(by_id[rule.id] for rule in rules if rule.id in by_id)
     except (TableMissing, psycopg2.Error) as error:
         text = str(error) if isinstance(error, TableMissing) else safe_text(error)
         results = tuple(RuleResult(rule, success=False, checked=None, failed=None, raised=text) for rule in rules)
@@ -117,16 +159,23 @@ def _check(
         message=_message(name, results, halting, rows),
         rows=rows,
         seconds=time.monotonic() - began,
+        known_up_to=looked.known_up_to,
     )
 
 
-def _of_difference(gate: Gate, target: Target, rules: Sequence[Rule], difference: Difference) -> tuple[RuleResult, ...]:
+def _unknown(rule: Rule, dataset: str) -> RuleResult:
+    return RuleResult(rule, success=True, checked=0, failed=0, note=f"{dataset} was never loaded")
+
+
+def _of_difference(
+    gate: Gate, target: Target, rules: Sequence[Rule], statements: Mapping[str, sql.Composed], difference: Difference
+) -> tuple[RuleResult, ...]:
     others = [rule for rule in rules if rule.type not in ROW_COUNT_TYPES]
     counting = {}
     if difference.source_rows is not None:
         counting = {rule.id: _row_count(rule, difference.source_rows) for rule in rules if rule not in others}
     judged = (
-        gate.check(target, others)
+        gate.check(target, others, statements)
         if difference.landed and others
         else [RuleResult(rule, success=True, checked=0, failed=0) for rule in others]
     )
@@ -153,7 +202,13 @@ def _message(name: str, results: Sequence[RuleResult], halting: Sequence[RuleRes
     for on_fail, verb in ((OnFail.QUARANTINE, "send rows to quarantine"), (OnFail.WARN, "warn")):
         if failing := [result for result in results if not result.success and result.rule.on_fail is on_fail]:
             parts.append(f"{len(failing)} {verb}: {listed(failing)}")
-    return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}, all hold"
+    silent = [result for result in results if result.note]
+    if len(parts) == 1:
+        parts[0] += ", all others hold" if silent else ", all hold"
+    if silent:
+        notes = ", ".join(sorted({result.note for result in silent if result.note}))
+        parts.append(f"{len(silent)} had nothing to look things up in ({notes})")
+    return "; ".join(parts)
 
 
 def _files(results: Iterable[RuleResult]) -> str:
@@ -167,6 +222,10 @@ def _schema_and_table(batch_table: str | sql.Identifier) -> tuple[str, str]:
         return BATCH_SCHEMA, parts[0]
     schema, table = parts
     return schema, table
+
+
+def _identifier(batch_table: str | sql.Identifier) -> sql.Identifier:
+    return sql.Identifier(*_schema_and_table(batch_table))
 
 
 def _project_root() -> Path:

@@ -21,7 +21,7 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
-from pdic.quality import predicates
+from pdic.quality import lookups, predicates
 from pdic.quality.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -136,6 +136,33 @@ class QueryCounts(TableMetricProvider):
         return _timed_pair(execution_engine, sa.select(sa.func.count(), failing).select_from(rows))
 
 
+class LookupCounts(TableMetricProvider):
+    """Counts the rows that a lookup rule finds: its statement gives the rows judged and those that fail."""
+
+    metric_name = "pdic.lookup.counts"
+    value_keys = ("statement",)
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> Counts:
+        start = time.perf_counter()
+        with execution_engine.get_connection() as connection:
+            plain = connection.execution_options(no_parameters=True)  # `%` and `:` in the statement are its own
+            try:
+                plain.exec_driver_sql(lookups.PLANNING)
+                checked, failed = plain.exec_driver_sql(metric_value_kwargs["statement"]).one()
+                found: Counts = {"rows": int(checked), "failed": {"": int(failed)}, "raised": {}}
+            except sa.exc.DBAPIError as error:
+                found = {"rows": None, "failed": {}, "raised": {"": safe_text(error)}}
+            connection.rollback()
+        return {**found, "seconds": time.perf_counter() - start}
+
+
 class _CountingExpectation(BatchExpectation):
     """Succeeds where a metric counts no failure for the rule, or few enough; its result is the counts."""
 
@@ -189,6 +216,14 @@ class PdicExpectQueryToReturnNoRows(_CountingExpectation):
     query: str
     metric_dependencies: ClassVar[tuple[str, ...]] = (QueryCounts.metric_name,)
     success_keys: ClassVar[tuple[str, ...]] = ("query",)
+
+
+class PdicExpectLookupToFindNoRows(_CountingExpectation):
+    """No row fails by what other rows say."""
+
+    statement: str
+    metric_dependencies: ClassVar[tuple[str, ...]] = (LookupCounts.metric_name,)
+    success_keys: ClassVar[tuple[str, ...]] = ("statement",)
 
 
 def _count(connection: sa.Connection, rows: sa.FromClause, failing: Mapping[str, str]) -> Counts:

@@ -13,18 +13,22 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2 import sql
 
 from pdic import cleaning
+from pdic.quality import lookups
 from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
 from pdic.quality.safe_text import safe_class, safe_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from great_expectations.core.expectation_validation_result import ExpectationValidationResult
     from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
     from great_expectations.datasource.fluent.postgres_datasource import PostgresDatasource
@@ -78,21 +82,39 @@ class Gate:
         self._source: PostgresDatasource | None = None
         self._runs = 0
 
-    def check(self, target: Target, rules: Sequence[Rule]) -> tuple[RuleResult, ...]:
+    def check(
+        self, target: Target, rules: Sequence[Rule], statements: Mapping[str, sql.Composable] = MappingProxyType({})
+    ) -> tuple[RuleResult, ...]:
         """Every rule's result, in the rules' order. A rule that cannot be evaluated is a result with `raised`; nothing passes unseen.
 
+        `statements` has that of each lookup rule by id (`lookups.counting`).
         Raises TableMissing where the table is not there, psycopg2.OperationalError where the database cannot be reached.
         """
-        columns, query = self._look(target)
+        columns, query, lookup_texts = self._look(target, statements)
         missing = {rule.id: _missing(rule, target, columns) for rule in rules}
         found = {rule_id: text for rule_id, text in missing.items() if text}
         ready = [rule for rule in rules if rule.id not in found]
         results = {rule_id: _raised(rule, found[rule_id]) for rule in rules if (rule_id := rule.id) in found}
-        for result in self._evaluate(target, query, ready) if ready else ():
+        for result in self._evaluate(target, query, ready, lookup_texts) if ready else ():
             results[result.rule.id] = result
         return tuple(
             results.get(rule.id) or _raised(rule, "Great Expectations returned no result for it") for rule in rules
         )
+
+    def prepare(
+        self, contract: Contract, table: sql.Identifier, rules: Sequence[Rule], root: Path, pending: lookups.Pending
+    ) -> lookups.Lookups:
+        """What the lookup rules among `rules` need of a batch's `table`; nothing is asked where there are none.
+
+        Raises psycopg2.Error where the ledger cannot be read, RuleError as `lookups.prepare`.
+        """
+        if not any(rule.rule_type.engine is Engine.LOOKUP for rule in rules):
+            return lookups.NONE
+        connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
+        try:
+            return lookups.prepare(connection, contract, table, rules, root=root, pending=pending)
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Closes all connections."""
@@ -100,8 +122,10 @@ class Gate:
             self._source.get_execution_engine().close()
             self._source.get_engine().dispose()
 
-    def _look(self, target: Target) -> tuple[tuple[str, ...], str]:
-        """The table's columns, and the query of the rows to check."""
+    def _look(
+        self, target: Target, statements: Mapping[str, sql.Composable]
+    ) -> tuple[tuple[str, ...], str, dict[str, str]]:
+        """The table's columns, the query of the rows to check, and the statements as text."""
         connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
         try:
             with connection.cursor() as cursor:
@@ -126,11 +150,14 @@ class Gate:
             if target.rows and target.rows[0] in row[0]:
                 column, value = target.rows
                 query += sql.SQL(" where {} = {}").format(sql.Identifier(column), sql.Literal(value))
-            return tuple(row[0]), _unmarked(query.as_string(connection))
+            texts = {rule_id: statement.as_string(connection) for rule_id, statement in statements.items()}
+            return tuple(row[0]), _unmarked(query.as_string(connection)), texts
         finally:
             connection.close()
 
-    def _evaluate(self, target: Target, query: str, rules: Sequence[Rule]) -> Iterator[RuleResult]:
+    def _evaluate(
+        self, target: Target, query: str, rules: Sequence[Rule], lookup_texts: Mapping[str, str]
+    ) -> Iterator[RuleResult]:
         # Results of PDIC's own expectations and of row counts are counts; of the others only success is asked for, because
         # an observed value (a column's maximum, its distinct values) may be a person's. Apart also so that one of Great
         # Expectations' own that raises does not make it compute the shared scan again.
@@ -138,16 +165,18 @@ class Gate:
         others = [rule for rule in rules if rule not in own]
         for some, result_format in ((own, "BASIC"), (others, "BOOLEAN_ONLY")):
             if some:
-                yield from self._run(target, query, some, result_format)
+                yield from self._run(target, query, some, lookup_texts, result_format)
 
-    def _run(self, target: Target, query: str, rules: Sequence[Rule], result_format: str) -> Iterator[RuleResult]:
+    def _run(
+        self, target: Target, query: str, rules: Sequence[Rule], lookup_texts: Mapping[str, str], result_format: str
+    ) -> Iterator[RuleResult]:
         gx = import_great_expectations()
         expectations: list[Expectation] = []
         ready: list[Rule] = []
         row_rules = [rule for rule in rules if rule.is_row_rule]
         for rule in rules:
             try:
-                expectations.append(_expectation(rule, row_rules, target))
+                expectations.append(_expectation(rule, row_rules, lookup_texts, target))
                 ready.append(rule)
             except (TypeError, ValueError) as error:  # Great Expectations' models refuse wrong kwargs so
                 yield _raised(
@@ -256,7 +285,7 @@ def _missing(rule: Rule, target: Target, columns: Sequence[str]) -> str | None:
     return f"{target} has no column {', '.join(absent)}: correct the rule in {rule.path}, or the contract"
 
 
-def _expectation(rule: Rule, row_rules: Sequence[Rule], target: Target) -> Expectation:
+def _expectation(rule: Rule, row_rules: Sequence[Rule], lookup_texts: Mapping[str, str], target: Target) -> Expectation:
     from great_expectations.expectations.registry import get_expectation_impl
 
     from pdic.quality import expectations
@@ -273,6 +302,9 @@ def _expectation(rule: Rule, row_rules: Sequence[Rule], target: Target) -> Expec
             columns = kwargs["column_list"] if "column_list" in kwargs else [kwargs["column"]]
             ignore = {"ignore_row_if": kwargs["ignore_row_if"]} if "ignore_row_if" in kwargs else {}
             return expectations.PdicExpectUnique(rule_id=rule.id, columns=columns, **ignore, **common)
+        case Engine.LOOKUP:
+            statement = lookup_texts[rule.id]
+            return expectations.PdicExpectLookupToFindNoRows(rule_id=rule.id, statement=statement, **common)
         case Engine.QUERY:
             query = (
                 kwargs["query"]

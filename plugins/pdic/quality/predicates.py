@@ -39,18 +39,33 @@ def predicate_of(rule_type: str, kwargs: Mapping[str, Any]) -> sql.Composable:
     return _PREDICATES[rule_type](kwargs)
 
 
-def quarantine_predicates(rules: Iterable[Rule]) -> list[tuple[str, sql.Composable]]:
-    """(rule id, predicate) of the row rules whose failing rows go to quarantine, in the order of the rules."""
-    return [(rule.id, predicate(rule)) for rule in rules if rule.on_fail is OnFail.QUARANTINE]
+def quarantine_predicates(
+    rules: Iterable[Rule], lookups: Mapping[str, sql.Composable] = MappingProxyType({})
+) -> list[tuple[str, sql.Composable]]:
+    """(rule id, predicate) of the rules whose failing rows go to quarantine, in the order of the rules.
+
+    `lookups` has the queries of lookup rules by id (`Lookups.queries`); their predicates are about the column `_row`.
+    """
+    return [
+        (rule.id, _found(lookups[rule.id]) if rule.id in lookups else predicate(rule))
+        for rule in rules
+        if rule.on_fail is OnFail.QUARANTINE
+    ]
 
 
-def quarantine_sql(rules: Iterable[Rule]) -> sql.Composable:
+def quarantine_sql(
+    rules: Iterable[Rule], lookups: Mapping[str, sql.Composable] = MappingProxyType({})
+) -> sql.Composable:
     """An expression of type text[]: the ids of the quarantine rules that a row breaks; empty for a good row."""
     cases = [
         sql.SQL("case when {} then {} end").format(failing, sql.Literal(rule_id))
-        for rule_id, failing in quarantine_predicates(rules)
+        for rule_id, failing in quarantine_predicates(rules, lookups)
     ]
     return sql.SQL("array_remove(array[{}]::text[], null)").format(sql.SQL(", ").join(cases))
+
+
+def _found(query: sql.Composable) -> sql.Composable:
+    return sql.SQL("(_row in (select failing._row from ({}) as failing))").format(query)
 
 
 def _column(kwargs: Mapping[str, Any], name: str = "column") -> sql.Identifier:

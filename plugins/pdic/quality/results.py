@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
@@ -33,6 +33,8 @@ class RuleResult:
     observed: int | None = None
     """The table's row count, for rules about it."""
     seconds: float | None = None
+    note: str | None = None
+    """Why nothing was judged, where a rule had nothing to look things up in."""
 
     @property
     def halts(self) -> bool:
@@ -63,6 +65,8 @@ class BatchVerdict:
     """The rows checked (tombstones are not); None where no row rule counted them."""
     seconds: float = 0.0
     """What this batch took, without the start of Great Expectations, which all batches of a process share."""
+    known_up_to: Mapping[str, int] = field(default_factory=dict)
+    """Up to which batch each dataset (`sector.dataset`) counted that lookup rules looked things up in."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The kinds of rule PDIC knows: their names (Great Expectations' own where it has one) and their keyword arguments.
 
-A **row rule** says of each row whether it is good, so its failing rows can go to quarantine. A **table rule** says
-something of the table as a whole. The list is closed on purpose: a misspelt rule must stop the check, not slip through.
+A **row rule** says of each row whether it is good, so its failing rows can go to quarantine. A **lookup rule** does so by
+what other rows say. A **table rule** says something of the table as a whole. The list is closed on purpose: a misspelt rule
+must stop the check, not slip through.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Engine(StrEnum):
 
     ROW = "row"  # one shared scan for all row rules of a table
     UNIQUE = "unique"  # one grouping query a rule
+    LOOKUP = "lookup"  # one query a rule: rows judged by other rows, of the same dataset or of others
     QUERY = "query"  # the rule brings its own query
     GX = "gx"  # the expectation of that name in Great Expectations
 
@@ -36,8 +38,13 @@ class RuleType:
 
     @property
     def is_row_rule(self) -> bool:
-        """Whether the rule judges single rows (and may send them to quarantine)."""
+        """Whether the rule judges a row by that row alone."""
         return self.engine is Engine.ROW
+
+    @property
+    def judges_rows(self) -> bool:
+        """Whether the rule names the rows that fail, which may then go to quarantine."""
+        return self.engine in (Engine.ROW, Engine.LOOKUP)
 
 
 _BOUNDS = frozenset({"min_value", "max_value"})
@@ -77,6 +84,28 @@ _TYPES = (
         frozenset({"condition", "columns"}),
         frozenset({"mostly"}),
         ("columns",),
+    ),
+    # Lookup rules.
+    RuleType(
+        "pdic_expect_query_to_select_no_rows",
+        Engine.LOOKUP,
+        frozenset({"query", "columns"}),
+        frozenset(),
+        ("columns",),
+    ),
+    RuleType(
+        "pdic_expect_reference_to_exist",
+        Engine.LOOKUP,
+        frozenset({"columns", "dataset", "references"}),
+        frozenset(),
+        ("columns",),
+    ),
+    RuleType(
+        "pdic_expect_sum_to_match",
+        Engine.LOOKUP,
+        frozenset({"column", "dataset", "sum", "by"}),
+        frozenset({"tolerance", "once_per"}),
+        ("column", "by"),
     ),
     # Uniqueness.
     RuleType("expect_column_values_to_be_unique", Engine.UNIQUE, frozenset({"column"}), frozenset(), ("column",)),

@@ -112,8 +112,13 @@ class Rule:
 
     @property
     def is_row_rule(self) -> bool:
-        """Whether the rule judges single rows."""
+        """Whether the rule judges a row by that row alone."""
         return self.rule_type.is_row_rule
+
+    @property
+    def judges_rows(self) -> bool:
+        """Whether the rule names the rows that fail."""
+        return self.rule_type.judges_rows
 
     @property
     def needed_columns(self) -> tuple[str, ...]:
@@ -136,8 +141,10 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 _REQUIRED = frozenset({"id", "type", "kwargs", "severity", "dimension", "on_fail", "reason", "origin", "source"})
 _FIELDS = _REQUIRED | {"active"}
 _ID = re.compile(r"[^\s,{}]+")
-_TEXTS = frozenset({"column", "column_A", "column_B", "regex", "condition", "query"})
-_LISTS = frozenset({"columns", "column_list", "column_set", "value_set"})
+_TEXTS = frozenset(
+    {"column", "column_A", "column_B", "regex", "condition", "query", "dataset", "sum", "by", "once_per"}
+)
+_LISTS = frozenset({"columns", "column_list", "column_set", "value_set", "references"})
 _FLAGS = frozenset({"strict_min", "strict_max", "or_equal", "exact_match"})
 _BOUNDED_BY_COLUMN_TYPE = frozenset(
     {"expect_column_values_to_be_between", "expect_column_max_to_be_between", "expect_column_min_to_be_between"}
@@ -221,7 +228,7 @@ def _rule(path: Path, position: int, entry: Any, stage: Stage) -> Rule:
     kwargs = _kwargs(where, rule_type, entry["kwargs"])
     if on_fail is OnFail.QUARANTINE and stage is Stage.RELEASE:
         raise RuleError(f"{where} says on_fail: quarantine, but a release has no quarantine: say halt or warn")
-    if on_fail is OnFail.QUARANTINE and not rule_type.is_row_rule:
+    if on_fail is OnFail.QUARANTINE and not rule_type.judges_rows:
         raise RuleError(
             f"{where} says on_fail: quarantine, but {rule_type.name} does not judge single rows: say halt or warn"
         )
@@ -314,7 +321,7 @@ def _check_kwarg(where: str, rule_type: RuleType, name: str, value: Any) -> None
         problem = (
             None if value is None or _is_number(value) or isinstance(value, str) else "must be a number, a date or text"
         )
-    else:  # bounds of counts, lengths and shares; value; column_index
+    else:  # bounds of counts, lengths and shares; value; column_index; tolerance
         problem = None if value is None or _is_number(value) else "must be a number"
     if problem:
         raise RuleError(f"{where}: {name} {problem}")

@@ -135,3 +135,23 @@ create or replace function valid.dossier_code(value text) returns boolean
 language sql immutable strict parallel safe as $$
     select value ~ '^[0-9A-Z.]+-\d{6}-\d+$' and valid.calendar('20' || split_part(value, '-', 2))
 $$;
+
+-- Whether two names may be one person's: the same words without accents, in whatever order.
+create or replace function valid.same_name(one text, other text) returns boolean
+language sql immutable strict parallel safe as $$
+    select one = other or (
+        (select array_agg(word order by word) from regexp_split_to_table(clean.folded(one), ' ') as word)
+        = (select array_agg(word order by word) from regexp_split_to_table(clean.folded(other), ' ') as word)
+    )
+$$;
+
+-- dd.mm.yyyy, mm.yyyy or yyyy turned round, which sorts: yyyymmdd, yyyymm or yyyy.
+create or replace function valid.turned(value text) returns text
+language sql immutable strict parallel safe as $$
+    select case
+        when value ~ '^(\d\d\.){0,2}\d{4}$' then
+            right(value, 4)
+            || case when length(value) > 4 then substr(value, length(value) - 6, 2) else '' end
+            || case when length(value) = 10 then left(value, 2) else '' end
+    end
+$$;
