@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2 import sql
 
 from pdic import agency, cleaning, connections, contracts, raw, settings
-from pdic.quality import predicates
+from pdic.quality import lookups, predicates
 from pdic.quality.gate import SESSION, Target, open_gate
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule, RuleError, Stage, load_rules, rules_for_batch
@@ -90,14 +90,14 @@ def trials(
     contract = contracts.get(sector, dataset, root)
     auditor_uri = connect_to("pdic_warehouse_auditor")
     connection = psycopg2.connect(auditor_uri, application_name="pdic quality try", options=SESSION, connect_timeout=10)
-    connection.autocommit = True
     try:
-        rules = _chosen(connection, root, contract, tuple(rule_ids), file)
-        newest = _newest(connection, contract, batches)
-        found = [trial for batch_id in newest for trial in _by_rows(connection, contract, batch_id, rules)]
+        with connection:
+            rules = _chosen(connection, root, contract, tuple(rule_ids), file)
+            newest = _newest(connection, contract, batches)
+        found = [trial for batch_id in newest for trial in _by_rows(connection, root, contract, batch_id, rules)]
     finally:
         connection.close()
-    if tables := [rule for rule in rules if not rule.is_row_rule]:
+    if tables := [rule for rule in rules if not rule.judges_rows]:
         found += _by_table(auditor_uri, contract, newest, tables)
     order = {rule.id: place for place, rule in enumerate(rules)}
     return sorted(found, key=lambda trial: (order[trial.rule.id], -trial.batch_id))
@@ -146,24 +146,44 @@ def _newest(connection: Connection, contract: Contract, batches: int) -> list[in
     return found
 
 
-def _by_rows(connection: Connection, contract: Contract, batch_id: int, rules: Sequence[Rule]) -> Iterator[Trial]:
+def _by_rows(
+    connection: Connection, root: Path, contract: Contract, batch_id: int, rules: Sequence[Rule]
+) -> Iterator[Trial]:
     for rule in rules:
-        if rule.rule_type.engine is Engine.ROW:
-            yield _of_rows(connection, contract, batch_id, rule, predicates.predicate(rule))
+        if rule.judges_rows:
+            try:
+                with connection:
+                    yield _of_rows(connection, root, contract, batch_id, rule)
+            except psycopg2.Error as error:
+                yield Trial(rule, batch_id, raised=safe_text(error))
 
 
-def _of_rows(connection: Connection, contract: Contract, batch_id: int, rule: Rule, fails: sql.Composable) -> Trial:
+def _of_rows(connection: Connection, root: Path, contract: Contract, batch_id: int, rule: Rule) -> Trial:
     trial = Trial(rule, batch_id, checked=0, failed=0, held=0)
-    try:
-        for table, is_held in ((raw.parent(contract), False), (raw.quarantine(contract), True)):
-            rows = sql.SQL("({}) as cleaned where _batch_id = {} and _op = 'U'").format(
-                cleaning.relation(contract, table), sql.Literal(batch_id)
-            )
-            _count(connection, contract, trial, rows, fails, is_held)
-    except psycopg2.Error as error:
-        return Trial(rule, batch_id, raised=safe_text(error))
+    of_batch = sql.SQL("_batch_id = {} and _op = 'U'").format(sql.Literal(batch_id)).as_string(connection)
+    for table, is_held in ((raw.parent(contract), False), (raw.quarantine(contract), True)):
+        fails = _fails(connection, root, contract, rule, table, of_batch)
+        if fails is None:
+            return Trial(rule, batch_id, raised="a dataset that it looks things up in was never loaded")
+        rows = sql.SQL("({}) as cleaned where {}").format(cleaning.relation(contract, table), sql.SQL(of_batch))
+        _count(connection, contract, trial, rows, fails, is_held)
     trial.agencies = dict(sorted(trial.agencies.items(), key=lambda item: (-item[1], item[0]))[:SHOWN_AGENCIES])
     return trial
+
+
+def _fails(
+    connection: Connection, root: Path, contract: Contract, rule: Rule, table: sql.Identifier, of_batch: str
+) -> sql.Composable | None:
+    """The condition that is true for a row breaking the rule; None where what it looks things up in never came."""
+    if rule.rule_type.engine is not Engine.LOOKUP:
+        return predicates.predicate(rule)
+    judged = lookups.rows(contract, table, condition=of_batch)
+    found = lookups.prepare(connection, contract, table, [rule], root=root, judged=judged)
+    if rule.id in found.unknown:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(lookups.PLANNING)
+    return sql.SQL("_row in ({})").format(found.queries[rule.id])
 
 
 def _count(
