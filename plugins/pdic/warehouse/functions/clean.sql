@@ -28,7 +28,8 @@ language sql immutable strict parallel safe as $$
     )
 $$;
 
--- Whether every word that is not plain ASCII has the shape of a Vietnamese syllable.
+-- Whether every word that is not plain ASCII has the shape of a Vietnamese syllable, or of one in the names of the highlands
+-- (Krông, Đắk Pxi, Păh, Đakrông).
 create or replace function clean.is_vietnamese(value text) returns boolean
 language sql immutable strict parallel safe as $$
     select not exists (
@@ -39,14 +40,15 @@ language sql immutable strict parallel safe as $$
         where
             word ~ '[^\u0001-\u007e]'
             and (
-                -- One tone at most,
+                -- One tone at most, and on a vowel,
                 regexp_count(normalize(word, nfd), '[\u0300\u0301\u0303\u0309\u0323]') > 1
+                or normalize(word, nfd) ~ '[^aeiouy\u0302\u0306\u031b][\u0300\u0301\u0303\u0309\u0323]'
                 -- and without it: onset, vowels, coda.
                 or normalize(regexp_replace(normalize(word, nfd), '[\u0300\u0301\u0303\u0309\u0323]', '', 'g'), nfc) !~ (
-                    '^(ngh|ng|nh|gh|gi|kh|kr|ph|qu|th|tr|ch|[bcdđghklmnpqrstvx])?'
+                    '^(đa(?=kr))?(ngh|ng|nh|gh|gi|kh|ph|qu|th|ch|px|[bdđghkmpstx][lr]|[bcdđghjklmnpqrstvwxyz])?'
                     '(ươu|ươi|ươ|ưa|ưi|ưu|uyê|uya|uyu|uây|uâ|uêu|uê|uôi|uô|uơ|ua|ui|uy|iêu|iê|ia|iu|yêu|yê|oai|oao|oay|oeo|oa|oă|oe|oi|oo'
                     '|ôi|ơi|ai|ao|au|ay|âu|ây|eo|êu|a|ă|â|e|ê|i|o|ô|ơ|u|ư|y)'
-                    '(ng|nh|ch|[cmnpt])?$'
+                    '(ng|nh|ch|[chklmnprst])?$'
                 )
             )
     )
