@@ -7,7 +7,7 @@ regular expression, whether a value may stay, and calls the function for the oth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -89,23 +89,30 @@ def expression(column: Column) -> sql.Composable:
     return sql.SQL(text(column))
 
 
-def relation(contract: Contract, table: sql.Composable, present: Iterable[str] | None = None) -> sql.Composed:
+def relation(
+    contract: Contract,
+    table: sql.Composable,
+    present: Iterable[str] | None = None,
+    read: Collection[str | None] | None = None,
+) -> sql.Composed:
     """A select over a batch's table: `_row` (its ctid) and its columns, cleaned under the source's names.
 
-    `present` names the table's columns where they may be others than the contract's, `_batch_id` and `_op`. What is not read is
-    not cleaned; what is read, by however many rules, is cleaned once: where anything is cleaned, `_row` asks the clock, and
-    PostgreSQL keeps a select with a volatile column apart. Unlike `offset 0` that lets the scan run in parallel.
+    `present` names the table's columns where they may be others than the contract's, `_batch_id` and `_op`. Only the columns in
+    `read` (None: all) are cleaned, each once a row however many rules read it: where anything is cleaned, `_row` asks the
+    clock, and PostgreSQL keeps a select with a volatile column apart. Unlike `offset 0` that lets the scan run in parallel.
     """
     row = _FENCED_ROW if any(column.cleaning for column in contract.columns) else "ctid"
-    return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), columns(contract, present), table)
+    return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), columns(contract, present, read), table)
 
 
-def columns(contract: Contract, present: Iterable[str] | None = None) -> sql.Composed:
+def columns(
+    contract: Contract, present: Iterable[str] | None = None, read: Collection[str | None] | None = None
+) -> sql.Composed:
     """The items of `relation`'s select but `_row`."""
     by_name = {column.source_name: column for column in contract.columns}
     return sql.SQL(", ").join(
         sql.SQL("{} as {}").format(expression(by_name[name]), sql.Identifier(name))
-        if name in by_name and by_name[name].cleaning
+        if name in by_name and by_name[name].cleaning and (read is None or name in read)
         else sql.Identifier(name)
         for name in (("_batch_id", "_op", *by_name) if present is None else present)
     )

@@ -103,6 +103,9 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
             if verdict.rows != 0 or verdict.halted:  # a batch in which nothing came has passed no rule
                 with transaction(auditor_uri, "record check") as auditor:
                     quality.record(auditor, verdict.results, "batch", batch_id, contract.sector, contract.dataset)
+                    if verdict.census is not None:
+                        failed = {result.rule.id: result.by_agency for result in verdict.results}
+                        quality.record_census(auditor, batch_id, verdict.census, failed)
             with loader:
                 batch = ledger.get(loader, contract, batch_id, lock=True)
                 ledger.require(batch, contract, "extracted", "checked")

@@ -141,6 +141,23 @@ def test_a_batch_that_lost_rows_before_its_check_is_held(sector: Sector, table: 
     assert sector.load(name)["rows_accepted"] == 2
 
 
+def test_what_a_batch_holds_is_recorded_by_agency_and_column(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    path = sector.root / "contracts" / "thu" / f"{name}.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    found = text.replace("customProperties:\n", "customProperties:\n  - {property: agencyColumn, value: Nhãn X}\n", 1)
+    path.write_text(found, encoding="utf-8")
+    compile_all(sector.root, check=False)
+    sector.source(f"insert into {name} values (1, 'T1'), (2, null), (3, 'T2'), (4, 'T1'), (5, '079300000001')")
+    batch = sector.load(name)["batch_id"]
+    sent = sector.warehouse(f"select agency, checked from control.agency_check where batch_id = {batch} order by 1")
+    assert sent == [("?", 2), ("T1", 2), ("T2", 1)]
+    failed = sector.warehouse(f"select agency, rule_id, failed from control.agency_failure where batch_id = {batch}")
+    assert failed == [("?", f"{name}.Nhãn_X.required", 1)]
+    profile = f"select column_name, value, rows from control.batch_profile where batch_id = {batch} order by 1"
+    assert sector.warehouse(profile) == [("", None, 5), ("Nhãn X", None, 1), ("id", None, 0), ("sửa", None, 0)]
+
+
 def test_a_batch_in_which_nothing_came_has_passed_no_rule(sector: Sector, table: Callable[..., str]) -> None:
     name = table()
     sector.source(f"insert into {name} values (1, 'a')")

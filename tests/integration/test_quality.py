@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -36,7 +37,9 @@ from pdic.quality import (
     record,
 )
 
-CONTRACT = cast("Contract", SimpleNamespace(sector="education", dataset="hoc_sinh", key=("id",), columns=()))
+CONTRACT = cast(
+    "Contract", SimpleNamespace(sector="education", dataset="hoc_sinh", key=("id",), columns=(), agency_column=None)
+)
 TABLE = "raw_batch.education__hoc_sinh__1"
 PLANTED = ("Nguyễn Thị Bí Mật", "079300000001", "0912345678", "Hẻm Không Tên")
 """What must never be seen outside the table."""
@@ -206,6 +209,60 @@ def test_all_row_rules_of_a_table_share_one_scan(uri: str, batch: object) -> Non
         sa.event.remove(sa.Engine, "before_cursor_execute", note)
     assert len(statements) == 1
     assert statements[0].count("filter (where") == len(ROW_RULES)
+
+
+AGENCIES = """
+drop schema if exists raw_batch cascade;
+create schema raw_batch;
+create table raw_batch.education__hoc_sinh__1 (ma_truong text, gioi_tinh char(2), lop int, _op "char" not null default 'U');
+insert into raw_batch.education__hoc_sinh__1 values
+    ('T.01-a_b', '1', 5), ('T.01-a_b', '2', 99), ('T.01-a_b', null, 99), ('T2', '9', 1), ('T2', '1', null),
+    (null, '1', 99), ('079300000001', '1', 1), ('Trường Bí Mật', '1', 1), (repeat('x', 36), '1', 1), ('', '1', 1);
+insert into raw_batch.education__hoc_sinh__1 (ma_truong, _op) values ('T2', 'D');
+"""
+
+
+def test_the_scan_counts_by_agency_and_takes_a_census_that_names_no_person(
+    uri: str, batch: psycopg2.extensions.connection
+) -> None:
+    with batch.cursor() as cursor:
+        cursor.execute(AGENCIES)
+    columns = [
+        SimpleNamespace(source_name=name, cleaning=None, enum=enum)
+        for name, enum in (("ma_truong", ()), ("gioi_tinh", ("1", "2", "3")), ("lop", ()), ("gone", ("x",)))
+    ]
+    named = {"sector": "education", "dataset": "hoc_sinh", "key": ("id",)}
+    rules = [
+        rule("lop", "expect_column_values_to_be_between", {"column": "lop", "max_value": 12}),
+        rule("school", "expect_column_values_to_not_be_null", {"column": "ma_truong"}),
+        rule("none", "expect_column_values_to_be_between", {"column": "lop", "max_value": 100}),
+        rule("count", "expect_table_row_count_to_be_between", {"min_value": 1}, OnFail.HALT),
+    ]
+    contract = cast("Contract", SimpleNamespace(**named, columns=columns, agency_column="ma_truong"))
+    verdict = check_batch(uri, contract, 1, TABLE, rules)
+    assert [(r.failed, dict(r.by_agency)) for r in verdict.results] == [
+        (3, {"T.01-a_b": 2, "?": 1}),
+        (1, {"?": 1}),
+        (0, {}),
+        (0, {}),
+    ]
+    census = verdict.census
+    assert census is not None
+    assert census.agencies == {"T.01-a_b": 3, "T2": 2, "?": 5}
+    assert (census.rows, census.missing) == (10, {"ma_truong": 1, "gioi_tinh": 1, "lop": 1})
+    assert census.codes == {"gioi_tinh": {"1": 7, "2": 1, "3": 0, "(other)": 1}}
+
+    whole = cast("Contract", SimpleNamespace(**named, columns=columns, agency_column=None))
+    without = check_batch(uri, whole, 1, TABLE, rules)
+    assert without.census == dataclasses.replace(census, agencies={})
+    assert [(r.failed, dict(r.by_agency)) for r in without.results] == [(3, {}), (1, {}), (0, {}), (0, {})]
+
+    with batch.cursor() as cursor:
+        cursor.execute("delete from raw_batch.education__hoc_sinh__1")
+    empty = check_batch(uri, contract, 1, TABLE, rules[:3])
+    assert [(r.checked, r.failed, r.success) for r in empty.results] == [(0, 0, True)] * 3
+    assert empty.census is not None
+    assert (empty.rows, empty.census.agencies) == (0, {})
 
 
 def test_a_share_of_bad_rows_may_be_allowed(uri: str, batch: object) -> None:
@@ -443,7 +500,7 @@ rules = [
 ]
 whole, seen = gate.Gate._validate, []
 gate.Gate._validate = lambda self, *a: seen.append(whole(self, *a)) or seen[-1]
-verdict = check_batch({uri!r}, SimpleNamespace(sector="education", dataset="hoc_sinh", columns=()), 1, {TABLE!r}, rules)
+verdict = check_batch({uri!r}, SimpleNamespace(sector="education", dataset="hoc_sinh", columns=(), agency_column=None), 1, {TABLE!r}, rules)
 print(verdict)
 print([[answer.to_json_dict() for answer in answers if not answer.exception_info.get("raised_exception", True)] for answers in seen])
 """
@@ -504,7 +561,9 @@ def test_a_sector_is_checked_at_once_each_dataset_by_its_own_rules(uri: str, bat
     for dataset, rules in (("hoc_sinh", ROW_RULES[:2]), ("truong", ROW_RULES[2:4])):
         text = yaml.safe_dump({"rules": [entry(each) for each, _ in rules]}, allow_unicode=True)
         (shape / f"{dataset}.yaml").write_text(text, encoding="utf-8")
-    schools = cast("Contract", SimpleNamespace(sector="education", dataset="truong", key=("ma",), columns=()))
+    schools = cast(
+        "Contract", SimpleNamespace(sector="education", dataset="truong", key=("ma",), columns=(), agency_column=None)
+    )
     verdicts = check_sector(uri, [(CONTRACT, 1, TABLE), (schools, 2, "education__truong__2")], root=tmp_path)
     assert list(verdicts) == ["hoc_sinh", "truong"]
     assert [r.failed for r in verdicts["hoc_sinh"].results] == [1, 3]

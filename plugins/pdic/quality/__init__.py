@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from pdic.quality.batch import Difference, check_batch, check_sector
+from pdic.quality.census import Census, record_census
 from pdic.quality.lookups import PLANNING as LOOKUP_PLANNING
 from pdic.quality.lookups import Lookups
 from pdic.quality.lookups import prepare as prepare_lookups
@@ -34,6 +35,7 @@ from pdic.quality.rules import (
 __all__ = [
     "LOOKUP_PLANNING",
     "BatchVerdict",
+    "Census",
     "Difference",
     "Dimension",
     "Lookups",
@@ -55,6 +57,7 @@ __all__ = [
     "quarantine_predicates",
     "quarantine_sql",
     "record",
+    "record_census",
     "rules_for_batch",
     "rules_for_release",
 ]

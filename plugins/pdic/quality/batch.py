@@ -160,6 +160,7 @@ def _check(
         rows=rows,
         seconds=time.monotonic() - began,
         known_up_to=looked.known_up_to,
+        census=next((result.census for result in results if result.census is not None), None),
     )
 
 

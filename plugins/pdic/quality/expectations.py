@@ -9,6 +9,7 @@ Results hold counts only. The failing values never leave the database.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from decimal import Decimal
@@ -22,6 +23,7 @@ from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
 from pdic.quality import lookups, predicates
+from pdic.quality.census import UNREADABLE, Questions
 from pdic.quality.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -32,7 +34,15 @@ if TYPE_CHECKING:
     from pdic.quality.rules import Rule
 
 Counts = dict[str, Any]
-"""What a metric returns: `rows` and `seconds` of the scan, `failed` by rule id, `raised` (safe text) by rule id."""
+"""What a metric returns: `rows` and `seconds` of the scan, `failed` by rule id, `raised` (safe text) by rule id.
+
+The shared scan's also has `by_agency`, the failing rows by rule id and agency, and the `census`.
+"""
+
+_AGENCY_SHOWN = (
+    "case when agency ~ '^[0-9A-Za-z._-]{1,35}$' and agency !~ '[0-9]{9}' then agency else '" + UNREADABLE + "' end"
+)
+"""An agency's code where it looks like one; nine digits in a row could be a person's number."""
 
 _NOT_THE_RULES_FAULT = ("08", "53", "57", "58")
 """SQLSTATE classes that say the server is in trouble: trying each rule alone would only make it worse."""
@@ -42,11 +52,10 @@ class RuleRaised(Exception):
     """A rule could not be evaluated. The text is safe to show."""
 
 
-def rule_set(rules: Sequence[Rule]) -> str:
-    """Rules as text: the value argument that makes the shared metric one metric."""
-    return json.dumps(
-        [{"id": rule.id, "type": rule.type, "kwargs": dict(rule.kwargs)} for rule in rules], ensure_ascii=False
-    )
+def rule_set(rules: Sequence[Rule], questions: Questions) -> str:
+    """Rules, and what else their scan is to count, as text: the value argument that makes the shared metric one metric."""
+    listed = [{"id": rule.id, "type": rule.type, "kwargs": dict(rule.kwargs)} for rule in rules]
+    return json.dumps({"rules": listed, "census": dataclasses.asdict(questions)}, ensure_ascii=False)
 
 
 class RowRuleCounts(TableMetricProvider):
@@ -63,15 +72,16 @@ class RowRuleCounts(TableMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> Counts:
-        rules = json.loads(metric_value_kwargs["rule_set"])
+        wanted = json.loads(metric_value_kwargs["rule_set"])
         rows = execution_engine.get_domain_records(domain_kwargs=metric_domain_kwargs)
         with execution_engine.get_connection() as connection:
             driver = connection.connection.dbapi_connection
             failing = {
-                rule["id"]: predicates.predicate_of(rule["type"], rule["kwargs"]).as_string(driver) for rule in rules
+                rule["id"]: predicates.predicate_of(rule["type"], rule["kwargs"]).as_string(driver)
+                for rule in wanted["rules"]
             }
             start = time.perf_counter()
-            found = _count(connection, rows, failing)
+            found = _count(connection, rows, failing, Questions(**wanted["census"]))
             return {**found, "seconds": time.perf_counter() - start}
 
 
@@ -189,6 +199,8 @@ class _CountingExpectation(BatchExpectation):
                 "element_count": checked,
                 "unexpected_count": failed,
                 "seconds": counts["seconds"] / max(1, len(counts["failed"])),
+                "by_agency": counts.get("by_agency", {}).get(key, {}),
+                "census": counts.get("census"),
             },
         }
 
@@ -226,17 +238,36 @@ class PdicExpectLookupToFindNoRows(_CountingExpectation):
     success_keys: ClassVar[tuple[str, ...]] = ("statement",)
 
 
-def _count(connection: sa.Connection, rows: sa.FromClause, failing: Mapping[str, str]) -> Counts:
+def _count(connection: sa.Connection, rows: sa.FromClause, failing: Mapping[str, str], questions: Questions) -> Counts:
     """Counts every predicate in one scan; where that raises, each alone, so that one bad rule does not hide the others."""
     try:
-        counts = connection.execute(_counting(rows, failing.values())).one()
-        return {"rows": counts[0], "failed": dict(zip(failing, counts[1:], strict=True)), "raised": {}}
+        return _count_at_once(connection, rows, failing, questions)
     except sa.exc.DBAPIError as error:
         connection.rollback()
         text = safe_text(error)
         if _server_in_trouble(error):
             return {"rows": None, "failed": {}, "raised": dict.fromkeys(failing, text)}
     return _count_apart(connection, rows, failing)
+
+
+def _count_at_once(
+    connection: sa.Connection, rows: sa.FromClause, failing: Mapping[str, str], questions: Questions
+) -> Counts:
+    conditions = [*failing.values(), *questions.conditions]
+    if questions.agency is None:
+        total = [int(count) for count in connection.execute(_counting(rows, conditions)).one()]
+        agencies, by_agency = {}, {}
+    else:
+        found = connection.execute(_counting_by(questions.agency, rows, conditions)).all()
+        total = [sum(counts) for counts in zip(*(row[1:] for row in found), strict=True)] or [0] * (1 + len(conditions))
+        agencies = {row[0]: row[1] for row in found}
+        by_agency = {
+            rule_id: {row[0]: row[at] for row in found if row[at]} for at, rule_id in enumerate(failing, start=2)
+        }
+    failed = dict(zip(failing, total[1:], strict=False))
+    census = questions.answers(total[0], agencies, total[1 + len(failing) :])
+    shown = dataclasses.asdict(census)  # Great Expectations takes plain values only
+    return {"rows": total[0], "failed": failed, "raised": {}, "by_agency": by_agency, "census": shown}
 
 
 def _count_apart(connection: sa.Connection, rows: sa.FromClause, failing: Mapping[str, str]) -> Counts:
@@ -253,6 +284,19 @@ def _count_apart(connection: sa.Connection, rows: sa.FromClause, failing: Mappin
 def _counting(rows: sa.FromClause, conditions: Any) -> sa.Select[*tuple[Any, ...]]:
     counts = (sa.literal_column(f"count(*) filter (where {condition})", sa.BigInteger) for condition in conditions)
     return sa.select(sa.func.count(), *counts).select_from(rows)
+
+
+def _counting_by(column: str, rows: sa.FromClause, conditions: Any) -> sa.Select[*tuple[Any, ...]]:
+    """The same counts, one row an agency. The shown code is made of the groups, as it is too dear to be made of every row."""
+    agency = sa.cast(sa.column(column), sa.Text).label("agency")
+    names = [f"n{number}" for number in range(1 + len(conditions))]
+    counts = [
+        count.label(name) for count, name in zip(_counting(rows, conditions).selected_columns, names, strict=True)
+    ]
+    groups = sa.select(agency, *counts).select_from(rows).group_by(agency).subquery("sent")
+    shown = sa.literal_column(_AGENCY_SHOWN, sa.Text).label("shown")
+    sums = (sa.cast(sa.func.sum(groups.c[name]), sa.BigInteger) for name in names)
+    return sa.select(shown, *sums).group_by(shown)
 
 
 def _timed_pair(execution_engine: SqlAlchemyExecutionEngine, statement: sa.Select[*tuple[Any, ...]]) -> Counts:

@@ -21,6 +21,7 @@ from psycopg2 import sql
 
 from pdic import cleaning
 from pdic.quality import lookups
+from pdic.quality.census import Census, Questions
 from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
@@ -73,6 +74,15 @@ def open_gate(auditor_uri: str) -> Iterator[Gate]:
         gate.close()
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of a table besides rules: the query of its rows, what to count of them, the lookups' statements by rule id."""
+
+    query: str
+    questions: Questions
+    lookups: Mapping[str, str]
+
+
 class Gate:
     """A Great Expectations context on one database. Use `open_gate`."""
 
@@ -90,12 +100,14 @@ class Gate:
         `statements` has that of each lookup rule by id (`lookups.counting`).
         Raises TableMissing where the table is not there, psycopg2.OperationalError where the database cannot be reached.
         """
-        columns, query, lookup_texts = self._look(target, statements)
+        columns, query, lookup_texts = self._look(target, rules, statements)
+        questions = Questions.of(target.cleaned_by, columns) if target.cleaned_by is not None else Questions()
+        asked = _Asked(query, questions, lookup_texts)
         missing = {rule.id: _missing(rule, target, columns) for rule in rules}
         found = {rule_id: text for rule_id, text in missing.items() if text}
         ready = [rule for rule in rules if rule.id not in found]
         results = {rule_id: _raised(rule, found[rule_id]) for rule in rules if (rule_id := rule.id) in found}
-        for result in self._evaluate(target, query, ready, lookup_texts) if ready else ():
+        for result in self._evaluate(target, asked, ready) if ready else ():
             results[result.rule.id] = result
         return tuple(
             results.get(rule.id) or _raised(rule, "Great Expectations returned no result for it") for rule in rules
@@ -123,7 +135,7 @@ class Gate:
             self._source.get_engine().dispose()
 
     def _look(
-        self, target: Target, statements: Mapping[str, sql.Composable]
+        self, target: Target, rules: Sequence[Rule], statements: Mapping[str, sql.Composable]
     ) -> tuple[tuple[str, ...], str, dict[str, str]]:
         """The table's columns, the query of the rows to check, and the statements as text."""
         connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
@@ -145,7 +157,9 @@ class Gate:
                 raise TableMissing(f"{target} does not exist")
             table: sql.Composable = sql.Identifier(target.schema, target.table)
             if target.cleaned_by is not None:
-                table = sql.SQL("({}) as cleaned").format(cleaning.relation(target.cleaned_by, table, row[0]))
+                contract = target.cleaned_by
+                read = {name for rule in rules for name in rule.needed_columns} | {contract.agency_column}
+                table = sql.SQL("({}) as cleaned").format(cleaning.relation(contract, table, row[0], read))
             query = sql.SQL("select * from {}").format(table)
             if target.rows and target.rows[0] in row[0]:
                 column, value = target.rows
@@ -155,9 +169,7 @@ class Gate:
         finally:
             connection.close()
 
-    def _evaluate(
-        self, target: Target, query: str, rules: Sequence[Rule], lookup_texts: Mapping[str, str]
-    ) -> Iterator[RuleResult]:
+    def _evaluate(self, target: Target, asked: _Asked, rules: Sequence[Rule]) -> Iterator[RuleResult]:
         # Results of PDIC's own expectations and of row counts are counts; of the others only success is asked for, because
         # an observed value (a column's maximum, its distinct values) may be a person's. Apart also so that one of Great
         # Expectations' own that raises does not make it compute the shared scan again.
@@ -165,18 +177,18 @@ class Gate:
         others = [rule for rule in rules if rule not in own]
         for some, result_format in ((own, "BASIC"), (others, "BOOLEAN_ONLY")):
             if some:
-                yield from self._run(target, query, some, lookup_texts, result_format)
+                yield from self._run(target, asked, some, result_format)
 
-    def _run(
-        self, target: Target, query: str, rules: Sequence[Rule], lookup_texts: Mapping[str, str], result_format: str
-    ) -> Iterator[RuleResult]:
+    def _run(self, target: Target, asked: _Asked, rules: Sequence[Rule], result_format: str) -> Iterator[RuleResult]:
         gx = import_great_expectations()
         expectations: list[Expectation] = []
         ready: list[Rule] = []
-        row_rules = [rule for rule in rules if rule.is_row_rule]
+        from pdic.quality import expectations as own
+
+        rule_set = own.rule_set([rule for rule in rules if rule.is_row_rule], asked.questions)
         for rule in rules:
             try:
-                expectations.append(_expectation(rule, row_rules, lookup_texts, target))
+                expectations.append(_expectation(rule, rule_set, asked.lookups, target))
                 ready.append(rule)
             except (TypeError, ValueError) as error:  # Great Expectations' models refuse wrong kwargs so
                 yield _raised(
@@ -185,7 +197,7 @@ class Gate:
         if not expectations:
             return
         try:
-            answers = self._validate(gx, query, expectations, result_format)
+            answers = self._validate(gx, asked.query, expectations, result_format)
         except Exception as error:  # whatever it is, the rules were not evaluated, and that must be said of each
             text = safe_text(error)
             yield from (_raised(rule, text) for rule in ready)
@@ -285,7 +297,7 @@ def _missing(rule: Rule, target: Target, columns: Sequence[str]) -> str | None:
     return f"{target} has no column {', '.join(absent)}: correct the rule in {rule.path}, or the contract"
 
 
-def _expectation(rule: Rule, row_rules: Sequence[Rule], lookup_texts: Mapping[str, str], target: Target) -> Expectation:
+def _expectation(rule: Rule, rule_set: str, lookup_texts: Mapping[str, str], target: Target) -> Expectation:
     from great_expectations.expectations.registry import get_expectation_impl
 
     from pdic.quality import expectations
@@ -295,9 +307,7 @@ def _expectation(rule: Rule, row_rules: Sequence[Rule], lookup_texts: Mapping[st
     match rule.rule_type.engine:
         case Engine.ROW:
             share = {"mostly": kwargs["mostly"]} if "mostly" in kwargs else {}
-            return expectations.PdicExpectRowRule(
-                rule_id=rule.id, rule_set=expectations.rule_set(row_rules), **share, **common
-            )
+            return expectations.PdicExpectRowRule(rule_id=rule.id, rule_set=rule_set, **share, **common)
         case Engine.UNIQUE:
             columns = kwargs["column_list"] if "column_list" in kwargs else [kwargs["column"]]
             ignore = {"ignore_row_if": kwargs["ignore_row_if"]} if "ignore_row_if" in kwargs else {}
@@ -364,6 +374,8 @@ def _result(rule: Rule, answer: ExpectationValidationResult) -> RuleResult:
         checked=counts["element_count"],
         failed=counts["unexpected_count"],
         seconds=counts["seconds"],
+        by_agency=counts["by_agency"],
+        census=Census(**counts["census"]) if counts["census"] else None,
     )
 
 

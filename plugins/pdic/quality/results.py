@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2.extras import execute_values
 
+from pdic.quality.census import Census
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import OnFail, Rule, Stage
 
@@ -35,6 +36,10 @@ class RuleResult:
     seconds: float | None = None
     note: str | None = None
     """Why nothing was judged, where a rule had nothing to look things up in."""
+    by_agency: Mapping[str, int] = field(default_factory=dict)
+    """The failing rows of each agency that has any; a row rule's, where the contract names an agency's column."""
+    census: Census | None = None
+    """What the scan that all row rules of a table share counted besides."""
 
     @property
     def halts(self) -> bool:
@@ -67,6 +72,8 @@ class BatchVerdict:
     """What this batch took, without the start of Great Expectations, which all batches of a process share."""
     known_up_to: Mapping[str, int] = field(default_factory=dict)
     """Up to which batch each dataset (`sector.dataset`) counted that lookup rules looked things up in."""
+    census: Census | None = None
+    """What the batch holds; None where no row rule was counted."""
 
 
 @dataclass(frozen=True)
