@@ -12,6 +12,7 @@ from psycopg import sql
 
 from pdic import connections, load
 from pdic.quality import RuleError, lookups, rules_for_batch
+from pdic.quality.trial import trials
 from tests.conftest import Postgres
 from tests.integration.sectors import Sector, own_sector
 
@@ -36,6 +37,7 @@ def family(
         "on_fail": on_fail,
         "reason": {"vi": "Không có cha", "en": "No parent"},
         "origin": "text",
+        "source": "assumption: for a test",
         "type": "pdic_expect_reference_to_exist",
         "kwargs": {"columns": ["Nhãn X"], "dataset": f"tra.{parents}", "references": ["Nhãn X"]},
     } | (rule or {})
@@ -167,6 +169,16 @@ def test_a_query_of_ones_own_sends_its_rows_to_quarantine(sector: Sector) -> Non
     sector.load(parents)
     assert sector.load(children)["rows_quarantined"] == 1
     assert (counted(sector, children), held(sector, children)) == ([(3, 1)], [2])
+
+
+def test_a_lookup_can_be_tried_on_what_was_loaded(sector: Sector) -> None:
+    parents, children = family(sector, "thu")
+    put(sector, parents, k1="A")
+    put(sector, children, k1="A", k2="B")
+    sector.load(parents)
+    sector.load(children)
+    found = trials("tra", children, rule_ids=["parent"], connect_to=sector.connect_to)
+    assert [(trial.checked, trial.failed, trial.held, trial.raised) for trial in found] == [(2, 1, 1, None)]
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
 
 PLANNING: Final = "set local enable_nestloop = off; set local enable_mergejoin = off"
-"""To be run before a lookup: only hash joins. Batches have no statistics yet and what they look up no indexes, so the planner
-takes a batch for one row and would read a million rows for each of its thousands, or sort the million."""
+"""To be run before a lookup, in its transaction: only hash joins. Batches have no statistics yet and what they look up no
+indexes, so the planner takes a batch for one row and would read a million rows for each of its thousands, or sort the million."""
 
 _PLACE = re.compile(r"\{(rows|[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)\}")
 

@@ -144,14 +144,3 @@ language sql immutable strict parallel safe as $$
         = (select array_agg(word order by word) from regexp_split_to_table(clean.folded(other), ' ') as word)
     )
 $$;
-
--- dd.mm.yyyy, mm.yyyy or yyyy turned round, which sorts: yyyymmdd, yyyymm or yyyy.
-create or replace function valid.turned(value text) returns text
-language sql immutable strict parallel safe as $$
-    select case
-        when value ~ '^(\d\d\.){0,2}\d{4}$' then
-            right(value, 4)
-            || case when length(value) > 4 then substr(value, length(value) - 6, 2) else '' end
-            || case when length(value) = 10 then left(value, 2) else '' end
-    end
-$$;
