@@ -20,6 +20,12 @@ _PERSONAL: Final = "(^|[^0-9])([0-9]{9}|0[0-9]{9}|[0-9]{11,})([^0-9]|$)"
 """Digits as an old identity card (9), a phone or the identity number (10 from a zero, 11 without its zero, 12) has them."""
 
 
+def shown(value: str) -> str:
+    """The SQL of what is shown of `value`, an expression of type text: the code that it is, or `UNREADABLE`."""
+    is_code = f"{value} ~ {literal(_CODE)} and {value} !~ {literal(_PERSONAL)}"
+    return f"case when {is_code} then {value} else {literal(UNREADABLE)} end"
+
+
 def text(contract: Contract, *, cleaned: bool = False) -> str | None:
     """The SQL of a row's agency code, over the dataset's columns; None where the dataset is one agency's as a whole.
 

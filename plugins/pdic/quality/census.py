@@ -1,7 +1,7 @@
 """What a batch holds, counted by the scan that judges it: rows by agency, rows without a value, rows by code.
 
 Counts only. Of agencies none is shown but by a code that could not be a person's number, and of codes none that is not in the
-contract; all others are `UNREADABLE` and `OTHER`.
+contract; all others are `agency.UNREADABLE` and `OTHER`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
 
-UNREADABLE: Final = "?"
-"""Stands for every agency that is missing or not written as a code."""
 OTHER: Final = "(other)"
 """Stands for every code that the contract does not list."""
 

@@ -22,8 +22,9 @@ from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 
+from pdic import agency as agency_code
 from pdic.quality import lookups, predicates
-from pdic.quality.census import UNREADABLE, Questions
+from pdic.quality.census import Questions
 from pdic.quality.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ Counts = dict[str, Any]
 
 The shared scan's also has `by_agency`, the failing rows by rule id and agency, and the `census`.
 """
-
-_AGENCY_SHOWN = (
-    "case when agency ~ '^[0-9A-Za-z._-]{1,35}$' and agency !~ '[0-9]{9}' then agency else '" + UNREADABLE + "' end"
-)
-"""An agency's code where it looks like one; nine digits in a row could be a person's number."""
 
 _NOT_THE_RULES_FAULT = ("08", "53", "57", "58")
 """SQLSTATE classes that say the server is in trouble: trying each rule alone would only make it worse."""
@@ -294,7 +290,7 @@ def _counting_by(column: str, rows: sa.FromClause, conditions: Any) -> sa.Select
         count.label(name) for count, name in zip(_counting(rows, conditions).selected_columns, names, strict=True)
     ]
     groups = sa.select(agency, *counts).select_from(rows).group_by(agency).subquery("sent")
-    shown = sa.literal_column(_AGENCY_SHOWN, sa.Text).label("shown")
+    shown = sa.literal_column(agency_code.shown("agency"), sa.Text).label("shown")
     sums = (sa.cast(sa.func.sum(groups.c[name]), sa.BigInteger) for name in names)
     return sa.select(shown, *sums).group_by(shown)
 
