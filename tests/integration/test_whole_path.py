@@ -143,7 +143,8 @@ def test_readers_see_what_is_held_and_what_no_rule_looks_at(first: Province) -> 
             len(coverage[sector, dataset]["without_rule"]),
         )
     batches = first.query("reader", "select count(*), min(quality_index), max(quality_index) from shared.quality_trend")
-    assert batches[0][0] >= len(coverage)
+    sent = [dataset for dataset in first.pdic("status")["datasets"] if dataset["source_rows"]]
+    assert batches[0][0] >= len(sent) > 20  # (a dataset of so small a province may have no row)
     assert 0 < batches[0][1] <= batches[0][2] <= 100
 
 
