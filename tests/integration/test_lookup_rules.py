@@ -183,7 +183,8 @@ CASES: list[tuple[str, Rows, set[int]]] = [
         {
             "health.xml1": [
                 {"MA_LK": "L1", "NGAY_VAO": "202603010800", "NGAY_RA": "202603031700"},
-                {"MA_LK": "L2", "NGAY_VAO": "202603031700", "NGAY_RA": "202603010800"},  # itself wrong
+                {"MA_LK": "L2", "NGAY_VAO": "202603031700", "NGAY_RA": "202603010800"},  # the wrong way round
+                {"MA_LK": "L4", "NGAY_VAO": "202613150800", "NGAY_RA": "202603031700"},  # on no calendar
             ],
             f"health.{lines}": [
                 line(1, 1, NGAY_YL="202603010800"),
@@ -192,9 +193,12 @@ CASES: list[tuple[str, Rows, set[int]]] = [
                 line(4, 1, "L2", NGAY_YL="202601010000"),
                 line(5, 1, "L3", NGAY_YL="202601010000"),
                 line(6, 1, NGAY_YL=None),
+                line(7, 1, "L2", NGAY_YL="202603020000"),
+                line(8, 1, "L4", NGAY_YL="202603010900"),
+                line(9, 1, "L4", NGAY_YL="202603041700"),
             ],
         },
-        {2, 3},
+        {2, 3, 4, 9},
     )
     for lines in ("xml2", "xml3")
 ] + [
