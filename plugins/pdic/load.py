@@ -110,6 +110,7 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
                 batch = ledger.get(loader, contract, batch_id, lock=True)
                 ledger.require(batch, contract, "extracted", "checked")
                 held = verdict.message if verdict.halted else _rows_lost(contract, batch, verdict)
+                held = held or _never_a_row(loader, contract, batch)
                 status = "rejected" if held else "checked"
                 known = Json(dict(verdict.known_up_to))
                 ledger.update(
@@ -266,6 +267,28 @@ def _rows_lost(contract: contracts.Contract, batch: ledger.Batch, verdict: quali
     return (
         f"{contract.id}: batch {batch.batch_id} held {landed} rows after extract and {verdict.rows} when it was checked. "
         "Accepted data is untouched: find out who else writes to raw_batch, then load the dataset again"
+    )
+
+
+def _never_a_row(loader: Connection, contract: contracts.Contract, batch: ledger.Batch) -> str | None:
+    """What is wrong where a dataset's first read brings nothing: no rule can say so of rows that are not there."""
+    if contract.may_be_empty or batch.rows_extracted or batch.rows_deleted:
+        return None
+    with loader.cursor() as cursor:
+        cursor.execute(
+            """
+            select exists (
+                select from control.batch where sector = %s and dataset = %s and status = 'accepted' and rows_extracted > 0
+            )
+            """,
+            (contract.sector, contract.dataset),
+        )
+        if one(cursor)[0]:
+            return None
+    return (
+        f"{contract.id}: batch {batch.batch_id} brought no row, and none came before: {contract.table} at the source is empty, or is "
+        f"not what {contract.path} takes it for. Nothing was accepted: look at the source, or write minRows: 0 into the contract "
+        "where the dataset may be empty, then load it again"
     )
 
 

@@ -171,6 +171,27 @@ def test_a_batch_in_which_nothing_came_has_passed_no_rule(sector: Sector, table:
     assert [batch for batch, _ in results] == [first]
 
 
+def test_a_first_load_of_nothing_is_held_unless_the_contract_says_it_may_be(
+    sector: Sector, table: Callable[..., str]
+) -> None:
+    name = table()
+    held = sector.load(name)
+    assert held["status"] == "rejected"
+    assert f"thu.{name}: batch {held['batch_id']} brought no row, and none came before" in held["message"]
+    assert "minRows: 0" in held["message"]
+    path = sector.root / "contracts" / "thu" / f"{name}.odcs.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("schema:", "  - {property: minRows, value: 0}\nschema:", 1), encoding="utf-8")
+    compile_all(sector.root, check=False)
+    assert sector.load(name)["status"] == "accepted"
+    path.write_text(text, encoding="utf-8")
+    compile_all(sector.root, check=False)
+    sector.source(f"insert into {name} values (1, 'a')")
+    assert sector.load(name)["rows_accepted"] == 1
+    sector.source(f"delete from {name}")
+    assert sector.load(name)["status"] == "accepted"
+
+
 def test_a_changed_source_stops_that_dataset_alone(sector: Sector, table: Callable[..., str]) -> None:
     name = table()
     sector.add("beside_drift")

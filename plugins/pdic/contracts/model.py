@@ -122,7 +122,8 @@ class Contract:
     where nobody can see when transactions began, the longest that one may last (zero: not stated). ``cursor_time_zone`` is
     whose time the stamps of a cursor without time zone are.
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
-    ``min_rows`` is the least number of rows that one read of the dataset may bring. ``source_connections`` is how many
+    ``min_rows`` is the least number of rows that one read of the dataset may bring; ``may_be_empty`` is whether the contract
+    says in so many words that it may bring none (``minRows: 0``): else a first read without a row is held. ``source_connections`` is how many
     connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
     ``agency_column`` is the source column whose value is the code of the agency that owns a row (None: the dataset is
     the agency's as a whole).
@@ -167,6 +168,7 @@ class Contract:
     statement_timeout: timedelta = timedelta(hours=4)
     idle_timeout: timedelta = timedelta(minutes=10)
     agency_column: str | None = None
+    may_be_empty: bool = False
 
     @property
     def source_connection(self) -> str:

@@ -161,6 +161,7 @@ def read_contract(root: Path, path: Path) -> Contract:
         cursor_time_zone=_cursor_time_zone(properties, by_source_name, findings),
         statement_timeout=_length(properties, "statementTimeout", findings) or timedelta(hours=4),
         idle_timeout=_length(properties, "idleTimeout", findings) or timedelta(minutes=10),
+        may_be_empty=min_rows == 0,
         agency_column=_agency_column(properties, by_source_name, findings),
     )
     if findings.problems:
