@@ -85,6 +85,7 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
     try:
         pending = []
         differences = {}
+        retried = set()  # what was refused before is unlike other batches, as it should be
         for dataset, batch_id in sorted(batches.items()):
             contract = contracts.get(sector, dataset)
             batch = ledger.get(loader, contract, batch_id)
@@ -93,6 +94,7 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
             rows = batch.rows_extracted or 0
             if batch.capture == quarantine.AGAIN:
                 differences[dataset] = quality.Difference(source_rows=None, landed=rows)
+                retried.add(dataset)
             elif batch.rows_unchanged is not None:
                 differences[dataset] = quality.Difference(source_rows=rows, landed=rows - batch.rows_unchanged)
         loader.commit()
@@ -102,6 +104,9 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
             verdict = verdicts[contract.dataset]
             if verdict.rows != 0 or verdict.halted:  # a batch in which nothing came has passed no rule
                 with transaction(auditor_uri, "record check") as auditor:
+                    if contract.dataset not in retried:
+                        table = raw.batch_table(contract, batch_id)
+                        verdict = quality.complete(auditor, contract, verdict, table, settings.project_root())
                     quality.record(auditor, verdict.results, "batch", batch_id, contract.sector, contract.dataset)
                     if verdict.census is not None:
                         failed = {result.rule.id: result.by_agency for result in verdict.results}

@@ -158,6 +158,48 @@ def test_what_a_batch_holds_is_recorded_by_agency_and_column(sector: Sector, tab
     assert sector.warehouse(profile) == [("", None, 5), ("Nhãn X", None, 1), ("id", None, 0), ("sửa", None, 0)]
 
 
+def test_a_batch_is_compared_with_those_before_it_once_there_are_enough(
+    sector: Sector, table: Callable[..., str]
+) -> None:
+    name = table()
+    results = f"select batch_id, rule_id, success from control.expectation_result where rule_id ~ '^{name}.history.' "
+
+    def load_more(first: int, last: int) -> int:
+        rows = f"""select id, 'a', clock_timestamp() from generate_series({first}, {last}) as id"""
+        sector.source(f'insert into {name} (id, "Nhãn X", "sửa") {rows}')
+        batch = int(sector.load(name)["batch_id"])
+        sector.source(
+            f"""update {name} set "sửa" = "sửa" - interval '1 day'"""
+        )  # so that no later batch brings them again
+        return batch
+
+    load_more(1, 1000)  # from nothing: not of the kind of what follows
+    for turn in range(1, 6):
+        load_more(1000 * turn + 1, 1000 * turn + 100)
+    usual, large = load_more(6001, 6120), load_more(7001, 7600)
+    found = sector.warehouse(results + f"and rule_id <> '{name}.history.quarantined_share' order by batch_id, rule_id")
+    named = [f"{name}.history.{what}" for what in ("Nhãn_X.null_share", "id.null_share", "rows", "sửa.null_share")]
+    assert found == [(batch, rule, batch == usual or rule != named[2]) for batch in (usual, large) for rule in named]
+
+
+def test_a_batch_of_which_most_would_be_refused_is_held_until_the_file_allows_it(
+    sector: Sector, table: Callable[..., str]
+) -> None:
+    name = table()
+    sector.source(
+        f"""insert into {name} select id, case when id > 60 then 'a' end from generate_series(1, 100) as id"""
+    )
+    batch = sector.extract(name)
+    checked = load.check("thu", {name: batch}, sector.connect_to)[name]
+    assert checked["status"] == "rejected"
+    assert f"60 of 100 rows would go to quarantine, by {name}.Nhãn_X.required (60)" in checked["message"]
+    assert "history.yaml" in checked["message"]
+    assert sector.raw(name) == []
+    limits = sector.root / "expectations" / "history.yaml"
+    limits.write_text(f"datasets: {{thu.{name}: {{max_quarantined_share: 0.6}}}}\n", encoding="utf-8")
+    assert sector.load(name)["rows_quarantined"] == 60
+
+
 def test_a_batch_in_which_nothing_came_has_passed_no_rule(sector: Sector, table: Callable[..., str]) -> None:
     name = table()
     sector.source(f"insert into {name} values (1, 'a')")

@@ -15,6 +15,7 @@ from pdic.quality.census import Census, record_census
 from pdic.quality.lookups import PLANNING as LOOKUP_PLANNING
 from pdic.quality.lookups import Lookups
 from pdic.quality.lookups import prepare as prepare_lookups
+from pdic.quality.past import complete
 from pdic.quality.predicates import predicate, quarantine_predicates, quarantine_sql
 from pdic.quality.release import audit_release
 from pdic.quality.results import BatchVerdict, ReleaseVerdict, RuleResult, record
@@ -51,6 +52,7 @@ __all__ = [
     "audit_release",
     "check_batch",
     "check_sector",
+    "complete",
     "load_rules",
     "predicate",
     "prepare_lookups",

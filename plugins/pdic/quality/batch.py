@@ -156,7 +156,7 @@ def _check(
         batch_id,
         results,
         halted=bool(halting),
-        message=_message(name, results, halting, rows),
+        message=message_of(name, results, halting, rows),
         rows=rows,
         seconds=time.monotonic() - began,
         known_up_to=looked.known_up_to,
@@ -193,7 +193,8 @@ def _row_count(rule: Rule, rows: int) -> RuleResult:
     return RuleResult(rule, success, checked=1, failed=0 if success else 1, observed=rows)
 
 
-def _message(name: str, results: Sequence[RuleResult], halting: Sequence[RuleResult], rows: int | None) -> str:
+def message_of(name: str, results: Sequence[RuleResult], halting: Sequence[RuleResult], rows: int | None) -> str:
+    """What became of the batch called `name`, by which rules, and what to do."""
     if halting:
         return (
             f"{name} is held by {len(halting)} of {len(results)} rules: {listed(halting)}. Accepted data is untouched: have the agency "

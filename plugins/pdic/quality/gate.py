@@ -322,6 +322,8 @@ def _expectation(rule: Rule, rule_set: str, lookup_texts: Mapping[str, str], tar
                 .replace("{schema}", _quoted(target.schema))
             )
             return expectations.PdicExpectQueryToReturnNoRows(rule_id=rule.id, query=query, **common)
+        case Engine.HISTORY:
+            raise ValueError(f"{rule.type} compares with earlier batches, not with a table")
         case Engine.GX:
             return get_expectation_impl(rule.type)(**kwargs, **common)
 

@@ -22,7 +22,7 @@ _NAMED_IN_MESSAGE = 12
 class RuleResult:
     """How one rule went.
 
-    A row, uniqueness or query rule counts rows; any other table rule checks one thing (`checked` 1, `failed` 0 or 1).
+    A row, uniqueness or query rule counts rows; any other rule checks one thing (`checked` 1, `failed` 0 or 1).
     `checked` and `failed` are None where the rule raised, and only there. `seconds` is the rule's share of the time spent.
     """
 
@@ -36,6 +36,8 @@ class RuleResult:
     seconds: float | None = None
     note: str | None = None
     """Why nothing was judged, where a rule had nothing to look things up in."""
+    finding: str | None = None
+    """What is unlike in the batch, in words, where a comparison with earlier batches failed."""
     by_agency: Mapping[str, int] = field(default_factory=dict)
     """The failing rows of each agency that has any; a row rule's, where the contract names an agency's column."""
     census: Census | None = None
@@ -49,6 +51,8 @@ class RuleResult:
     def __str__(self) -> str:
         if self.raised is not None:
             return f"{self.rule.id} (could not be evaluated: {self.raised})"
+        if self.finding is not None:
+            return f"{self.rule.id} ({self.finding})"
         if self.observed is not None:
             return f"{self.rule.id} ({self.observed} rows)"
         if self.rule.rule_type.engine is Engine.GX:

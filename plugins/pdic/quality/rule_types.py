@@ -21,6 +21,7 @@ class Engine(StrEnum):
     LOOKUP = "lookup"  # one query a rule: rows judged by other rows, of the same dataset or of others
     QUERY = "query"  # the rule brings its own query
     GX = "gx"  # the expectation of that name in Great Expectations
+    HISTORY = "history"  # a comparison with earlier batches, which no rule file asks for
 
 
 @dataclass(frozen=True)
@@ -146,3 +147,11 @@ _TYPES = (
 
 RULE_TYPES: Mapping[str, RuleType] = MappingProxyType({rule_type.name: rule_type for rule_type in _TYPES})
 """Every known rule type by name."""
+
+HISTORY_TYPES: Mapping[str, RuleType] = MappingProxyType(
+    {
+        name: RuleType(name, Engine.HISTORY, column_kwargs=("column",))
+        for name in (f"pdic_history_{what}" for what in ("rows", "null_share", "categories", "quarantined_share"))
+    }
+)
+"""The rules that follow from `expectations/history.yaml`, by name: files cannot name them."""

@@ -31,7 +31,7 @@ import yaml
 
 from pdic.contracts import yaml_text
 from pdic.errors import PdicError
-from pdic.quality.rule_types import RULE_TYPES, RuleType
+from pdic.quality.rule_types import HISTORY_TYPES, RULE_TYPES, RuleType
 
 
 class RuleError(PdicError):
@@ -108,7 +108,7 @@ class Rule:
     @property
     def rule_type(self) -> RuleType:
         """The kind of rule this is."""
-        return RULE_TYPES[self.type]
+        return RULE_TYPES.get(self.type) or HISTORY_TYPES[self.type]
 
     @property
     def is_row_rule(self) -> bool:
