@@ -55,7 +55,8 @@ class Source:
             "  - {property: frequency, value: 1, unit: d, scheduler: cron, schedule: '0 1 * * *'}\n"
             "  - {property: latency, value: 26, unit: h}\ncustomProperties:\n"
             "  - {property: descriptionEn, value: A table for tests.}\n  - {property: capture, value: cdc}\n"
-            f"  - {{property: deletes, value: none}}\n  - {{property: minRows, value: 0}}\n{more}schema:\n  - name: {dataset}\n    physicalName: public.{dataset}\n"
+            f"  - {{property: deletes, value: none}}\n  - {{property: minRows, value: 0}}\n"
+            f"{more}schema:\n  - name: {dataset}\n    physicalName: public.{dataset}\n"
             f"    physicalType: table\n    businessName: Bảng thử\n    properties:\n{described}",
             encoding="utf-8",
         )

@@ -542,6 +542,7 @@ def test_refusals_say_what_to_do(sector: Sector, name: str) -> None:
     assert (report["status"], "pdic load" in report["message"]) == ("failed", True)
     with pytest.raises(LoadError, match=r"SECTOR\.DATASET --approve"):
         reconcile.reconcile([SECTOR], approve=True, connect_to=sector.connect_to)
+    sector.source(f"insert into {name} values (1, 'a', now())")
     sector.load(name)
     assert "nothing waits for an approval" in sector.reconcile(name, approve=True)["message"]
 
