@@ -124,7 +124,8 @@ class Contract:
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
     ``min_rows`` is the least number of rows that one read of the dataset may bring; ``may_be_empty`` is whether the contract
     says in so many words that it may bring none (``minRows: 0``): else a first read without a row is held.
-    ``source_connections`` is how many connections a load may open at the source, ``max_bytes_per_second`` how fast it may read (None: as it comes).
+    ``source_connections`` is how many connections a load may open at the source, ``max_bytes_per_second`` how fast it may read
+    (None: as it comes).
     ``agency_column`` is the source column whose value is the code of the agency that owns a row (None: the dataset is
     the agency's as a whole).
     ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
