@@ -14,7 +14,7 @@ from pdic import connections, load
 from pdic.quality import RuleError, lookups, rules_for_batch
 from pdic.quality.trial import trials
 from tests.conftest import Postgres
-from tests.integration.sectors import Sector, own_sector
+from tests.integration.sectors import CURSOR, SNAPSHOT, Sector, own_sector
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +24,11 @@ def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def family(
-    sector: Sector, name: str, on_fail: str = "quarantine", rule: dict[str, Any] | None = None
+    sector: Sector, name: str, on_fail: str = "quarantine", rule: dict[str, Any] | None = None, capture: str = CURSOR
 ) -> tuple[str, str]:
     """A dataset of parents and one of children, each of which names its parent by the label."""
     parents, children = f"cha_{name}", f"con_{name}"
-    sector.add(parents)
+    sector.add(parents, capture=capture)
     sector.add(children)
     entry = {
         "id": "parent",
@@ -90,6 +90,19 @@ def test_batches_that_are_checked_together_see_each_other_whichever_is_accepted_
     assert counted(sector, children) == [(4, 2)]
     assert held(sector, children) == [3, 4]
     assert sector.raw(children) == [(1, "A"), (2, "B")]
+
+
+def test_a_comparison_that_found_no_difference_is_looked_up_as_it_stands(sector: Sector) -> None:
+    """Nothing landed of it, so it has no table of its own beside what was accepted before."""
+    parents, children = "cha_nhu_cu", "con_nhu_cu"
+    family(sector, "nhu_cu", capture=SNAPSHOT)
+    sector.source(f"insert into {parents} values (1, 'A')")
+    sector.load(parents)
+    put(sector, children, k1="A", k2="C")
+    batches = {dataset: sector.extract(dataset) for dataset in (parents, children)}
+    reports = load.check("tra", batches, sector.connect_to)
+    assert {report["status"] for report in reports.values()} == {"checked"}
+    assert counted(sector, children) == [(2, 1)]
 
 
 def test_what_comes_between_check_and_accept_moves_no_other_row_than_was_counted(sector: Sector) -> None:

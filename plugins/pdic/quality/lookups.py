@@ -149,11 +149,13 @@ def _read(
     with connection.cursor() as cursor:
         for contract in wanted:
             name = f"{contract.sector}.{contract.dataset}"
-            newest, table = pending[name][1:] if name in pending else (None, None)
-            if name in known_up_to:
-                newest = known_up_to[name]
-                cursor.execute("select to_regclass(%s)", (f'raw_batch."{raw.batch_name(contract, newest)}"',))
-                table = raw.batch_table(contract, newest) if one(cursor)[0] else None
+            newest = known_up_to.get(name, pending[name][1] if name in pending else None)
+            table = None
+            if newest is not None:
+                # (A batch that was accepted has become a partition; a comparison that finds no difference makes no table.)
+                own = pending[name][2] if name in pending else raw.batch_table(contract, newest)
+                cursor.execute("select to_regclass(%s) is not null", (own.as_string(connection),))
+                table = own if one(cursor)[0] else None
             cursor.execute(
                 """
                 select
