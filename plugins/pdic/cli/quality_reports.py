@@ -81,7 +81,11 @@ def score(
     if as_json:
         print_json(found)
     else:
-        print_table("Quality score", found, ["scope", "sector", "dataset", "agency_code", *MEASURES, "rows_checked"])
+        print_table(
+            "Quality score",
+            found,
+            ["scope", "sector", "dataset", "agency_code", "agency_name", *MEASURES, "rows_checked"],
+        )
 
 
 def try_(

@@ -27,7 +27,7 @@ def scores(
         try:
             cursor.execute(
                 f"""
-                select scope, sector, dataset, agency_code, {measures}, rows_checked
+                select scope, sector, dataset, agency_code, agency_name, {measures}, rows_checked
                 from shared.quality_score
                 where scope = any(%s) and (%s::text is null or sector = %s)
                 order by sector nulls first, dataset nulls first, agency_code nulls first

@@ -129,8 +129,11 @@ select
     trunc(found.{{ dimension }}, 2)::numeric(5, 2) as {{ dimension }},
     {%- endfor %}
     trunc(found.quality_index, 2)::numeric(5, 2) as quality_index,
-    rows_checked.rows_checked::bigint as rows_checked
+    rows_checked.rows_checked::bigint as rows_checked,
+    agency.agency_name
 from in_dimensions as found
+left join {{ ref('int_quality__agency') }} as agency
+    on found.sector = agency.sector and found.agency_code = agency.agency_code
 left join rows_checked
     on
         found.scope in ('dataset', 'agency_dataset')
