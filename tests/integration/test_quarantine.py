@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import yaml
 
-from pdic import connections, load, quarantine
+from pdic import connections, load, quarantine, retry
 from pdic.contracts.compile import compile_all
-from pdic.quarantine import correction, desk, retry
+from pdic.quarantine import correction, desk
 from tests.conftest import Postgres
 from tests.integration.sectors import SNAPSHOT, Sector, own_sector
 

@@ -123,7 +123,7 @@ def waive(
 ) -> None:
     """Let rows pass although they break rules: who, why and until when are kept."""
     from pdic.quarantine import desk
-    from pdic.quarantine.retry import retry as judge_again
+    from pdic.retry import retry as judge_again
 
     ensure_warehouse()
     waived = desk.waive(record_ids, who=who, why=why, until=until.date())
@@ -143,7 +143,7 @@ def waive(
 @quarantine_app.command()
 def retry(targets: Targets = None, as_json: Json = False) -> None:
     """Judge held rows once more by today's rules and waivers; the good ones are accepted. Exit code 1 where a dataset failed."""
-    from pdic.quarantine.retry import retry as judge_again
+    from pdic.retry import retry as judge_again
 
     ensure_warehouse()
     with console.status("retry"):

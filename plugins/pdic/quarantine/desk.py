@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pdic import connections, contracts
+from pdic import connections, contracts, quality, settings
 from pdic.errors import PdicError
 from pdic.quarantine.terms import today
 from pdic.warehouse import Connect, one, records, transaction
@@ -156,9 +156,9 @@ def has_personal_key(contract: contracts.Contract) -> bool:
 
 
 def _known(targets: Sequence[str]) -> list[str]:
-    from pdic.load import resolve_targets
-
-    resolve_targets(targets)  # raises for a word that names nothing
+    names = {name for contract in contracts.load_all().values() for name in (contract.sector, contract.id)}
+    if unknown := sorted(set(targets) - names):
+        raise QuarantineError(f"nothing is called {', '.join(unknown)}: write SECTOR or SECTOR.DATASET")
     return list(targets)
 
 
@@ -173,8 +173,6 @@ def _get(cursor: Cursor, record_id: int, *, lock: bool = False) -> Report:
 
 
 def _rules_of(record: Report) -> set[str]:
-    from pdic import quality, settings
-
     return {rule.id for rule in quality.rules_for_batch(settings.project_root(), record["sector"], record["dataset"])}
 
 
