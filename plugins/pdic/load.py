@@ -177,7 +177,7 @@ def _to_quarantine(loader: Connection, contract: contracts.Contract, batch: ledg
         found = _lookups(loader, contract, batch, judging)
         fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(judging, found))
         reasons, spare = quality.quarantine_sql(judging, found), quarantine.spared(contract)
-        quarantined += raw.quarantine_failing(loader, contract, batch_id, fails, reasons, spare)
+        quarantined += raw.quarantine_failing(loader, contract, batch_id, reasons, spare)
     severities = {rule.id: rule.severity for rule in rules}
     quarantine.settle(
         loader, contract, batch_id, quarantine.Refusals(severities, quarantine.terms(), fails, again=again)

@@ -171,25 +171,39 @@ def quarantine_failing(
     connection: Connection,
     contract: Contract,
     batch_id: int,
-    fails: sql.Composable,
     reasons: sql.Composable,
     spare: sql.Composable | None = None,
 ) -> int:
     """Move the rows of a batch that break a row rule to quarantine, as the source sent them. Returns how many.
 
-    `fails` is a condition over the batch's cleaned columns, true where the row breaks a rule; `reasons`, of type text[],
-    names the rules that it breaks. Rows for which `spare` is true, a condition over the cleaned row `judged` and its array
-    `_reasons`, stay. A tombstone has nothing but its key and breaks no rule.
+    `reasons`, an expression of type text[] over the batch's cleaned columns, names the rules that a row breaks; those of a good
+    row are none. Rows for which `spare` is true, a condition over the key's columns and the array `_reasons` of `judged`, stay.
+    A tombstone has nothing but its key and breaks no rule.
     """
     batch = batch_table(contract, batch_id)
     with connection.cursor() as cursor:
+        # Apart, because a statement that writes to a table reads it in one process only. The clock keeps the condition above the
+        # cleaned values: below, each would be cleaned anew wherever a rule names it.
         cursor.execute(
             sql.SQL(
                 """
-                with judged as (
-                    select cleaned.*, {reasons} as _reasons from ({cleaned}) as cleaned where _op = 'U' and ({fails})
-                ),
-                failing as (
+                create temporary table judged on commit drop as
+                select * from (
+                    select _row, {key}, case when clock_timestamp() is not null then {reasons} end as _reasons
+                    from ({cleaned}) as cleaned where _op = 'U'
+                ) as judged
+                where cardinality(_reasons) > 0
+                """
+            ).format(
+                key=sql.SQL(", ").join(map(sql.Identifier, contract.key)),
+                cleaned=cleaning.relation(contract, batch),
+                reasons=reasons,
+            )
+        )
+        cursor.execute(
+            sql.SQL(
+                """
+                with failing as (
                     delete from {batch} as batch using judged
                     where batch.ctid = judged._row and not coalesce({spare}, false)
                     returning {sent}, judged._reasons
@@ -199,19 +213,18 @@ def quarantine_failing(
                 """
             ).format(
                 batch=batch,
-                cleaned=cleaning.relation(contract, batch),
                 spare=sql.SQL("false") if spare is None else spare,
                 sent=sql.SQL(", ").join(
                     sql.SQL("batch.{}").format(sql.Identifier(column.source_name)) for column in contract.columns
                 ),
                 quarantine=quarantine(contract),
                 columns=columns(contract),
-                fails=fails,
-                reasons=reasons,
                 batch_id=sql.Literal(batch_id),
             )
         )
-        return int(cursor.rowcount)
+        moved = int(cursor.rowcount)
+        cursor.execute("drop table judged")
+        return moved
 
 
 def count_keys(connection: Connection, contract: Contract) -> KeyCounts:

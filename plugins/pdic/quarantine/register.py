@@ -165,14 +165,15 @@ def _came_good(connection: Connection, contract: Contract, batch_id: int, fails:
     with connection.cursor() as cursor:
         # (A comparison that finds no difference makes no table.)
         cursor.execute(
-            "select to_regclass(%s) is not null"
-            " and exists (select from quarantine.record where sector = %s and dataset = %s and state <> 'corrected')",
+            "select to_regclass(%s) is not null and count(*) > 0, count(*) filter (where state = 'waived') > 0"
+            " from quarantine.record where sector = %s and dataset = %s and state <> 'corrected'",
             (batch.as_string(connection), contract.sector, contract.dataset),
         )
-        if not one(cursor)[0]:
+        has_records, has_waivers = one(cursor)
+        if not has_records:
             return
         spared_keys: sql.Composable = sql.SQL("select null::text where false")
-        if fails is not None:
+        if fails is not None and has_waivers:
             spared_keys = sql.SQL(
                 "select {key} from ({cleaned}) as cleaned where _op = 'U' and {key} in (select key from quarantine.record"
                 " where sector = {sector} and dataset = {dataset} and state = 'waived') and ({fails})"

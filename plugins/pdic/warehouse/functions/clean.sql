@@ -131,7 +131,7 @@ $$;
 
 -- Whether a word is a family name in Vietnam (Kinh, Hoa and the smaller peoples), as names are written.
 create or replace function clean.is_family_name(word text) returns boolean
-language sql immutable strict parallel safe as $$
+language sql immutable parallel safe as $$
     select word in (
         'Nguyễn', 'Trần', 'Lê', 'Phạm', 'Hoàng', 'Huỳnh', 'Phan', 'Vũ', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Hồ', 'Ngô', 'Dương', 'Lý', 'Âu', 'Bá',
         'Bạch', 'Bành', 'Bế', 'Biện', 'Ca', 'Cái', 'Cam', 'Cao', 'Cát', 'Chu', 'Chung', 'Chử', 'Chế', 'Cung', 'Cù', 'Dã', 'Danh', 'Diệp',
