@@ -187,17 +187,19 @@ def test_a_batch_of_which_most_would_be_refused_is_held_until_the_file_allows_it
 ) -> None:
     name = table()
     sector.source(
-        f"""insert into {name} select id, case when id > 60 then 'a' end from generate_series(1, 100) as id"""
+        f"""insert into {name} select id, case when id > 600 then 'a' end from generate_series(1, 1000) as id"""
     )
     batch = sector.extract(name)
     checked = load.check("thu", {name: batch}, sector.connect_to)[name]
     assert checked["status"] == "rejected"
-    assert f"60 of 100 rows would go to quarantine, by {name}.Nhãn_X.required (60)" in checked["message"]
+    assert f"600 of 1000 rows would go to quarantine, by {name}.Nhãn_X.required (600)" in checked["message"]
     assert "history.yaml" in checked["message"]
     assert sector.raw(name) == []
     limits = sector.root / "expectations" / "history.yaml"
     limits.write_text(f"datasets: {{thu.{name}: {{max_quarantined_share: 0.6}}}}\n", encoding="utf-8")
-    assert sector.load(name)["rows_quarantined"] == 60
+    assert sector.load(name)["rows_quarantined"] == 600
+    sector.source(f"""insert into {name} select id from generate_series(1001, 1200) as id""")
+    assert sector.load(name)["rows_quarantined"] >= 200  # a few that are all bad are no accident of the source's
 
 
 def test_a_batch_in_which_nothing_came_has_passed_no_rule(sector: Sector, table: Callable[..., str]) -> None:

@@ -37,6 +37,7 @@ class Limits(BaseModel):
     null_share_points: float = Field(10, gt=0, le=100)
     psi: float = Field(0.25, gt=0)
     max_quarantined_share: float = Field(0.5, gt=0, le=1)
+    guarded_rows: int = Field(1000, ge=1)
 
 
 class _File(BaseModel):

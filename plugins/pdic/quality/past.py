@@ -35,7 +35,7 @@ def complete(
     bounds, path = history.limits(root, contract.id), history.path_of(root)
     rows = _rows_of(connection, verdict.batch_id)
     found: list[RuleResult] = []
-    if verdict.rows >= bounds.least_rows:
+    if verdict.rows >= bounds.guarded_rows:
         refusing = [r for r in verdict.results if r.rule.on_fail is OnFail.QUARANTINE and r.failed]
         by_rule = {result.rule.id: result.failed or 0 for result in refusing}
         refused = _refused(connection, contract, table, refusing, int(bounds.max_quarantined_share * rows))
