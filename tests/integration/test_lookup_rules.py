@@ -254,7 +254,7 @@ CASES: list[tuple[str, Rows, set[int]]] = [
             "investment.giai_ngan": [
                 paid(1, 10),
                 paid(2, 9),
-                paid(3, 12),
+                paid(3, 40),
                 paid(4, 2, nam=2025),
                 paid(4, 2, ma_nguon_von="NSDP"),
             ]
@@ -265,6 +265,11 @@ CASES: list[tuple[str, Rows, set[int]]] = [
         "giai_ngan.luy_ke_nam.never_falls",
         {"investment.giai_ngan": [paid(1, 10), paid(2, 7, -3), paid(3, 6, 0)]},  # an advance of 3 was taken back
         {3},
+    ),
+    (
+        "giai_ngan.luy_ke_nam.never_falls",
+        {"investment.giai_ngan": [paid(1, 10, 10), paid(2, 6, 20), paid(3, 18, 4)]},  # above what fell before, below the months
+        {2, 3},
     ),
     (
         "giai_ngan.luy_ke_nam.within_plan",
