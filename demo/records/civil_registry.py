@@ -174,7 +174,7 @@ def khai_sinh(
     hospital = text.pick(world.facilities.name, world.facilities.hospital_of(children.birth_place))
     birth_address = world.units.address(None, children.birth_place, born_after)
     source = text.either(
-        day >= text.new_year(2022), "trực tuyến", text.either(day >= text.new_year(2016), "phần mềm", "số hoá")
+        day >= text.new_year(2022), "trực tuyến", text.either(day >= text.new_year(2016), "phần mềm", "số hóa")
     )
     return Table(
         "civil_registry",

@@ -21,7 +21,7 @@ SOURCES = (
     ("CTMTQG", "Chương trình mục tiêu quốc gia", "1", True),
     ("TPCP", "Trái phiếu Chính phủ", "1", True),
     ("ODA", "Vốn ODA và vay ưu đãi", "3", True),
-    ("XHH", "Xã hội hoá", "4", False),
+    ("XHH", "Xã hội hóa", "4", False),
 )
 WORKS = (
     ("01", "Đường liên xã"),
@@ -34,7 +34,7 @@ WORKS = (
     ("04", "Kênh mương nội đồng"),
     ("05", "Hệ thống cấp nước sạch"),
     ("05", "Điện chiếu sáng"),
-    ("06", "Nhà văn hoá"),
+    ("06", "Nhà văn hóa"),
     ("07", "Trụ sở làm việc"),
     ("08", "Nền tảng dữ liệu dùng chung"),
 )
