@@ -1,8 +1,8 @@
 """How a column's values are cleaned before they are judged and stored in staging. `raw` keeps what the source sent.
 
 A contract names one kind of cleaning a column (docs/cleaning.md). What a kind does is an SQL function in the warehouse's
-schema `clean` (`warehouse/functions/clean.sql`). Most values are sound already, so every expression here asks first, by one
-regular expression, whether a value may stay, and calls the function for the others only.
+schema `clean` (`warehouse/functions/clean.sql`). Most values are sound already, so every expression here asks first, by a
+cheap test, whether a value may stay, and calls the function for the others only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ _NOTHING: Final = (
     "^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])"
     "|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$"
 )
-
 
 _FENCED_ROW: Final = "case when clock_timestamp() is not null then ctid end"
 _DAY: Final = r"^[12]\d{3}(0\d|1[0-2])([0-2]\d|3[01])"

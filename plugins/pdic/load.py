@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
@@ -171,17 +171,15 @@ def _to_quarantine(loader: Connection, contract: contracts.Contract, batch: ledg
     batch_id, quarantined, fails = batch.batch_id, 0, None
     if contract.capture == "feed" and not again:
         quarantined = feed.quarantine_unreadable(loader, contract, batch_id)
-    rules = quality.rules_for_batch(settings.project_root(), contract.sector, contract.dataset)
+    rules = cache(partial(quality.rules_for_batch, settings.project_root(), contract.sector, contract.dataset))
     if broken := _broken_rules(loader, batch_id):
-        judging = [rule for rule in rules if rule.id in broken]
+        judging = [rule for rule in rules() if rule.id in broken]
         found = _lookups(loader, contract, batch, judging)
         fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(judging, found))
         reasons, spare = quality.quarantine_sql(judging, found), quarantine.spared(contract)
         quarantined += raw.quarantine_failing(loader, contract, batch_id, reasons, spare)
-    severities = {rule.id: rule.severity for rule in rules}
-    quarantine.settle(
-        loader, contract, batch_id, quarantine.Refusals(severities, quarantine.terms(), fails, again=again)
-    )
+    refusals = quarantine.Refusals(quarantined, lambda: {rule.id: rule.severity for rule in rules()}, fails, again)
+    quarantine.settle(loader, contract, batch_id, refusals)
     return quarantined
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -93,6 +94,7 @@ def _files(loader: Connection, wanted: Wanted) -> list[tuple[_File, list[int]]]:
     """The files to write, each with the records that go into it, which stay locked until they are marked."""
     condition, values = wanted.condition()
     known = contracts.load_all()
+    rules_of = cache(_rules)
     with loader.cursor() as cursor:
         cursor.execute(
             f"""
@@ -117,9 +119,12 @@ def _files(loader: Connection, wanted: Wanted) -> list[tuple[_File, list[int]]]:
                 raise QuarantineError(
                     f"{sector}.{dataset} has records in quarantine but no contract any more: bring the contract back"
                 )
-            rules = quality.rules_for_batch(settings.project_root(), sector, dataset)
-            found.append((_File(contract, agency, {rule.id: rule for rule in rules}), of_agency))
+            found.append((_File(contract, agency, rules_of(sector, dataset)), of_agency))
         return found
+
+
+def _rules(sector: str, dataset: str) -> Mapping[str, Rule]:
+    return {rule.id: rule for rule in quality.rules_for_batch(settings.project_root(), sector, dataset)}
 
 
 def _hand_back(loader: Connection, file: _File, ids: list[int], folder: Path, stamp: datetime, who: str) -> Report:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pdic import connections, contracts, quality, settings
@@ -124,12 +125,13 @@ def waive(
         raise QuarantineError("a waiver needs who decides it and why: say --by and --why")
     if until < today():
         raise QuarantineError(f"the waiver would have ended on {until}: name a day from today on")
+    rules_of = cache(_rule_ids)
     with transaction(connect_to("pdic_warehouse_loader"), "quarantine waive") as loader, loader.cursor() as cursor:
         for record_id in ids:
             record = _get(cursor, record_id, lock=True)
             if record["standing"] == "corrected":
                 raise QuarantineError(f"record {record_id} is settled already: a good row came. Nothing was waived")
-            if unreadable := sorted(set(record["reasons"]) - _rules_of(record)):
+            if unreadable := sorted(set(record["reasons"]) - rules_of(record["sector"], record["dataset"])):
                 raise QuarantineError(
                     f"record {record_id} ({record['sector']}.{record['dataset']}) is held for {', '.join(unreadable)}, which no "
                     "rule says: its value could not be read at all, or the rule is gone (then say `pdic quarantine retry`). "
@@ -172,8 +174,8 @@ def _get(cursor: Cursor, record_id: int, *, lock: bool = False) -> Report:
     return found[0]
 
 
-def _rules_of(record: Report) -> set[str]:
-    return {rule.id for rule in quality.rules_for_batch(settings.project_root(), record["sector"], record["dataset"])}
+def _rule_ids(sector: str, dataset: str) -> frozenset[str]:
+    return frozenset(rule.id for rule in quality.rules_for_batch(settings.project_root(), sector, dataset))
 
 
 def _fit_to_show(record: Report) -> Report:

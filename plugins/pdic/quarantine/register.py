@@ -6,7 +6,7 @@ row by its key and says nothing of its values; these stand in `quarantine.<secto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from psycopg2 import sql
 
 from pdic import agency, cleaning, raw
 from pdic.quality.rules import Severity
-from pdic.quarantine.terms import Terms, today
+from pdic.quarantine.terms import terms, today
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 class Refusals:
     """What decides about the rows of one batch.
 
-    `severities` gives the severity of each rule by id; a reason that is no rule's is critical. `fails` is the condition, over
-    the batch's cleaned columns, by which rows were refused (None: none was). `again` is true where the batch holds nothing new,
-    only rows from the quarantine that are judged once more.
+    `rows` is how many were refused. `severities` gives the severity of each rule by id, a reason that is no rule's is critical; it
+    is asked only where a record is written. `fails` is the condition, over the batch's cleaned columns, by which rows were refused
+    (None: none was). `again` is true where the batch holds nothing new, only rows from the quarantine that are judged once more.
     """
 
-    severities: Mapping[str, Severity]
-    terms: Terms
+    rows: int
+    severities: Callable[[], Mapping[str, Severity]]
     fails: sql.Composable | None = None
     again: bool = False
 
@@ -56,7 +56,10 @@ def settle(connection: Connection, contract: Contract, batch_id: int, refusals: 
     tombstone, closes the record of its key.
     """
     _catch_up(connection, contract, batch_id, refusals)
-    _refused(connection, contract, refusals, sql.SQL("_batch_id = {}").format(sql.Literal(batch_id)), refusals.again)
+    if refusals.rows:
+        _refused(
+            connection, contract, refusals, sql.SQL("_batch_id = {}").format(sql.Literal(batch_id)), refusals.again
+        )
     _came_good(connection, contract, batch_id, refusals.fails)
 
 
@@ -91,10 +94,10 @@ def _refused(
     connection: Connection, contract: Contract, refusals: Refusals, which: sql.Composable, again: bool
 ) -> None:
     """Enter the rows of the dataset's quarantine (`held`) for which `which` is true."""
-    since = today()
+    since, due = today(), terms().due
+    severities = refusals.severities()
     of_severity = {
-        severity: sorted(rule for rule, found in refusals.severities.items() if found is severity)
-        for severity in Severity
+        severity: sorted(rule for rule, found in severities.items() if found is severity) for severity in Severity
     }
     with connection.cursor() as cursor:
         cursor.execute(
@@ -147,12 +150,12 @@ def _refused(
                 agency=agency.code(contract),
                 quarantine=raw.quarantine(contract),
                 which=which,
-                known=_texts(refusals.severities),
+                known=_texts(severities),
                 critical=_texts(of_severity[Severity.CRITICAL]),
                 warning=_texts(of_severity[Severity.WARNING]),
-                due_critical=_date(refusals.terms.due(Severity.CRITICAL, since)),
-                due_warning=_date(refusals.terms.due(Severity.WARNING, since)),
-                due_info=_date(refusals.terms.due(Severity.INFO, since)),
+                due_critical=_date(due(Severity.CRITICAL, since)),
+                due_warning=_date(due(Severity.WARNING, since)),
+                due_info=_date(due(Severity.INFO, since)),
                 again=sql.Literal(again),
                 **_names(contract),
             )

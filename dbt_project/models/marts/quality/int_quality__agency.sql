@@ -5,33 +5,20 @@
 with
 
 listed as (
+    {%- for sector, list, code, name in [
+        ('education', ref('stg_education__truong'), 'school_code', 'school_name'),
+        ('health', ref('stg_health__co_so_kcb'), 'facility_code', 'facility_name'),
+        ('investment', ref('stg_investment__chu_dau_tu'), 'investor_code', 'investor_name'),
+        ('civil_registry', ref('stg_civil_registry__noi_dang_ky'), 'unit_code', 'office_name'),
+    ] %}
+    {% if not loop.first %}union all{% endif %}
     select
-        'education' as sector,
-        school_code as agency_code,
-        school_name as agency_name
-    from {{ ref('stg_education__truong') }}
+        '{{ sector }}' as sector,
+        {{ code }} as agency_code,
+        {{ name }} as agency_name
+    from {{ list }}
     where {{ stands() }}
-    union all
-    select
-        'health' as sector,
-        facility_code as agency_code,
-        facility_name as agency_name
-    from {{ ref('stg_health__co_so_kcb') }}
-    where {{ stands() }}
-    union all
-    select
-        'investment' as sector,
-        investor_code as agency_code,
-        investor_name as agency_name
-    from {{ ref('stg_investment__chu_dau_tu') }}
-    where {{ stands() }}
-    union all
-    select
-        'civil_registry' as sector,
-        unit_code as agency_code,
-        office_name as agency_name
-    from {{ ref('stg_civil_registry__noi_dang_ky') }}
-    where {{ stands() }}
+    {%- endfor %}
 )
 
 select

@@ -157,30 +157,10 @@ age as (
     where promised.release_id = {{ building_release() }}
 ),
 
-measured as (
-    select
-        sector,
-        dataset,
-        agency_code,
-        rule_id,
-        dimension,
-        severity,
-        checked,
-        failed,
-        100 * (1 - failed / checked) as score
-    from of_dataset
+counted as (
+    select * from of_dataset
     union all
-    select
-        sector,
-        dataset,
-        agency_code,
-        rule_id,
-        dimension,
-        severity,
-        checked,
-        failed,
-        100 * (1 - failed / checked) as score
-    from of_agency
+    select * from of_agency
     union all
     select
         sector,
@@ -190,10 +170,16 @@ measured as (
         'cleanliness' as dimension,
         'info' as severity,
         checked,
-        failed,
-        100 * (1 - failed / checked) as score
+        failed
     from repaired
     where checked > 0
+),
+
+measured as (
+    select
+        counted.*,
+        100 * (1 - counted.failed / counted.checked) as score
+    from counted
     union all
     select
         sector,
