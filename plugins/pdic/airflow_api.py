@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from pdic.errors import PdicError
 
 TIMEOUT = 30  # seconds for one call
+AGAIN = Retry(
+    total=5, backoff_factor=0.5, status_forcelist=(502, 503, 504), allowed_methods=("GET",), raise_on_status=False
+)
+"""How a call is made again where nothing came of it: one that never reached the server, and any reading one. 15 s in all."""
 FINISHED = frozenset({"success", "failed"})
+
+
+class NotThere(PdicError):
+    """The server answers, and does not know what it was asked for."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +52,7 @@ class Api:
     def wait_for_dag(self, dag_id: str, timeout: float) -> None:
         """Waits until the DAG has been parsed and can run. Raises PdicError with its import errors where it cannot."""
         deadline = time.monotonic() + timeout
-        while not any(dag["dag_id"] == dag_id for dag in self.get("dags", dag_id_pattern=dag_id)["dags"]):
+        while not self._can_run(dag_id):
             errors = self.get("importErrors")["import_errors"]
             if errors:
                 raise PdicError(f"Airflow cannot import {errors[0]['filename']}: {errors[0]['stack_trace'][-1000:]}")
@@ -51,6 +61,16 @@ class Api:
                     f"Airflow does not know the DAG {dag_id} after {timeout:.0f} s: see log/dag-processor.log"
                 )
             time.sleep(0.5)
+
+    def _can_run(self, dag_id: str) -> bool:
+        """Is the DAG listed, and written down whole? Airflow lists the DAGs of a file some moments before that."""
+        if not any(dag["dag_id"] == dag_id for dag in self.get("dags", dag_id_pattern=dag_id)["dags"]):
+            return False
+        try:
+            self.get(f"dags/{dag_id}/details")
+        except NotThere:
+            return False
+        return True
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Asks the scheduler for a run of the DAG; returns the run's id."""
@@ -80,7 +100,7 @@ class Api:
 
     def _call(self, method: str, path: str, **what: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.token}"}
-        return request(method, f"{self.base_url}/api/v2/{path}", headers=headers, **what)
+        return request(method, f"{self.base_url}/api/v2/{path}", headers=headers, again=AGAIN, **what)
 
 
 def log_in(base_url: str, username: str, password: str) -> Api:
@@ -89,15 +109,20 @@ def log_in(base_url: str, username: str, password: str) -> Api:
     return Api(base_url, str(answer["access_token"]))
 
 
-def request(method: str, url: str, **what: Any) -> dict[str, Any]:
-    """One call; its JSON answer. Proxies of the environment are not used: the server is on this machine."""
+def request(method: str, url: str, again: Retry | int = 0, **what: Any) -> dict[str, Any]:
+    """One call; its JSON answer. Proxies of the environment are not used: the server is on this machine.
+
+    Raises NotThere where the server does not know it, PdicError where it refuses or does not answer.
+    """
     with requests.Session() as session:
         session.trust_env = False
+        session.mount("http://", HTTPAdapter(max_retries=again))
         try:
             answer = session.request(method, url, timeout=TIMEOUT, **what)
         except requests.RequestException as error:
             raise PdicError(f"Airflow does not answer at {url} ({type(error).__name__}): is it up? `pdic up`") from None
     if not answer.ok:
-        raise PdicError(f"Airflow refused {method} {url}: {answer.status_code} {answer.text[:500]}")
+        refusal = NotThere if answer.status_code == requests.codes.not_found else PdicError
+        raise refusal(f"Airflow refused {method} {url}: {answer.status_code} {answer.text[:500]}")
     found = answer.json() if answer.content else {}
     return found if isinstance(found, dict) else {"items": found}

@@ -109,6 +109,8 @@ def common(read: Callable[[str], str], root: Path, connections_file: Path, log: 
             "dags_folder": root / "dags",
             "plugins_folder": root / "plugins",
             "load_examples": False,
+            # Many processes start together on few cores; a slow import is no error.
+            "dagbag_import_timeout": 120,
             "dags_are_paused_at_creation": False,
             "default_timezone": TIME_ZONE,
             "fernet_key_cmd": read("airflow_fernet"),
@@ -144,6 +146,7 @@ def common(read: Callable[[str], str], root: Path, connections_file: Path, log: 
         },
         "dag_processor": {
             "parsing_processes": 1,
+            "dag_file_processor_timeout": 180,
             "min_file_process_interval": 60,
             "refresh_interval": 60,
             "dag_version_inflation_check_level": "error",
