@@ -60,6 +60,12 @@ EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
         ("H'HEN NIÊ", "H'Hen Niê"),
         ("Ông Nguyễn Văn An", "Nguyễn Văn An"),
         ("Ông Ích Khiêm", "Ông Ích Khiêm"),
+        ("Khổng Có", None),
+        ("Khổng Minh", "Khổng Minh"),
+        ("Cấn Thị  Hoà", "Cấn Thị Hòa"),
+        ("Cấn Thị Lan ", "Cấn Thị Lan"),
+        ("Cấn thị Lan", "Cấn thị Lan"),
+        ("CẤN THỊ LAN", "Cấn Thị Lan"),
         ("Lan Nguyễn", "Nguyễn Lan"),
         ("Thị Lan Nguyễn", "Nguyễn Thị Lan"),
         ("Đình Thị Thu Hà Trần", "Trần Đình Thị Thu Hà"),
@@ -83,7 +89,7 @@ EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
         ("Hồ Văn Pả", "Hồ Văn Pả"),
         ("Cô Hồ Thị Em", "Hồ Thị Em"),
     ],
-    "code": [(" A1 ", "A1"), ("", None), ("null", None), ("H46.12", "H46.12")],
+    "code": [(" A1 ", "A1"), ("", None), ("null", None), ("H46.12", "H46.12"), ("VD-1234-16", "VD-1234-16")],
     "personal_id": [
         ("44012345678", "044012345678"),
         ("045 012.345-678", "045012345678"),
@@ -153,7 +159,7 @@ def test_a_value_is_cleaned_once(cleaner: psycopg.Connection, kind: str, value: 
     assert once == wanted
     assert cleaner.execute(call, [once]).fetchone() == (once,)
     (sound,) = cleaner.execute(
-        "select %s ~ %s and (%s::text is null or %s !~ %s)", [value, rule.sound, rule.suspect, value, rule.suspect]
+        f"select {rule.leaves('value')} from (select %s::text) as sent (value)", [value]
     ).fetchone()
     assert not sound or once == value
 

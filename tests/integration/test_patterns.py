@@ -66,7 +66,9 @@ def rows(server: Connection, statement: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-@pytest.mark.parametrize("pattern", [*CHEAPER, *AS_THEY_ARE, *(kind.sound for kind in cleaning.KINDS.values())])
+@pytest.mark.parametrize(
+    "pattern", [*CHEAPER, *AS_THEY_ARE, *(kind.sound for kind in cleaning.KINDS.values() if kind.sound)]
+)
 def test_the_same_values_match(server: Connection, pattern: str) -> None:
     for value in ("value", "padded", "padded::text", 'value collate "C"'):
         itself = f"{value} ~ {literal(pattern)}"

@@ -2,9 +2,9 @@
 
 {% macro cleaned__education__diemtruong() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "tendiemtruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tendiemtruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tendiemtruong" else clean.words("tendiemtruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "tendiemtruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tendiemtruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "tendiemtruong" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tendiemtruong" else clean.words("tendiemtruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'tendiemtruong': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -15,15 +15,15 @@
 
 {% macro cleaned__education__giaovien() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
     {%- set value -%}{% raw %}case when "masobhxh" like '__________' and "masobhxh" !~ '[^0-9]' then "masobhxh" else clean.digits("masobhxh", 10) end{% endraw %}{%- endset -%}
     {%- do found.update({'masobhxh': value}) -%}
     {%- set value -%}{% raw %}case when ("sodinhdanh" like '____________' or "sodinhdanh" like '_________') and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'sodinhdanh': value}) -%}
-    {%- set value -%}{% raw %}case when "hovaten" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "hovaten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "hovaten" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "hovaten" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "hovaten" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("hovaten", ' ', 1)) and split_part("hovaten", ' ', 1) not in ('Ông', 'Khổng') then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
     {%- do found.update({'hovaten': value}) -%}
-    {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'thangnamsinh': value}) -%}
     {%- set value -%}{% raw %}case when "dantoc" ~ '^[0-9]{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'dantoc': value}) -%}
@@ -42,13 +42,13 @@
 
 {% macro cleaned__education__hocsinh() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'mahocsinh': value}) -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "malop" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "malop" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
     {%- do found.update({'malop': value}) -%}
-    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {%- set value -%}{% raw %}case when "malydothoihoc" ~ '^[0-9]{2}$' then "malydothoihoc" else clean.digits("malydothoihoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'malydothoihoc': value}) -%}
@@ -58,13 +58,13 @@
     {%- do found.update({'maloaikhuyettat': value}) -%}
     {%- set value -%}{% raw %}case when ("sodinhdanh" like '____________' or "sodinhdanh" like '_________') and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'sodinhdanh': value}) -%}
-    {%- set value -%}{% raw %}case when "hovaten" ~ '^(Nguyễn|Trần|Lê|Phạm|Hoàng|Huỳnh|Phan|Vũ|Võ|Đặng|Bùi|Đỗ|Hồ|Ngô|Dương|Lý|Đào|Đoàn|Trương|Trịnh|Đinh|Lâm|Mai|Cao|Hà|Lương|Tạ|Thái)( [A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ][a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*)+$' and "hovaten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "hovaten" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "hovaten" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "hovaten" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("hovaten", ' ', 1)) and split_part("hovaten", ' ', 1) not in ('Ông', 'Khổng') then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
     {%- do found.update({'hovaten': value}) -%}
-    {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'thangnamsinh': value}) -%}
     {%- set value -%}{% raw %}case when "dantoc" ~ '^[0-9]{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'dantoc': value}) -%}
-    {%- set value -%}{% raw %}case when "quoctich" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "quoctich" else clean.code("quoctich") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "quoctich" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "quoctich" else clean.code("quoctich") end{% endraw %}{%- endset -%}
     {%- do found.update({'quoctich': value}) -%}
     {%- set value -%}{% raw %}case when "noisinh_maxa" like '_____' and "noisinh_maxa" !~ '[^0-9]' then "noisinh_maxa" else clean.digits("noisinh_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_maxa': value}) -%}
@@ -78,7 +78,7 @@
     {%- do found.update({'noiohientai_mahuyen': value}) -%}
     {%- set value -%}{% raw %}case when "noiohientai_matinh" ~ '^[0-9]{2}$' then "noiohientai_matinh" else clean.digits("noiohientai_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_matinh': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_diachi" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "noiohientai_diachi" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "noiohientai_diachi" else clean.words("noiohientai_diachi") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "noiohientai_diachi" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "noiohientai_diachi" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "noiohientai_diachi" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "noiohientai_diachi" else clean.words("noiohientai_diachi") end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_diachi': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -89,11 +89,11 @@
 
 {% macro cleaned__education__ketquahoctap() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'mahocsinh': value}) -%}
-    {%- set value -%}{% raw %}case when "malop" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "malop" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
     {%- do found.update({'malop': value}) -%}
-    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -104,15 +104,15 @@
 
 {% macro cleaned__education__lop() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {%- set value -%}{% raw %}case when "makhoi" ~ '^[0-9]{2}$' then "makhoi" else clean.digits("makhoi", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'makhoi': value}) -%}
-    {%- set value -%}{% raw %}case when "tenlop" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tenlop" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tenlop" else clean.words("tenlop") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "tenlop" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tenlop" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "tenlop" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tenlop" else clean.words("tenlop") end{% endraw %}{%- endset -%}
     {%- do found.update({'tenlop': value}) -%}
-    {%- set value -%}{% raw %}case when "magiaoviencn" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "magiaoviencn" else clean.code("magiaoviencn") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "magiaoviencn" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "magiaoviencn" else clean.code("magiaoviencn") end{% endraw %}{%- endset -%}
     {%- do found.update({'magiaoviencn': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -123,9 +123,9 @@
 
 {% macro cleaned__education__truong() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "maddtc" ~ '^([0-9A-Z]{1,3}|[0-9A-Z.]*[0-9][!-~]*)$' then "maddtc" else clean.code("maddtc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "maddtc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "maddtc" else clean.code("maddtc") end{% endraw %}{%- endset -%}
     {%- do found.update({'maddtc': value}) -%}
-    {%- set value -%}{% raw %}case when "tentruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tentruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$|[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tentruong" else clean.words("tentruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "tentruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tentruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "tentruong" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tentruong" else clean.words("tentruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'tentruong': value}) -%}
     {%- set value -%}{% raw %}case when "manhomcaphoc" ~ '^[0-9]{2}$' then "manhomcaphoc" else clean.digits("manhomcaphoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'manhomcaphoc': value}) -%}
