@@ -177,7 +177,8 @@ def _to_quarantine(loader: Connection, contract: contracts.Contract, batch: ledg
         found = _lookups(loader, contract, batch, judging)
         fails = sql.SQL(" or ").join(predicate for _, predicate in quality.quarantine_predicates(judging, found))
         reasons, spare = quality.quarantine_sql(judging, found), quarantine.spared(contract)
-        quarantined += raw.quarantine_failing(loader, contract, batch_id, reasons, spare)
+        read = {name for rule in judging for name in rule.needed_columns}
+        quarantined += raw.quarantine_failing(loader, contract, batch_id, reasons, spare, read)
     refusals = quarantine.Refusals(quarantined, lambda: {rule.id: rule.severity for rule in rules()}, fails, again)
     quarantine.settle(loader, contract, batch_id, refusals)
     return quarantined

@@ -13,6 +13,8 @@ from pdic.errors import LoadError
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from psycopg2.extensions import connection as Connection
 
     from pdic.contracts import Contract
@@ -173,12 +175,14 @@ def quarantine_failing(
     batch_id: int,
     reasons: sql.Composable,
     spare: sql.Composable | None = None,
+    read: Collection[str | None] | None = None,
 ) -> int:
     """Move the rows of a batch that break a row rule to quarantine, as the source sent them. Returns how many.
 
     `reasons`, an expression of type text[] over the batch's cleaned columns, names the rules that a row breaks; those of a good
     row are none. Rows for which `spare` is true, a condition over the key's columns and the array `_reasons` of `judged`, stay.
-    A tombstone has nothing but its key and breaks no rule.
+    A tombstone has nothing but its key and breaks no rule. `read` names the columns that `reasons` reads (None: any): the
+    others are not cleaned.
     """
     batch = batch_table(contract, batch_id)
     with connection.cursor() as cursor:
@@ -196,7 +200,7 @@ def quarantine_failing(
                 """
             ).format(
                 key=sql.SQL(", ").join(map(sql.Identifier, contract.key)),
-                cleaned=cleaning.relation(contract, batch),
+                cleaned=cleaning.relation(contract, batch, read=read),
                 reasons=reasons,
             )
         )

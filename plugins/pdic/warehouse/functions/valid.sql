@@ -30,11 +30,19 @@ $$;
 -- dd.mm.yyyy, mm.yyyy or yyyy (the civil registry's way).
 create or replace function valid.dotted_date(value text) returns boolean
 language sql immutable parallel safe as $$
-    select value ~ '^(\d\d\.){0,2}\d{4}$' and valid.calendar(
-        right(value, 4)
-        || case when length(value) > 4 then substr(value, length(value) - 6, 2) else '00' end
-        || case when length(value) = 10 then left(value, 2) else '00' end
-    )
+    select case
+        -- Most are days up to the 28th, which need no calendar.
+        when
+            value like '__.__.____' and value not like '%.%.%.%' and value !~ '[^0-9.]' and substr(value, 7, 1) in ('1', '2')
+            and left(value, 2) between '01' and '28' and substr(value, 4, 2) between '01' and '12'
+            then true
+        else
+            value ~ '^(\d\d\.){0,2}\d{4}$' and valid.calendar(
+                right(value, 4)
+                || case when length(value) > 4 then substr(value, length(value) - 6, 2) else '00' end
+                || case when length(value) = 10 then left(value, 2) else '00' end
+            )
+    end
 $$;
 
 -- The year in any of these forms, or in yyyymm; NULL where there is none.
@@ -51,6 +59,8 @@ $$;
 create or replace function valid.dotted_digits(value text) returns text
 language sql immutable parallel safe as $$
     select case
+        when value like '__.__.____' and value not like '%.%.%.%' and value !~ '[^0-9.]'
+            then right(value, 4) || substr(value, 4, 2) || left(value, 2)
         when value !~ '^(\d\d\.){0,2}\d{4}$' then null
         when length(value) = 10 then right(value, 4) || substr(value, 4, 2) || left(value, 2)
         when length(value) = 7 then right(value, 4) || left(value, 2)
@@ -68,7 +78,7 @@ $$;
 create or replace function valid.day_of(value text) returns date
 language sql immutable parallel safe as $$
     select case
-        when value ~ '^(0[1-9]|[123]\d)\.(0[1-9]|1[0-2])\.' and valid.dotted_date(value)
+        when length(value) = 10 and left(value, 2) <> '00' and valid.dotted_date(value)
             then make_date(right(value, 4)::int, substr(value, 4, 2)::int, left(value, 2)::int)
     end
 $$;
@@ -90,8 +100,9 @@ language sql immutable parallel safe as $$
     select case
         when length(value) = 12 and value !~ '[^0-9]' then
             value not like '000%'
-            and (sex is null or sex not in ('1', '2') or (substr(value, 4, 1)::int % 2 = 0) = (sex = '1'))
-            and (birth_year is null or birth_year = 1900 + substr(value, 4, 1)::int / 2 * 100 + substr(value, 5, 2)::int)
+            and coalesce(sex not in ('1', '2') or (substr(value, 4, 1)::int % 2 = 0) = (sex = '1'), true)
+            -- (Named once, so that an expression may stand for it: PostgreSQL calls the function where it would be computed twice.)
+            and coalesce(birth_year = 1900 + substr(value, 4, 1)::int / 2 * 100 + substr(value, 5, 2)::int, true)
         when value is not null then false
     end
 $$;
