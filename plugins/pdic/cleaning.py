@@ -40,7 +40,6 @@ _NOTHING: Final = (
 )
 
 _FENCED_ROW: Final = "case when clock_timestamp() is not null then ctid end"
-_DAY: Final = r"^[12]\d{3}(0\d|1[0-2])([0-2]\d|3[01])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,11 @@ class Kind:
         return " and ".join(tests)
 
 
+def _day(width: int) -> str:
+    """The condition of a value of digits that is yyyymmdd at its front and has `width` of them. (A pattern costs twice as much.)"""
+    return f"length({{0}}) = {width} and left({{0}}, 1) in ('1', '2') and substr({{0}}, 5, 2) <= '12' and substr({{0}}, 7, 2) <= '31'"
+
+
 KINDS: Final[Mapping[str, Kind]] = {
     "words": Kind(rf"^[!-~–{_LETTERS}]+( [!-~–{_LETTERS}]+)*$", "clean.words({})", (_NOTHING, _MISPLACED)),
     # Words of one capital and small letters, a family name first: nothing is turned round, and no word for nothing begins so
@@ -81,8 +85,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "personal_id": Kind("^([0-9]{12}|[0-9]{9})$", "clean.personal_id({})"),
     "phone": Kind("^0[2-9][0-9]{8}$", "clean.phone({})"),
     "dotted_date": Kind(r"^((0[1-9]|[12]\d|3[01])\.)?((0[1-9]|1[0-2])\.)?[12]\d{3}$", "clean.dotted_date({})"),
-    "compact_date 8": Kind(_DAY + "$", "clean.compact_date({}, 8)"),
-    "compact_date 12": Kind(_DAY + r"\d{4}$", "clean.compact_date({}, 12)"),
+    **{f"compact_date {n}": Kind(None, f"clean.compact_date({{}}, {n})", ("[^0-9]",), _day(n)) for n in (8, 12)},
 }
 """Kinds by the name that a contract gives. A statement should hold no more than some thirty different patterns."""
 

@@ -27,7 +27,7 @@
     {%- do found.update({'HO_TEN': value}) -%}
     {%- set value -%}{% raw %}case when ("SO_CCCD" like '____________' or "SO_CCCD" like '_________') and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_SINH" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_SINH" !~ '[^0-9]' and length("NGAY_SINH") = 12 and left("NGAY_SINH", 1) in ('1', '2') and substr("NGAY_SINH", 5, 2) <= '12' and substr("NGAY_SINH", 7, 2) <= '31' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH': value}) -%}
     {%- set value -%}{% raw %}case when "MA_DANTOC" ~ '^[0-9]{2}$' then "MA_DANTOC" else clean.digits("MA_DANTOC", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DANTOC': value}) -%}
@@ -39,11 +39,11 @@
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "DIA_CHI" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DIA_CHI" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "DIA_CHI" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DIA_CHI" else clean.words("DIA_CHI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIA_CHI': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_TU_VONG" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_TU_VONG" else clean.compact_date("NGAY_TU_VONG", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_TU_VONG" !~ '[^0-9]' and length("NGAY_TU_VONG") = 12 and left("NGAY_TU_VONG", 1) in ('1', '2') and substr("NGAY_TU_VONG", 5, 2) <= '12' and substr("NGAY_TU_VONG", 7, 2) <= '31' then "NGAY_TU_VONG" else clean.compact_date("NGAY_TU_VONG", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_TU_VONG': value}) -%}
     {%- set value -%}{% raw %}case when "MA_NGUYEN_NHAN" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_NGUYEN_NHAN" else clean.code("MA_NGUYEN_NHAN") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_NGUYEN_NHAN': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_CT" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_CT" !~ '[^0-9]' and length("NGAY_CT") = 8 and left("NGAY_CT", 1) in ('1', '2') and substr("NGAY_CT", 5, 2) <= '12' and substr("NGAY_CT", 7, 2) <= '31' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_CT': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -60,7 +60,7 @@
     {%- do found.update({'MA_CSKCB': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN_ME" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "HO_TEN_ME" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "HO_TEN_ME" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("HO_TEN_ME", ' ', 1)) and split_part("HO_TEN_ME", ' ', 1) not in ('Ông', 'Khổng') then "HO_TEN_ME" else clean.name("HO_TEN_ME") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN_ME': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_SINH_ME" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH_ME" else clean.compact_date("NGAY_SINH_ME", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_SINH_ME" !~ '[^0-9]' and length("NGAY_SINH_ME") = 12 and left("NGAY_SINH_ME", 1) in ('1', '2') and substr("NGAY_SINH_ME", 5, 2) <= '12' and substr("NGAY_SINH_ME", 7, 2) <= '31' then "NGAY_SINH_ME" else clean.compact_date("NGAY_SINH_ME", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH_ME': value}) -%}
     {%- set value -%}{% raw %}case when ("SO_CCCD_ME" like '____________' or "SO_CCCD_ME" like '_________') and "SO_CCCD_ME" !~ '[^0-9]' then "SO_CCCD_ME" else clean.personal_id("SO_CCCD_ME") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD_ME': value}) -%}
@@ -78,9 +78,9 @@
     {%- do found.update({'HO_TEN_CHA': value}) -%}
     {%- set value -%}{% raw %}case when "TEN_CON" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "TEN_CON" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "TEN_CON" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("TEN_CON", ' ', 1)) and split_part("TEN_CON", ' ', 1) not in ('Ông', 'Khổng') then "TEN_CON" else clean.name("TEN_CON") end{% endraw %}{%- endset -%}
     {%- do found.update({'TEN_CON': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_SINH_CON" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH_CON" else clean.compact_date("NGAY_SINH_CON", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_SINH_CON" !~ '[^0-9]' and length("NGAY_SINH_CON") = 12 and left("NGAY_SINH_CON", 1) in ('1', '2') and substr("NGAY_SINH_CON", 5, 2) <= '12' and substr("NGAY_SINH_CON", 7, 2) <= '31' then "NGAY_SINH_CON" else clean.compact_date("NGAY_SINH_CON", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH_CON': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_CT" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_CT" !~ '[^0-9]' and length("NGAY_CT") = 8 and left("NGAY_CT", 1) in ('1', '2') and substr("NGAY_CT", 5, 2) <= '12' and substr("NGAY_CT", 7, 2) <= '31' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_CT': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -99,7 +99,7 @@
     {%- do found.update({'HO_TEN': value}) -%}
     {%- set value -%}{% raw %}case when ("SO_CCCD" like '____________' or "SO_CCCD" like '_________') and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_SINH" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_SINH" !~ '[^0-9]' and length("NGAY_SINH") = 12 and left("NGAY_SINH", 1) in ('1', '2') and substr("NGAY_SINH", 5, 2) <= '12' and substr("NGAY_SINH", 7, 2) <= '31' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH': value}) -%}
     {%- set value -%}{% raw %}case when "MA_DANTOC" ~ '^[0-9]{2}$' then "MA_DANTOC" else clean.digits("MA_DANTOC", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DANTOC': value}) -%}
@@ -117,15 +117,15 @@
     {%- do found.update({'MA_THE_BHYT': value}) -%}
     {%- set value -%}{% raw %}case when "MA_DKBD" like '_____' and "MA_DKBD" !~ '[^0-9]' then "MA_DKBD" else clean.digits("MA_DKBD", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DKBD': value}) -%}
-    {%- set value -%}{% raw %}case when "GT_THE_TU" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "GT_THE_TU" else clean.compact_date("GT_THE_TU", 8) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "GT_THE_TU" !~ '[^0-9]' and length("GT_THE_TU") = 8 and left("GT_THE_TU", 1) in ('1', '2') and substr("GT_THE_TU", 5, 2) <= '12' and substr("GT_THE_TU", 7, 2) <= '31' then "GT_THE_TU" else clean.compact_date("GT_THE_TU", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'GT_THE_TU': value}) -%}
-    {%- set value -%}{% raw %}case when "GT_THE_DEN" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])$' then "GT_THE_DEN" else clean.compact_date("GT_THE_DEN", 8) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "GT_THE_DEN" !~ '[^0-9]' and length("GT_THE_DEN") = 8 and left("GT_THE_DEN", 1) in ('1', '2') and substr("GT_THE_DEN", 5, 2) <= '12' and substr("GT_THE_DEN", 7, 2) <= '31' then "GT_THE_DEN" else clean.compact_date("GT_THE_DEN", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'GT_THE_DEN': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_VAO" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_VAO" else clean.compact_date("NGAY_VAO", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_VAO" !~ '[^0-9]' and length("NGAY_VAO") = 12 and left("NGAY_VAO", 1) in ('1', '2') and substr("NGAY_VAO", 5, 2) <= '12' and substr("NGAY_VAO", 7, 2) <= '31' then "NGAY_VAO" else clean.compact_date("NGAY_VAO", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_VAO': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_RA" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_RA" else clean.compact_date("NGAY_RA", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_RA" !~ '[^0-9]' and length("NGAY_RA") = 12 and left("NGAY_RA", 1) in ('1', '2') and substr("NGAY_RA", 5, 2) <= '12' and substr("NGAY_RA", 7, 2) <= '31' then "NGAY_RA" else clean.compact_date("NGAY_RA", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_RA': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_TTOAN" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_TTOAN" else clean.compact_date("NGAY_TTOAN", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_TTOAN" !~ '[^0-9]' and length("NGAY_TTOAN") = 12 and left("NGAY_TTOAN", 1) in ('1', '2') and substr("NGAY_TTOAN", 5, 2) <= '12' and substr("NGAY_TTOAN", 7, 2) <= '31' then "NGAY_TTOAN" else clean.compact_date("NGAY_TTOAN", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_TTOAN': value}) -%}
     {%- set value -%}{% raw %}case when "MA_BENH_CHINH" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_BENH_CHINH" else clean.code("MA_BENH_CHINH") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_BENH_CHINH': value}) -%}
@@ -156,7 +156,7 @@
     {%- do found.update({'DON_VI_TINH': value}) -%}
     {%- set value -%}{% raw %}case when "SO_DANG_KY" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "SO_DANG_KY" else clean.code("SO_DANG_KY") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_DANG_KY': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_YL" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_YL" else clean.compact_date("NGAY_YL", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_YL" !~ '[^0-9]' and length("NGAY_YL") = 12 and left("NGAY_YL", 1) in ('1', '2') and substr("NGAY_YL", 5, 2) <= '12' and substr("NGAY_YL", 7, 2) <= '31' then "NGAY_YL" else clean.compact_date("NGAY_YL", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_YL': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -175,9 +175,9 @@
     {%- do found.update({'MA_VAT_TU': value}) -%}
     {%- set value -%}{% raw %}case when "TEN_DICH_VU" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "TEN_DICH_VU" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "TEN_DICH_VU" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "TEN_DICH_VU" else clean.words("TEN_DICH_VU") end{% endraw %}{%- endset -%}
     {%- do found.update({'TEN_DICH_VU': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_YL" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_YL" else clean.compact_date("NGAY_YL", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_YL" !~ '[^0-9]' and length("NGAY_YL") = 12 and left("NGAY_YL", 1) in ('1', '2') and substr("NGAY_YL", 5, 2) <= '12' and substr("NGAY_YL", 7, 2) <= '31' then "NGAY_YL" else clean.compact_date("NGAY_YL", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_YL': value}) -%}
-    {%- set value -%}{% raw %}case when "NGAY_TH_YL" ~ E'^[12]\\d{3}(0\\d|1[0-2])([0-2]\\d|3[01])\\d{4}$' then "NGAY_TH_YL" else clean.compact_date("NGAY_TH_YL", 12) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "NGAY_TH_YL" !~ '[^0-9]' and length("NGAY_TH_YL") = 12 and left("NGAY_TH_YL", 1) in ('1', '2') and substr("NGAY_TH_YL", 5, 2) <= '12' and substr("NGAY_TH_YL", 7, 2) <= '31' then "NGAY_TH_YL" else clean.compact_date("NGAY_TH_YL", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_TH_YL': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
