@@ -235,8 +235,8 @@ def _stale(column: str, now: Reading, newest_at: datetime | None, found: Limit, 
         if column
         else f"nothing had changed for {silence.en} when it was read"
     )
-    if column and newest_at is not None and newest_at < now.quiet_since:
-        age = words(now.read_at - newest_at)
+    age = words(now.read_at - newest_at) if newest_at is not None else silence
+    if column and age != silence:  # nothing came since the first reading, and what that brought was older
         vi, en = f"{vi} (bản ghi mới nhất đã {age.vi})", f"{en} (the newest record is {age.en} old)"
     return Text(
         f"{vi}, hạn là {allowed.vi} ({found.because.vi}). Hỏi cơ quan xem nguồn còn ghi không; nếu im lặng như vậy là đúng, tăng "

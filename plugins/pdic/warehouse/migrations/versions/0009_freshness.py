@@ -27,6 +27,11 @@ def upgrade() -> None:
         'Since when the source was seen to write nothing: newest_at, or the first reading where that came later.';
     comment on column control.batch_freshness.limit_seconds is 'How long it may be quiet; null: that was not judged.';
     comment on column control.batch_freshness.stale is 'Whether it was quiet for longer; null: that was not judged.';
+
+    alter table control.release_dataset add column freshness_by text;
+    comment on column control.release_dataset.freshness_by is
+        'What a dataset''s freshness is judged by: a column of its source, changes, or its own history alone; null: by nothing.';
+
     grant select, insert, update on control.batch_freshness to pdic_auditor;
     grant select on control.batch_freshness to pdic_loader, pdic_publisher, pdic_transformer;
     """)
