@@ -64,10 +64,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Limit:
-    """How long a source may be quiet, and where that follows from."""
+    """How long a source may be quiet, where that follows from, and which setting of `history.yaml` would change it."""
 
     length: timedelta
     because: Text
+    setting: str
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def limit(
 
     `earlier` are the readings of accepted batches, in any order, of which those within `silence_days` count.
     """
-    _, allowed = _allowed(contract, bounds)
+    setting, allowed = _allowed(contract, bounds)
     promised = contract.freshness
     stated = None
     if allowed is not None:
@@ -136,6 +137,7 @@ def limit(
                 f"{words(promised).vi} trong hợp đồng và {words(quiet).vi} nghỉ",
                 f"{words(promised).en} by the contract and {words(quiet).en} of rest",
             ),
+            setting,
         )
     if bounds.silence_factor is None or not earlier:
         return stated
@@ -150,6 +152,7 @@ def limit(
             f"{bounds.silence_factor:g} lần khoảng lặng dài thường gặp, {words(usual).vi}",
             f"{bounds.silence_factor:g} times its usual long silence, {words(usual).en}",
         ),
+        "silence_factor",
     )
     # Until it has seen weeks of its own, nights are all it knows, and the first weekend would be unlike them.
     is_known = now - min(reading.read_at for reading in earlier) >= timedelta(days=bounds.known_days)
@@ -175,7 +178,7 @@ def judge(
     column = measure(contract, bounds, path)
     findings = []
     if found is not None and stale:
-        findings.append(_stale(column, now, newest_at, found, _allowed(contract, bounds)[0]))
+        findings.append(_stale(column, now, newest_at, found))
     tolerated = timedelta(minutes=bounds.ahead_minutes)
     if clock.ahead:
         findings.append(_ahead(column, clock))
@@ -223,7 +226,7 @@ def _silences(readings: Iterable[Reading], since: datetime) -> list[timedelta]:
     return sorted(silence for began, silence in longest.items() if began not in broken)
 
 
-def _stale(column: str, now: Reading, newest_at: datetime | None, found: Limit, setting: str) -> Text:
+def _stale(column: str, now: Reading, newest_at: datetime | None, found: Limit) -> Text:
     silence, allowed = words(now.silence), words(found.length)
     vi = (
         f"không có bản ghi nào mới hơn {silence.vi} khi đọc"
@@ -240,9 +243,9 @@ def _stale(column: str, now: Reading, newest_at: datetime | None, found: Limit, 
         vi, en = f"{vi} (bản ghi mới nhất đã {age.vi})", f"{en} (the newest record is {age.en} old)"
     return Text(
         f"{vi}, hạn là {allowed.vi} ({found.because.vi}). Hỏi cơ quan xem nguồn còn ghi không; nếu im lặng như vậy là đúng, tăng "
-        f"{setting} của bộ dữ liệu trong expectations/history.yaml",
+        f"{found.setting} của bộ dữ liệu trong expectations/history.yaml",
         f"{en}, the limit is {allowed.en} ({found.because.en}). Ask the agency whether the source still writes; where such silence is "
-        f"right, give the dataset a larger {setting} in expectations/history.yaml",
+        f"right, give the dataset a larger {found.setting} in expectations/history.yaml",
     )
 
 
