@@ -186,6 +186,18 @@ def update(connection: Connection, batch_id: int, seconds: dict[str, float] | No
         )
 
 
+def warn(connection: Connection, batch_id: int, text: str) -> None:
+    """Tell the operator `text` of a batch, beside what it is told already; once, however often it is checked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update control.batch set warning = concat_ws('; ', warning, %(text)s)
+            where batch_id = %(batch)s and strpos(coalesce(warning, ''), %(text)s) = 0
+            """,
+            {"batch": batch_id, "text": text},
+        )
+
+
 def report(connection: Connection, batch_id: int) -> dict[str, Any]:
     """What one batch came to, as plain values for people and machines."""
     with connection.cursor() as cursor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +103,15 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
         reports = {}
         for contract, batch_id, _ in pending:
             verdict = verdicts[contract.dataset]
-            if verdict.rows != 0 or verdict.halted:  # a batch in which nothing came has passed no rule
+            if verdict.rows == 0 and not verdict.halted:
+                # A batch in which nothing came has passed no rule; how long that has been so is asked all the same.
+                verdict = replace(verdict, results=(), census=None)
+            if contract.dataset not in retried or verdict.results:
                 with transaction(auditor_uri, "record check") as auditor:
                     if contract.dataset not in retried:
-                        table = raw.batch_table(contract, batch_id)
-                        verdict = quality.complete(auditor, contract, verdict, table, settings.project_root())
+                        table, root = raw.batch_table(contract, batch_id), settings.project_root()
+                        verdict = quality.complete(auditor, contract, verdict, table, root)
+                        verdict = quality.judge_freshness(auditor, contract, verdict, table, root)
                     quality.record(auditor, verdict.results, "batch", batch_id, contract.sector, contract.dataset)
                     if verdict.census is not None:
                         failed = {result.rule.id: result.by_agency for result in verdict.results}
@@ -121,6 +126,8 @@ def check(sector: str, batches: dict[str, int], connect_to: Connect = connection
                 ledger.update(
                     loader, batch_id, {"check": verdict.seconds}, status=status, message=held, known_up_to=known
                 )
+                if verdict.warning:
+                    ledger.warn(loader, batch_id, verdict.warning)
                 reports[contract.dataset] = ledger.report(loader, batch_id)
         return reports
     finally:

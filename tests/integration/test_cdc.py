@@ -308,6 +308,26 @@ def test_each_load_is_exact_under_identity_full(source: Source, name: str) -> No
     source.assert_equal(name, {"id": "", "a": "", "b": ""})
 
 
+def test_a_log_in_which_nothing_happens_becomes_stale(source: Source, name: str) -> None:
+    """Without a column that says when rows were written, the log itself does."""
+    source.table(name)
+    source.run(f"insert into {name} values (1, 'a')")
+    assert source.accepted(name)["warning"] is None
+    with psycopg.connect(connections.warehouse("admin")) as admin:
+        admin.execute(
+            "update control.batch_freshness set read_at = read_at - interval '5 days', quiet_since = quiet_since - interval '5 days'"
+        )
+    quiet = source.accepted(name)
+    assert (
+        f"{SECTOR}.{name} batch {quiet['batch_id']}: nothing had changed for 5 d when it was read" in quiet["warning"]
+    )
+    source.run(f"delete from {name}")
+    assert source.accepted(name)["warning"] is None
+    found = "select success from control.expectation_result where dataset = %s and dimension = 'freshness' order by id"
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        assert loader.execute(found, (name,)).fetchall() == [(False,), (True,)]
+
+
 def test_large_values_left_alone_arrive(source: Source, name: str) -> None:
     """An update that does not touch a TOASTed value does not repeat it; keys of awkward types, and moved ones, included."""
     columns = {"id": "numeric", "Khóa 2": "character(4)", "a": "text", "b": "integer"}

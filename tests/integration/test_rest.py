@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -96,6 +97,23 @@ def test_an_unchanged_feed_costs_two_requests(sector: FeedSector, name: str) -> 
     sector.feed.put("later")
     assert sector.load(name)["rows_accepted"] == 1
     assert sector.held(name) == sector.sent()
+
+
+def test_a_feed_without_news_becomes_stale(sector: FeedSector, name: str) -> None:
+    fill(sector)
+    assert sector.load_whole(name)["warning"] is None
+    assert sector.load_whole(name)["warning"] is None
+    with psycopg.connect(connections.warehouse("admin")) as admin:
+        admin.execute(
+            "update control.batch_freshness set read_at = read_at - interval '5 days', quiet_since = quiet_since - interval '5 days'"
+        )
+    quiet = sector.load_whole(name)
+    assert (
+        f"cong.{name} batch {quiet['batch_id']}, column ThoiGianCapNhat: no record was newer than 5 d"
+        in quiet["warning"]
+    )
+    sector.feed.put("news", ThoiGianCapNhat=datetime.now(UTC).isoformat())
+    assert sector.load_whole(name)["warning"] is None
 
 
 def test_an_empty_feed_is_loaded(sector: FeedSector, name: str) -> None:

@@ -135,12 +135,13 @@ def test_readers_see_what_is_held_and_what_no_rule_looks_at(first: Province) -> 
         str((row["dataset"], row["agency"], row["open"], row["corrected"])) for row in standing
     )
     coverage = {(row["sector"], row["dataset"]): row for row in first.pdic("quality", "coverage")}
-    for sector, dataset, columns, without in first.query(
-        "reader", "select sector, dataset, columns, columns_without_rule from shared.quality_coverage"
+    for sector, dataset, columns, without, freshness_by in first.query(
+        "reader", "select sector, dataset, columns, columns_without_rule, freshness_by from shared.quality_coverage"
     ):
-        assert (columns, without) == (
+        assert (columns, without, freshness_by) == (
             coverage[sector, dataset]["columns"],
             len(coverage[sector, dataset]["without_rule"]),
+            coverage[sector, dataset]["freshness"],
         )
     batches = first.query("reader", "select count(*), min(quality_index), max(quality_index) from shared.quality_trend")
     sent = [dataset for dataset in first.pdic("status")["datasets"] if dataset["source_rows"]]
@@ -207,6 +208,24 @@ def test_days_later_it_equals_a_fresh_build(first: Province, later: dict[str, st
 def test_rows_stay_accounted_for_after_days(first: Province, later: dict[str, str]) -> None:
     for dataset in first.pdic("status")["datasets"]:
         assert dataset["source_rows"] == dataset["accepted"] + dataset["quarantined"], dataset
+
+
+def test_a_province_that_lives_is_not_called_stale(first: Province, later: dict[str, str]) -> None:
+    """Its seed ends weeks before the clock of this machine, its days bear it: neither is a silence, nor lies ahead."""
+    found = first.query(
+        "loader",
+        "select dataset, count(*), bool_and(success), sum(failed)::int from control.expectation_result"
+        " where dimension = 'freshness' and batch_id is not null group by dataset",
+    )
+    judged = {dataset: (success, failed) for dataset, _, success, failed in found}
+    assert set(judged.values()) == {(True, 0)}
+    by_column = {
+        row["dataset"] for row in first.pdic("quality", "coverage") if str(row["freshness"]).startswith("column")
+    }
+    assert judged.keys() == by_column
+    assert first.query("loader", "select dataset, warning from control.batch where warning is not null") == []
+    scores = first.pdic("quality", "score", "--scope", "dataset")
+    assert {row["freshness"] for row in scores} == {100}
 
 
 def test_dossiers_in_time_are_those_of_the_source(first: Province, later: dict[str, str]) -> None:
@@ -344,3 +363,32 @@ def test_nobody_can_be_found_in_what_readers_see(first: Province) -> None:
                         sql.SQL("select distinct lower({column}) from {table}").format(**place)
                     ).fetchall()
                     assert not names & {value for (value,) in values if value}, f"shared.{table}.{column} names people"
+
+
+def test_a_province_that_stops_is_seen_in_the_score_and_in_data_docs(first: Province, later: dict[str, str]) -> None:
+    """Fault: five days pass in which no source writes. Every load is accepted, and none is silent about it."""
+    with psycopg.connect(first.uri("admin")) as admin:
+        admin.execute(
+            "update control.batch_freshness set read_at = read_at - interval '5 days',"
+            " newest_at = newest_at - interval '5 days', quiet_since = quiet_since - interval '5 days'"
+        )
+    reports = {report["dataset"]: report for report in first.pdic("load")}
+    assert {report["status"] for report in reports.values()} == {"accepted"}
+    assert "health.xml1 batch" in reports["xml1"]["warning"]
+    assert "no record was newer than 5 d" in reports["xml1"]["warning"]
+    assert reports["lop"]["warning"] is None, "classes are made once a year"
+    assert reports["co_so_kcb"]["warning"] is None, "a list rightly stands still"
+    assert first.pdic("release", "--force")["status"] == "published"
+    scores = {row["dataset"]: row["freshness"] for row in first.pdic("quality", "score", "--scope", "dataset")}
+    assert (scores["lop"], scores["co_so_kcb"]) == (100, 100)
+    held = first.query(
+        "loader",
+        "select count(*) filter (where success), count(*) from control.expectation_result"
+        " where rule_id = 'xml1.history.THOI_GIAN_CAP_NHAT.freshness'",
+    )
+    ((fresh, judged),) = held
+    assert judged - fresh == 1
+    assert scores["xml1"] == pytest.approx((4 * 100 + 2 * 100 * fresh / judged) / 6, abs=0.011)
+    pages = Path(str(first.pdic("status")["release"]["data_docs"]))
+    page = (pages if pages.is_dir() else pages.parent) / "health.xml1.html"
+    assert "xml1.history.THOI_GIAN_CAP_NHAT.freshness" in page.read_text(encoding="utf-8")

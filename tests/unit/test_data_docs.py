@@ -26,6 +26,8 @@ def page(failing: str, raising: str) -> str:
         for rule in rules.values()
     ]
     results.append(results[0] | {"rule_id": "hocsinh.of.yesterday", "expectation_type": "pdic_of_yesterday"})
+    history = {"expectation_type": "pdic_history_freshness", "column_name": "thoigiancapnhat", "dimension": "freshness"}
+    results.append(results[0] | history | {"rule_id": "hocsinh.history.thoigiancapnhat.freshness"})
     return render(Page("education", "hocsinh", 7, results), rules)
 
 
@@ -38,6 +40,12 @@ def test_a_page_shows_every_rule_with_counts_and_loads_nothing() -> None:
         assert rule.id in html
         assert rule.source in html
     assert "hocsinh.of.yesterday" in html
+    for text in (
+        "hocsinh.history.thoigiancapnhat.freshness",
+        "Nguồn đã lâu không ghi thêm gì",
+        "expectations/history.yaml",
+    ):
+        assert text in html
     assert "1234" in re.sub(r"[,. ]", "", html)
     assert "ProgrammingError (42703)" in html
     assert not re.search(r"<script|<link|<img|<iframe|url\(|src=", html)

@@ -24,10 +24,12 @@ def add_reports(app: typer.Typer) -> None:
 
 
 def coverage(as_json: Json = False) -> None:
-    """Per dataset, the columns that no rule looks at. Reads contracts and rule files, no database."""
+    """Per dataset, the columns that no rule looks at, and what its freshness is judged by. Reads contracts and rule files, no database."""
     from pdic.quality.coverage import coverage as measure
+    from pdic.quality.freshness import OWN_HISTORY
 
-    rows = [
+    measured = measure(settings.project_root())
+    rows: list[dict[str, Any]] = [
         {
             "sector": found.sector,
             "dataset": found.dataset,
@@ -35,15 +37,20 @@ def coverage(as_json: Json = False) -> None:
             "columns": found.columns,
             "without_rule": list(found.without_rule),
             "covered_percent": found.percent,
+            "freshness": found.freshness or None,
         }
-        for found in measure(settings.project_root())
+        for found in measured
     ]
     if as_json:
         print_json(rows)
         return
-    shown = [row | {"without_rule": ", ".join(map(str, row["without_rule"]))} for row in rows]  # type: ignore[call-overload]
-    print_table(
-        "Columns and rules", shown, ["sector", "dataset", "rules", "columns", "covered_percent", "without_rule"]
+    shown = [row | {"without_rule": ", ".join(map(str, row["without_rule"]))} for row in rows]
+    columns = ["sector", "dataset", "rules", "columns", "covered_percent", "without_rule", "freshness"]
+    print_table("Columns and rules", shown, columns)
+    later, never = (sum(found.freshness == kind for found in measured) for kind in (OWN_HISTORY, ""))
+    out.print(
+        f"freshness: {len(measured) - later - never} of {len(measured)} datasets are judged from their second load on, {later} once "
+        f"their own history is long enough, {never} never (docs/quality.md)"
     )
 
 

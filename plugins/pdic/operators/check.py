@@ -32,6 +32,8 @@ class CheckOperator(PdicOperator):
         for dataset, report in reports.items():
             if report["status"] != "checked":
                 self.log.error("%s.%s: %s: %s", self.sector, dataset, report["status"], report.get("message"))
+            elif warning := report.get("warning"):
+                self.log.warning("%s.%s: %s", self.sector, dataset, warning)
         return {
             dataset: {"batch_id": report["batch_id"], "status": report["status"]} for dataset, report in reports.items()
         }

@@ -15,6 +15,7 @@ from pdic.quality.census import Census, record_census
 from pdic.quality.lookups import PLANNING as LOOKUP_PLANNING
 from pdic.quality.lookups import Lookups
 from pdic.quality.lookups import prepare as prepare_lookups
+from pdic.quality.moments import complete as judge_freshness
 from pdic.quality.past import complete
 from pdic.quality.predicates import predicate, quarantine_predicates, quarantine_sql
 from pdic.quality.release import audit_release
@@ -53,6 +54,7 @@ __all__ = [
     "check_batch",
     "check_sector",
     "complete",
+    "judge_freshness",
     "load_rules",
     "predicate",
     "prepare_lookups",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from pdic import contracts
+from pdic.quality.freshness import judged_by
+from pdic.quality.history import limits, path_of
 from pdic.quality.rules import Rule, rules_for_batch
 
 ABOUT_NO_VALUE: Final = frozenset(
@@ -29,6 +31,8 @@ class Coverage:
     rules: int
     columns: int
     without_rule: tuple[str, ...]
+    freshness: str = ""
+    """What its freshness is judged by, in words; empty where nothing says when its source last wrote."""
 
     @property
     def percent(self) -> float:
@@ -39,7 +43,10 @@ class Coverage:
 def coverage(root: Path) -> tuple[Coverage, ...]:
     """Every dataset of the project at `root`, by sector and dataset. Raises RuleError, ContractError."""
     return tuple(
-        of_dataset(sector, dataset, [column.source_name for column in contract.columns], rules)
+        replace(
+            of_dataset(sector, dataset, [column.source_name for column in contract.columns], rules),
+            freshness=judged_by(contract, limits(root, contract.id), path_of(root)),
+        )
         for (sector, dataset), contract in sorted(contracts.load_all(root).items())
         for rules in [rules_for_batch(root, sector, dataset)]
     )

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from pdic import connections, contracts, settings
 from pdic.errors import ReleaseError
+from pdic.quality import freshness, history
 from pdic.quality.gate import import_great_expectations
 from pdic.quality.rules import Rule, RuleError, rules_for_batch, rules_for_release
 from pdic.warehouse import Connect, records, transaction
@@ -59,7 +60,8 @@ def folder_of(release_id: int, home: Path | None = None) -> Path:
 def build(release_id: int | None = None, folder: Path | None = None, connect_to: Connect = connections.uri) -> Path:
     """Write the pages of a release (None: the live one); pages already there are replaced. Returns the index page.
 
-    A dataset's page is about its newest batch in the release that brought rows. Raises ReleaseError where there is no such
+    A dataset's page is about its newest batch in the release that brought rows, and how fresh it was found to be last, be it by a
+    batch without rows. Raises ReleaseError where there is no such
     release, or the folder holds something else.
     """
     release_id, pages = _read(release_id, connect_to)
@@ -145,16 +147,18 @@ def _answer(row: Mapping[str, Any], rule: Rule | None) -> Any:
             "unexpected_percent_nonmissing": share,
             "partial_unexpected_list": [],
         }
-    kwargs = {"column": rule.column_name} if rule and rule.column_name else {}
+    column = rule.column_name if rule else row.get("column_name")
+    kwargs = {"column": column} if column else {}
     arguments = ", ".join(f"{name}: {value}" for name, value in rule.kwargs.items()) if rule else ""
+    reason = rule.reason if rule else history.REASONS.get(row["expectation_type"])
     shown = {
         "rule": row["rule_id"],
         "severity": row["severity"],
         "dimension": row["dimension"],
         "on_fail": row["on_fail"],
-        "reason_vi": rule.reason.vi if rule else "",
-        "reason_en": rule.reason.en if rule else "(in no rule file any more)",
-        "source": rule.source if rule else "",
+        "reason_vi": reason.vi if reason else "",
+        "reason_en": reason.en if reason else "(in no rule file any more)",
+        "source": rule.source if rule else "expectations/history.yaml" if reason else "",
     }
     return ExpectationValidationResult(
         success=bool(row["success"]),
@@ -244,12 +248,23 @@ def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]
         cursor.execute(
             """
             select distinct on (sector, dataset, rule_id)
-                sector, dataset, rule_id, expectation_type, severity, on_fail, dimension, success, checked, failed, raised
+                sector, dataset, rule_id, expectation_type, column_name, severity, on_fail, dimension, success, checked, failed,
+                raised
             from control.expectation_result
-            where batch_id = any(%s) or release_id = %s
+            where
+                batch_id = any(%(batches)s)
+                or release_id = %(release)s
+                or (
+                    expectation_type = %(freshness)s
+                    and created_at <= (select started_at from control.release where release_id = %(release)s)
+                )
             order by sector, dataset, rule_id, id desc
             """,
-            ([batch_id for *_, batch_id in runs if batch_id is not None], release_id),
+            {
+                "batches": [batch_id for *_, batch_id in runs if batch_id is not None],
+                "release": release_id,
+                "freshness": freshness.TYPE,
+            },
         )
         results: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for row in records(cursor):

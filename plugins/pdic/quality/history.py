@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -38,6 +38,14 @@ class Limits(BaseModel):
     psi: float = Field(0.25, gt=0)
     max_quarantined_share: float = Field(0.5, gt=0, le=1)
     guarded_rows: int = Field(1000, ge=1)
+    quiet_days: float | None = Field(3, gt=0)
+    unchanged_days: float | None = Field(None, gt=0)
+    silence_factor: float | None = Field(2, gt=1)
+    silence_days: int = Field(90, ge=1)
+    known_days: int = Field(28, ge=1)
+    ahead_minutes: float = Field(15, gt=0)
+    moment_column: str | None = None
+    freshness_on_fail: Literal["warn", "halt"] = "warn"
 
 
 class _File(BaseModel):
@@ -128,12 +136,19 @@ class _Rule:
     kwargs: Mapping[str, Any]
 
 
-_REASONS = {
+_REASONS: Final = {
     "rows": Reason(vi="Số dòng khác hẳn các lần trước", en="The number of rows is far from that of earlier batches"),
     "null_share": Reason(vi="Tỷ lệ thiếu giá trị tăng vọt", en="Many more rows have no value than in earlier batches"),
     "categories": Reason(vi="Phân bố mã khác hẳn các lần trước", en="The codes are spread unlike in earlier batches"),
     "quarantined_share": Reason(vi="Quá nhiều dòng bị từ chối", en="Too many rows would be refused"),
+    "freshness": Reason(
+        vi="Nguồn đã lâu không ghi thêm gì, hoặc đồng hồ của nguồn sai",
+        en="The source has written nothing for too long, or its clock is wrong",
+    ),
 }
+
+REASONS: Final[Mapping[str, Reason]] = {f"pdic_history_{what}": reason for what, reason in _REASONS.items()}
+"""Why a rule of each type of this room is there: no rule file says so."""
 
 
 def _rows(dataset: str, bounds: Limits, rows: int, earlier: Sequence[int], path: Path | None) -> Iterator[RuleResult]:

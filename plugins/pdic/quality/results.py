@@ -78,6 +78,8 @@ class BatchVerdict:
     """Up to which batch each dataset (`sector.dataset`) counted that lookup rules looked things up in."""
     census: Census | None = None
     """What the batch holds; None where no row rule was counted."""
+    warning: str | None = None
+    """What an operator should see to at the source, though the batch goes on."""
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,9 @@ RULE_TYPES: Mapping[str, RuleType] = MappingProxyType({rule_type.name: rule_type
 HISTORY_TYPES: Mapping[str, RuleType] = MappingProxyType(
     {
         name: RuleType(name, Engine.HISTORY, column_kwargs=("column",))
-        for name in (f"pdic_history_{what}" for what in ("rows", "null_share", "categories", "quarantined_share"))
+        for name in (
+            f"pdic_history_{what}" for what in ("rows", "null_share", "categories", "quarantined_share", "freshness")
+        )
     }
 )
 """The rules that follow from `expectations/history.yaml`, by name: files cannot name them."""

@@ -102,8 +102,8 @@ def _promise(publisher: Connection, release_id: int) -> None:
         cursor.executemany(
             """
             insert into control.release_dataset (
-                release_id, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules
-            ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+                release_id, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules, freshness_by
+            ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             """,
             [
                 (
@@ -116,6 +116,7 @@ def _promise(publisher: Connection, release_id: int) -> None:
                     found.columns,
                     found.columns - len(found.without_rule),
                     found.rules,
+                    found.freshness or None,
                 )
                 for found in coverage(root)
                 for contract in [known[found.sector, found.dataset]]
