@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -200,12 +201,20 @@ def test_a_lookup_can_be_tried_on_what_was_loaded(sector: Sector) -> None:
         ({"columns": ["Nhãn X"], "dataset": "tra.khong_co", "references": ["id"]}, "looks things up in tra.khong_co"),
         ({"columns": ["Nhãn X", "id"], "dataset": "tra.cha_sai", "references": ["id"]}, "must be as many"),
         ({"columns": ["Nhãn X"], "dataset": "cha_sai", "references": ["id"]}, "written as sector.dataset"),
+        (
+            {
+                "columns": ["id"],
+                "query": "select r._row from {rows} as r where r.id in (select id from {rows} where id > 1)",
+            },
+            "write {rows} as <a name>",
+        ),
     ],
 )
 def test_a_rule_that_cannot_be_stops_before_anything_is_checked(
     sector: Sector, kwargs: dict[str, Any], said: str
 ) -> None:
-    _, children = family(sector, said.split()[0], rule={"kwargs": kwargs})
+    type_ = {"type": "pdic_expect_query_to_select_no_rows"} if "query" in kwargs else {}
+    _, children = family(sector, said.split()[0], rule={"kwargs": kwargs, **type_})
     (rule,) = [rule for rule in rules_for_batch(sector.root, "tra", children) if rule.id == "parent"]
-    with pytest.raises(RuleError, match=said):
+    with pytest.raises(RuleError, match=re.escape(said)):
         lookups.datasets(rule, sector.root)

@@ -33,6 +33,8 @@ PLANNING: Final = "set local enable_nestloop = off; set local enable_mergejoin =
 indexes, so the planner takes a batch for one row and would read a million rows for each of its thousands, or sort the million."""
 
 _PLACE = re.compile(r"\{(rows|[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)\}")
+_NAMELESS = re.compile(_PLACE.pattern + r"(?!\s+as\s)", re.IGNORECASE)
+"""PostgreSQL before 16 wants a name for every query in a FROM."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,9 @@ def _datasets(rule: Rule) -> tuple[str, ...]:
     named = _PLACE.findall(rule.kwargs["query"])
     if "rows" not in named:
         raise RuleError(f"{rule.path}: rule {rule.id}: its query must read {{rows}}, the rows to judge")
+    if nameless := _NAMELESS.search(rule.kwargs["query"]):
+        place = nameless.group()
+        raise RuleError(f"{rule.path}: rule {rule.id}: its query must name what it reads: write {place} as <a name>")
     return tuple(sorted({name for name in named if name != "rows"}))
 
 
