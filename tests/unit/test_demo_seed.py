@@ -329,7 +329,7 @@ def test_bad_arguments_are_told(tmp_path: Path) -> None:
         profile.load(tmp_path / "none.yaml")
     with pytest.raises(DemoError, match="between 0 and 0.5"):
         profile.load(profile_with(tmp_path, resent=3.0))
-    with pytest.raises(DemoError, match="no such kind of defect: typo"):
+    with pytest.raises(DemoError, match="defects.typo: no such kind of defect"):
         seed.seed(dict.fromkeys(store.DATABASES, ""), 1000, 1, profile_with(tmp_path, typo=0.1))
     with pytest.raises(DemoError, match="too small"):
         seed.seed({}, 10, 1)
