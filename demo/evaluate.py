@@ -364,11 +364,13 @@ def main() -> int:
 
 
 def _evaluated(wanted: argparse.Namespace) -> int:
+    wanted.profile = wanted.profile.expanduser()
     profiles.load(wanted.profile)  # before anything is started
     if wanted.citizens < seeding.LEAST_CITIZENS:
         raise DemoError(
             f"--citizens {wanted.citizens}: take {seeding.LEAST_CITIZENS} or more, for families and schools"
         )
+    seeding.check_number(wanted.seed)
     if wanted.defects is not None and not 0 <= wanted.defects <= 1:
         raise DemoError(f"--defects {wanted.defects}: a share lies between 0 and 1")
     with province(wanted.citizens, wanted.seed, wanted.profile, wanted.defects) as reports:
@@ -395,7 +397,9 @@ def _show(found: Evaluation, short: list[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 150)
     table = Table("kind", "fate", "planted", "met", "in quarantine", "found by", title="Planted defects")
     for name, kind in sorted(kinds.items(), key=lambda item: (item[1].fate, item[0])):
-        share = "–" if kind.share is None else f"{kind.share:.2%}" + (" (few)" if kind.planted < 30 else "")
+        share = f"{kind.share:.2%}" + (" (few)" if kind.planted < 30 else "") if kind.share is not None else "–"
+        if kind.share is None and kind.fate in ASKED:
+            share = "none planted"
         rules = ", ".join(rule for rule, _ in kind.by.most_common(3)) if kind.fate in ("quarantined", "warned") else ""
         table.add_row(name, kind.fate, f"{kind.planted}", share, f"{kind.quarantined}", rules)
     console.print(table)

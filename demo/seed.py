@@ -49,6 +49,7 @@ def seed(
         raise DemoError(
             f"a population of {citizens} is too small for families and schools: take {LEAST_CITIZENS} or more"
         )
+    check_number(seed)
     if missing := [name for name in store.DATABASES if name not in uris]:
         raise DemoError(
             f"no connection for {', '.join(missing)}: seed() wants one for each of {', '.join(store.DATABASES)}"
@@ -69,6 +70,12 @@ def seed(
                 f"wanted is seed {seed} of {citizens}: seed with force to replace it"
             )
         return _Seeding(uris, world, citizens, digest, progress or (lambda *_: None)).run()
+
+
+def check_number(seed: int) -> None:
+    """Raises DemoError where the number of a seed cannot be kept."""
+    if not -(2**63) <= seed < 2**63:
+        raise DemoError(f"seed {seed}: take a whole number of at most 18 digits")
 
 
 def present(truth_uri: str) -> dict[str, Any] | None:

@@ -124,6 +124,7 @@ def test_the_demo_and_the_cleaning_know_the_same_family_names() -> None:
         (["--profile", "none.yaml"], "no profile at none.yaml"),
         (["--citizens", "20"], "take 500 or more"),
         (["--defects", "-1"], "--defects -1"),
+        (["--seed", "99999999999999999999"], "seed 99999999999999999999: take"),
     ],
 )
 def test_an_evaluation_that_cannot_be_made_says_so_and_ends_with_2(arguments: list[str], said: str) -> None:
