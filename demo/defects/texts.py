@@ -180,7 +180,7 @@ def _family_last(value: str) -> str | None:
 
 def _without_marks(value: str) -> str | None:
     plain = unaccented(value)
-    return plain if plain.isascii() and plain.split(" ")[0] != value.split(" ")[0] else None
+    return plain if re.sub("[‘’]", "", plain).isascii() and plain.split(" ")[0] != value.split(" ")[0] else None
 
 
 _simple(TEXTS, "nfd_text", Fate.REPAIRED, lambda value: unicodedata.normalize("NFD", value))
