@@ -30,12 +30,19 @@ def as_written_here(value: str) -> str:
     return unicodedata.normalize("NFC", letters)
 
 
-Written = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True), AfterValidator(as_written_here)]
+Written = Annotated[
+    str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True), AfterValidator(as_written_here)
+]
+NamePart = Annotated[Written, StringConstraints(max_length=30)]  # three and two blanks fit the sources' columns
+Code = Annotated[Written, StringConstraints(max_length=50)]
+Disease = Annotated[str, StringConstraints(pattern=r"^[A-Z][0-9]{2}(\.[0-9A-Z]{1,3})?$")]  # ICD-10
 Texts = Annotated[list[Written], Field(min_length=1)]
+NameParts = Annotated[list[NamePart], Field(min_length=1)]
 Rate = Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Price = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Digits3 = Annotated[str, StringConstraints(pattern="^[0-9]{3}$")]
+ProvinceOfBirth = Annotated[str, StringConstraints(pattern="^([0-9][0-9][1-9]|[0-9][1-9][0-9]|[1-9][0-9][0-9])$")]
+Group = Literal["1", "2", "8", "10", "13", "15"]  # MA_NHOM, see demo/schema/health.sql
 
 
 class _Part(BaseModel):
@@ -78,20 +85,20 @@ class _Ethnicity(_Part):
 
 
 class _Names(_Part):
-    family: Texts
-    family_highland: Texts
-    middle_male: Texts
-    middle_female: Texts
-    male: Texts
-    female: Texts
-    male_highland: Texts
-    female_highland: Texts
-    middle_highland: Texts
+    family: NameParts
+    family_highland: NameParts
+    middle_male: NameParts
+    middle_female: NameParts
+    male: NameParts
+    female: NameParts
+    male_highland: NameParts
+    female_highland: NameParts
+    middle_highland: NameParts
 
 
-Cause = Annotated[tuple[Written, Written], Strict(False)]  # YAML has lists only
-Drug = Annotated[tuple[Written, Written, Written, Written, Price], Strict(False)]
-Service = Annotated[tuple[Written, Written, Written, Price], Strict(False)]
+Cause = Annotated[tuple[Disease, Written], Strict(False)]  # YAML has lists only
+Drug = Annotated[tuple[Code, Written, Code, Written, Price], Strict(False)]
+Service = Annotated[tuple[Code, Written, Group, Price], Strict(False)]
 
 
 def _with_all_groups(services: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -113,10 +120,10 @@ class Form(_Part):
     population: _Population
     ethnicities: list[_Ethnicity] = Field(min_length=1)
     highland_share: Share
-    elsewhere: list[Digits3] = Field(min_length=1)
+    elsewhere: list[ProvinceOfBirth] = Field(min_length=1)
     names: _Names
     hamlets: Texts
-    icd10: Texts
+    icd10: list[Disease] = Field(min_length=1)
     causes_of_death: list[Cause] = Field(min_length=1)
     drugs: list[Drug] = Field(min_length=1)
     services: Annotated[list[Service], Field(min_length=4), AfterValidator(_with_all_groups)]
@@ -127,6 +134,8 @@ _WORDS = {
     "missing": "it is missing",
     "too_short": "it needs at least {min_length}",
     "string_too_short": "it may not be empty",
+    "string_too_long": "it may have {max_length} characters at most",
+    "too_long": "it may have {max_length} parts or characters at most",
     "list_type": "it must be a list",
     "string_type": "it must be text: YAML reads some words, such as No, On or a bare number, as something else; put it in quotes",
 }
@@ -143,7 +152,7 @@ def complaints(data: Any) -> tuple[dict[str, Any], list[str]]:
 def _line(found: Any) -> str:
     where = [str(part) for part in found["loc"] if not str(part).startswith(("function-", "constrained-"))]
     key = ".".join(where) or "the file"
-    what = _WORDS.get(found["type"], found["msg"]).format(**found.get("ctx", {}))
+    what = _WORDS[found["type"]].format(**found.get("ctx", {})) if found["type"] in _WORDS else found["msg"]
     if where and where[0] == "defects" and len(where) > 1 and found["type"] != "extra_forbidden":
         what = "a rate lies between 0 and 0.5"
     given = repr(found["input"])

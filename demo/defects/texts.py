@@ -94,6 +94,7 @@ khánh quỳnh tường lan
 NEVER_FAMILIES = frozenset(_NEVER_FAMILIES.split())
 # Family names that are hardly ever middle names: after Ông, which is a family name itself, it is a form of address.
 FREQUENT = UNMISTAKABLE | {"lê", "vũ", "hồ", "dương", "lý", "phùng", "tạ", "đào"}
+WIDTH = 100  # of the narrowest column with a name
 HONORIFICS = ("Ông", "Bà", "Anh", "Chị")
 # A word in Vietnamese or in the names of the highlands: onset, vowels without their tone, coda.
 _SYLLABLE = re.compile(
@@ -145,8 +146,12 @@ def new_tone_placement(value: str) -> str | None:
 
 
 def _simple(values: dict[str, tuple[str, ...]], name: str, fate: Fate, change: Callable[[str], str | None]) -> None:
+    def fitting(value: str) -> str | None:
+        changed = change(value)
+        return None if changed and len(changed) > WIDTH >= len(value) else changed
+
     def plant(p: Plant) -> np.ndarray:
-        return p.change_one(p.target, change)
+        return p.change_one(p.target, fitting)
 
     kind(name, values, fate, filled)(plant)
 
