@@ -38,7 +38,7 @@ test: $(READY) ## Run every test: unit, DAGs, integration, end to end
 	@$(BIN)/python -m pytest $(ARGS)
 
 quality-eval: $(READY) ## Hold the gate against the truth of a seeded province: which defects it catches (SEED=, CITIZENS=, PROFILE=)
-	@$(BIN)/python -m demo.evaluate --citizens $(CITIZENS) --seed $(SEED) $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
+	@$(BIN)/python -m demo.evaluate --citizens $(CITIZENS) --seed $(SEED) $(if $(PROFILE),--profile '$(PROFILE)') $(ARGS)
 
 test-histories: $(READY) ## Random histories: of the sources through many releases, of slow writers against loads (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)

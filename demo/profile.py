@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from demo import form
 from demo.errors import DemoError
 
 DEFAULT = Path(__file__).with_name("profile.yaml")
@@ -44,15 +45,48 @@ class Profile:
 
 
 def load(path: Path = DEFAULT) -> Profile:
-    """Reads a profile. Raises DemoError where the file is missing or a rate is no share."""
-    if not path.is_file():
-        raise DemoError(f"no profile at {path}: give one that exists, such as {DEFAULT}")
+    """Reads a profile; sections and lists of names that it leaves out are those of the default one.
+
+    Texts come as this house writes them. Raises DemoError, naming file and key, where it cannot be used.
+    """
+    data = _read(path)
     raw = path.read_bytes()
-    data = yaml.safe_load(raw)
-    for kind, rate in data["defects"].items():
-        if not isinstance(rate, int | float) or not 0 <= rate <= 0.5:
-            raise DemoError(f"{path}: defects.{kind} is {rate!r}, but a rate lies between 0 and 0.5")
-    return Profile(data, hashlib.sha256(raw).hexdigest())
+    if path.resolve() != DEFAULT.resolve():
+        usual = _read(DEFAULT)
+        raw += DEFAULT.read_bytes()
+        for section in ("names", "population", "province"):
+            if isinstance(data.get(section), dict):
+                data[section] = {**usual[section], **data[section]}
+        data = {**usual, **data}
+    used, wrong = form.complaints(data)
+    if not wrong and (unknown := sorted(used["defects"].keys() - _kinds())):
+        wrong = [f"defects.{name}: no such kind of defect" for name in unknown]
+    if wrong:
+        more = f"; and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise DemoError(
+            f"{path}: {'; '.join(wrong[:10])}{more}. Correct it; {DEFAULT} has every key and kind of defect"
+        )
+    return Profile(used, hashlib.sha256(raw).hexdigest())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DemoError(f"no profile at {path}: give a file that exists, such as {DEFAULT}")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise DemoError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise DemoError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise DemoError(f"{path} must be a mapping of sections, like {DEFAULT}; it is {type(data).__name__}")
+    return data
+
+
+def _kinds() -> set[str]:
+    from demo.defects import EVENT_KINDS, KINDS  # these modules read profiles
+
+    return {*KINDS, *EVENT_KINDS}
 
 
 def on_day(data: dict[str, Any], day: int) -> Profile:

@@ -69,7 +69,7 @@ def _american(day: date, rng: np.random.Generator) -> str | None:
 
 
 def _two_digits(day: date, rng: np.random.Generator) -> str | None:
-    return f"{day:%d/%m/%y}" if 1927 <= day.year <= 2026 else None
+    return f"{day:%d/%m/%y}" if 1930 <= day.year <= 2029 else None
 
 
 def _serial(day: date, rng: np.random.Generator) -> str | None:

@@ -135,16 +135,13 @@ def plant_all(
         taken[rows] = True
         counts[name] = (table.n, len(rows))
     original = table.n
+    rates = _fitting(table, rates)
     for name, registered in KINDS.items():
         rate = rates.get(name, 0.0)
         if rate <= 0 or table.label not in registered.targets:
             continue
         target = registered.targets[table.label]
-        can = (
-            np.ones(original, dtype=bool)
-            if registered.eligible is None
-            else registered.eligible(table, target)[:original]
-        )
+        can = _able(table, registered)[:original]
         able = int(can.sum())
         free = np.flatnonzero(can & ~taken[:original])
         wanted = min(int(rate * able + rng.random()), len(free))
@@ -160,6 +157,28 @@ def plant_all(
         table.cells[name] = {row: (column, as_text(value)) for row, (column, value) in plant.cells.items()}
         counts[name] = (round(able * len(planted) / wanted), len(planted))
     return counts
+
+
+def _able(table: Table, registered: Kind) -> np.ndarray:
+    if registered.eligible is None:
+        return np.ones(table.n, dtype=bool)
+    return registered.eligible(table, registered.targets[table.label])
+
+
+FULL = 0.8
+"""Share of a table's rows that carry a defect at most: with more, the kinds that come last would find no free row."""
+
+
+def _fitting(table: Table, rates: Mapping[str, float]) -> Mapping[str, float]:
+    """The rates, all lowered alike where together they ask for more rows than there are."""
+    wanted = sum(
+        rates[name] * int(_able(table, registered).sum())
+        for name, registered in KINDS.items()
+        if rates.get(name, 0.0) > 0 and table.label in registered.targets
+    )
+    if wanted <= FULL * table.n:
+        return rates
+    return {name: rate * FULL * table.n / wanted for name, rate in rates.items()}
 
 
 def as_text(value: Any) -> str | None:

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from demo.defects.engine import Fate, Plant, filled, kind
+from demo.defects.names import NAMES, same_name
 from demo.table import Table
 
 ID_COLUMNS = {
@@ -85,22 +86,23 @@ _SHARED = (
 
 @kind("shared_id", {label: ID_COLUMNS[label] for label in _SHARED}, Fate.WARNED, _has_full_id)
 def shared_id(p: Plant) -> np.ndarray:
-    """The number of somebody else of the same sex and year of birth: one number for two people."""
+    """The number of somebody else of the same sex and year of birth and of another name: one number for two people."""
     pool = np.flatnonzero(p.free & _has_full_id(p.table, p.target)[: len(p.free)])
     pool = np.setdiff1d(pool, p.rows)
     pool = p.rng.choice(pool, min(len(pool), 20_000 + 50 * len(p.rows)), replace=False)
     donors: dict[str, list[tuple[int, str]]] = {}
     for at, number in zip(pool.tolist(), p.table.get(p.target, pool), strict=True):
         donors.setdefault(number[3:6], []).append((at, number))
-    persons = p.table.people["self"]
+    names = p.table.columns[NAMES[p.table.label][0]].to_pylist()
     values: list[str | None] = []
     for row, number in zip(p.rows.tolist(), p.table.get(p.target, p.rows), strict=True):
         found = donors.get(number[3:6], [])
-        while found and persons[found[-1][0]] == persons[row]:
-            found.pop()
+        fits = next(
+            (at for at in range(len(found) - 1, -1, -1) if not same_name(names[found[at][0]], names[row])), None
+        )
         values.append(None)
-        if found:
-            donor, values[-1] = found.pop()
+        if fits is not None:
+            donor, values[-1] = found.pop(fits)
             p.leans.append(donor)
     return p.write(p.target, p.rows, values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -10,20 +11,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from demo.defects.engine import Fate, Plant, filled, kind
+from demo.defects.names import NAMES, unaccented
 from demo.table import Table
 
-NAMES: dict[str, tuple[str, ...]] = {
-    "education.hocsinh": ("hovaten",),
-    "education.giaovien": ("hovaten",),
-    "health.xml1": ("HO_TEN",),
-    "health.giay_chung_sinh": ("HO_TEN_ME", "HO_TEN_CHA"),
-    "health.giay_bao_tu": ("HO_TEN",),
-    "civil_registry.khai_sinh": ("nksHoTen", "meHoTen", "chaHoTen"),
-    "civil_registry.ket_hon": ("chongHoTen", "voHoTen"),
-    "civil_registry.khai_tu": ("nktHoTen",),
-    "civil_registry.nhan_cha_me_con": ("cmHoTen", "ncHoTen"),
-    "civil_registry.cai_chinh": ("nccHoTen",),
-}
 PLACES: dict[str, tuple[str, ...]] = {
     "education.hocsinh": ("noiohientai_diachi",),
     "health.xml1": ("DIA_CHI",),
@@ -72,45 +62,75 @@ NEW_TONES = {
     "òa": "oà", "óa": "oá", "ỏa": "oả", "õa": "oã", "ọa": "oạ", "òe": "oè", "óe": "oé", "ỏe": "oẻ", "õe": "oẽ", "ọe": "oẹ",
     "ùy": "uỳ", "úy": "uý", "ủy": "uỷ", "ũy": "uỹ", "ụy": "uỵ",
 }  # fmt: skip
-# Words that are a family name in some record: a given name on this list may not change places with the family name.
-_FAMILIES = """
-nguyễn lê trần hoàng huỳnh phan phạm trương võ vũ hồ đỗ bùi đặng dương cao đinh mai ngô lý đào thái tạ văn
-lương cái đoàn hà lâm trịnh lưu vương tô tôn châu quách la thạch tăng phùng kiều diệp từ khúc ông bành an ân
-bạch bế bàng công cù cung danh doãn điền giang giáp hứa hàn kha khương kim lã lạc lại lục mạc mạch nghiêm ninh
-nông ôn phí phó quang quan sử tiêu tống tất thân thang thi tiết triệu ưng uông viên vi vạn xa yên thào giàng
-sùng lò cầm quàng hầu vàng cứ côn kray hoa sơn chu long liên nhan âu đàm đồng đường bá chung diêu khổng lều lữ
-ma nhâm ngân thẩm trà tòng trang thiều viết vòng ksor rơ hồng hạ thanh minh kpă y ê ca đan hiên hùng kỳ phi phương kiên lộc a
+# Family names that a reader knows for such (a test holds them against those that the cleaning knows).
+_KNOWN_FAMILIES = """
+nguyễn trần lê phạm hoàng huỳnh phan vũ võ đặng bùi đỗ hồ ngô dương lý âu bá bạch bành bế biện ca cái cam cao cát chu chung
+chử chế cung cù dã danh diệp doãn diêm đàm đan đào đậu điền điểu đinh đoàn đồng đổng đới đống đường đồ giang giáp hà hạ hàn
+hàng hầu hình hoa hứa hùng kha khà khiếu khổng khúc khuất khương kiên kiều kim kỷ la lã lại lâm lầu lèng lò lỗ lộc lô lù lục
+lữ lương lường lưu lềnh ma má mã mạc mạch mai mẫn mâu mông mùa ngân nghê nghiêm ngụy ninh nông ôn ông phí phó phù phùng
+phương quách quan quàng sái sầm sùng sơn tạ tăng tào tẩn thạch thái thẩm thân thào thi thiều thang tiêu tòng tô tôn tống trà
+trang tráng triệu trịnh trình trương tưởng từ ung văn vàng vàm vi viên vì viêm vừ vương xa xồng yên giàng cà cầm côn kray pả
+alăng arất bríu bling bhling coor zơrâm pơloong ploong hiên riah ksor siu rơ rmah nay kpă kpuih niê ayun êban mlô byă ktla
+buôn adrơng knul hwing ndu cil kơ liêng bon đa kră y a h chamaléa katơr pinăng pupur ân bàng bồ cáp cổ công cứ diêu đái đôn
+giản hoắc khâu khưu kỳ lạc lều liễu mộc nhâm nhan nhiêu nhữ phi sử tất tiết trác trầm trì uông ưng vạn vòng bạc bàn bao bì
+bồng cai cấn châu chiêm chúc cồ cự dư đầu đèo điêu đoạn giao hán hi hy khu lai lăng lầm liêu lộ luyện lư man mao miêu mục
+ngạc nghị ngọ ngũ ong ô phàn quyền sỳ tán tấn thôi thục tiếp vệ vưu xung thàng rcom rah ralan rahlan rmăh kpa kpăh kbuôr
+kbuor bdap êñuôl eñuôl ênuôl enuôl eban hmok hđơk hdơk kriêng krông kdăm kđăm ndrông arul zơ râm tơ pơ ating blúp hốih kring
+bhnướch rơmah rơchâm jơr bkrông mlo nie hạng hờ phàng lừu khoàng pờ chẻo phùn chảo lèo cút moong cụt xeo ngần khuỷu
 """
-FAMILIES = frozenset(_FAMILIES.split())
+KNOWN_FAMILIES = frozenset(_KNOWN_FAMILIES.split())
+# Words that may be a family name in some record: a given name among these may not change places with the family name.
+FAMILIES = KNOWN_FAMILIES | {"an", "hồng", "liên", "long", "minh", "quang", "thanh", "viết", "ê"}
 # Family names that are hardly ever given ones: where one stands last and the first word is none, the order is certain.
 UNMISTAKABLE = frozenset(
     ["nguyễn", "trần", "phạm", "huỳnh", "phan", "võ", "đặng", "bùi", "đỗ", "ngô", "đoàn", "trương", "trịnh", "đinh"]
 )
+# Some of them are given now and then: the order is certain only where the first word is no family name for sure.
+SOMETIMES_GIVEN = frozenset(["huỳnh", "phan", "võ", "đỗ", "đoàn", "đinh"])
+_NEVER_FAMILIES = """
+thị hữu đức đình xuân ngọc thu bích diệu mỹ như thùy quốc trọng gia nhật khắc tiến mạnh thế tuấn anh duy thành hoài
+khánh quỳnh tường lan
+"""
+NEVER_FAMILIES = frozenset(_NEVER_FAMILIES.split())
+# Family names that are hardly ever middle names: after Ông, which is a family name itself, it is a form of address.
+FREQUENT = UNMISTAKABLE | {"lê", "vũ", "hồ", "dương", "lý", "phùng", "tạ", "đào"}
+WIDTH = 100  # of the narrowest column with a name
 HONORIFICS = ("Ông", "Bà", "Anh", "Chị")
+# A word in Vietnamese or in the names of the highlands: onset, vowels without their tone, coda.
+_SYLLABLE = re.compile(
+    "(đa(?=kr))?(ngh|ng|nh|gh|gi|kh|ph|qu|th|ch|px|[bdđghkmpstxz][lr]|[bdđ]h|h[dđmrw]|k[bdđnpst]|m[dđ]|n[dđ]|r[chlm]|bd"
+    "|[bcdđghjklmnpqrstvwxyz])?"
+    "(ươu|ươi|ươ|ưa|ưi|ưu|uyê|uya|uyu|uây|uâ|uêu|uê|uôi|uô|uơ|ua|ui|uy|iêu|iê|ia|iu|yêu|yê|oai|oao|oay|oeo|oa|oă|oe|oi|oo"
+    "|ôi|ơi|ai|ao|au|ay|âu|ây|eo|êu|a|ă|â|e|ê|i|o|ô|ơ|u|ư|y)(ng|nh|ch|[chklmnprst])?"
+)
 NOTHING = ("Không có thông tin", "N/A", "Null", "không có thông tin", "NULL")
+
+
+def is_readable(value: str) -> bool:
+    """Whether every word that is not plain ASCII is a syllable: of others no reader can tell in which font they are."""
+    words = re.split("[^\\w]+|[0-9_]+", unicodedata.normalize("NFC", value).lower())
+    bare = (re.sub(f"[{TONES}]", "", unicodedata.normalize("NFD", word)) for word in words if not word.isascii())
+    misplaced = re.search(f"[^aeiouy\u0302\u0306\u031b][{TONES}]", unicodedata.normalize("NFD", value.lower()))
+    return not misplaced and all(_SYLLABLE.fullmatch(unicodedata.normalize("NFC", word)) for word in bare)
 
 
 def to_tcvn3(value: str) -> str | None:
     """Text in a .Vn font as it looks when its bytes are read as Latin-1; None where the way back is not certain."""
-    if any(letter.lower() in VIETNAMESE and letter not in TCVN3 and not letter.isascii() for letter in value):
+    if not is_readable(value) or any(
+        letter.lower() in VIETNAMESE and letter not in TCVN3 and not letter.isascii() for letter in value
+    ):
         return None  # a capital with a tone has no byte
     return _told("".join(TCVN3.get(letter, letter) for letter in value))
 
 
 def to_vni(value: str) -> str | None:
     """Text in a VNI font as it looks when its bytes are read as Latin-1; None where the way back is not certain."""
-    return _told("".join(VNI.get(letter, letter) for letter in value))
+    return _told("".join(VNI.get(letter, letter) for letter in value)) if is_readable(value) else None
 
 
 def _told(value: str) -> str | None:
     """The text, if a character in it cannot be Vietnamese; else nothing tells that it is in a font."""
-    return value if any(not c.isascii() and c.lower() not in VIETNAMESE for c in value) else None
-
-
-def unaccented(value: str) -> str:
-    """The text without marks; đ becomes d."""
-    plain = unicodedata.normalize("NFD", value.replace("đ", "d").replace("Đ", "D"))
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return value if any(not c.isascii() and c.lower() not in VIETNAMESE and c not in "‘’“”–—" for c in value) else None
 
 
 def new_tone_placement(value: str) -> str | None:
@@ -126,8 +146,12 @@ def new_tone_placement(value: str) -> str | None:
 
 
 def _simple(values: dict[str, tuple[str, ...]], name: str, fate: Fate, change: Callable[[str], str | None]) -> None:
+    def fitting(value: str) -> str | None:
+        changed = change(value)
+        return None if changed and len(changed) > WIDTH >= len(value) else changed
+
     def plant(p: Plant) -> np.ndarray:
-        return p.change_one(p.target, change)
+        return p.change_one(p.target, fitting)
 
     kind(name, values, fate, filled)(plant)
 
@@ -135,27 +159,33 @@ def _simple(values: dict[str, tuple[str, ...]], name: str, fate: Fate, change: C
 def _shouted(value: str) -> str | None:
     changed = value.upper() if len(value) % 3 else value.lower()
     back = " ".join(word[:1].upper() + word[1:].lower() for word in changed.split(" "))
-    return changed if back == value else None
+    plain_words = all(word.isalpha() for word in value.split(" "))  # of H'Hen nobody knows whether it was H'hen
+    return changed if back == value and plain_words else None
 
 
 def _given_name_first(value: str) -> str | None:
-    return _family_last(value) if value.split(" ")[0].lower() in UNMISTAKABLE else None
+    family, *others = value.lower().split(" ")
+    certain = family in UNMISTAKABLE and (family not in SOMETIMES_GIVEN or others[0] in NEVER_FAMILIES)
+    return _family_last(value) if certain else None
 
 
 def _given_name_first_unclear(value: str) -> str | None:
-    return None if value.split(" ")[0].lower() in UNMISTAKABLE else _family_last(value)
+    family = value.split(" ")[0].lower()
+    return _family_last(value) if family in KNOWN_FAMILIES - UNMISTAKABLE else None
 
 
 def _family_last(value: str) -> str | None:
     words = value.split(" ")
     if len(words) < 3 or words[0].lower() not in FAMILIES or any(word.lower() in FAMILIES for word in words[1:]):
         return None
+    if not words[1].isalpha() or words[-1] in ("Văn", "Thị"):
+        return None  # the order is not certain
     return " ".join([*words[1:], words[0]])
 
 
 def _without_marks(value: str) -> str | None:
     plain = unaccented(value)
-    return plain if plain.split(" ")[0] != value.split(" ")[0] else None
+    return plain if re.sub("[‘’]", "", plain).isascii() and plain.split(" ")[0] != value.split(" ")[0] else None
 
 
 _simple(TEXTS, "nfd_text", Fate.REPAIRED, lambda value: unicodedata.normalize("NFD", value))
@@ -172,8 +202,22 @@ _simple(NAMES, "unaccented_name", Fate.WARNED, _without_marks)
 
 @kind("honorific", NAMES, Fate.REPAIRED, filled)
 def honorific(p: Plant) -> np.ndarray:
-    """A form of address before the name."""
-    return p.change_one(p.target, lambda value: HONORIFICS[int(p.rng.integers(0, len(HONORIFICS)))] + " " + value)
+    """A form of address before the name, one that can be told from a name there."""
+
+    def addressed(value: str) -> str | None:
+        sure = [title for title in HONORIFICS if _is_told(title, value)]
+        return f"{sure[int(p.rng.integers(0, len(sure)))]} {value}" if sure else None
+
+    return p.change_one(p.target, addressed)
+
+
+def _is_told(title: str, name: str) -> bool:
+    family, *rest = name.split(" ")
+    known = family.lower() in KNOWN_FAMILIES
+    if title == "Ông":
+        longer = len(rest) >= 2 and family != "Văn" and (known or rest[0] in ("Văn", "Thị"))
+        return bool(rest) and (family.lower() in FREQUENT or longer)
+    return bool(rest) and (known or title in ("Bà", "Chị"))
 
 
 def _nothing_there(table: Table, target: Any) -> np.ndarray:

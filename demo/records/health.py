@@ -116,7 +116,7 @@ def visits(
     weights = 1 / (np.arange(len(illness)) + 4.0)
     main = text.pick(illness, rng.choice(len(illness), n, p=weights / weights.sum()))
     main = text.either(people.female | (np.array(pc.not_equal(main, "O80.0"))), main, "J06.9")
-    second = text.pick(illness, rng.integers(0, len(illness) - 3, n))
+    second = text.pick(illness, rng.integers(0, max(len(illness) - 3, 1), n))
     emergency = rng.random(n) < 0.06
     object_kind = text.either(~has_card, "9", text.either(emergency, "2", text.either(rng.random(n) < 0.9, "1", "3")))
     department = text.either(~inpatient, "K01", text.pick(text.pool(["K03", "K11", "K19"]), rng.integers(0, 3, n)))

@@ -185,6 +185,7 @@ CASES: list[tuple[str, Rows, set[int]]] = [
                 {"MA_LK": "L1", "NGAY_VAO": "202603010800", "NGAY_RA": "202603031700"},
                 {"MA_LK": "L2", "NGAY_VAO": "202603031700", "NGAY_RA": "202603010800"},  # the wrong way round
                 {"MA_LK": "L4", "NGAY_VAO": "202613150800", "NGAY_RA": "202603031700"},  # on no calendar
+                {"MA_LK": "L5", "NGAY_VAO": "202602310800", "NGAY_RA": "202603000000"},  # nor known to the day
             ],
             f"health.{lines}": [
                 line(1, 1, NGAY_YL="202603010800"),
@@ -196,9 +197,11 @@ CASES: list[tuple[str, Rows, set[int]]] = [
                 line(7, 1, "L2", NGAY_YL="202603020000"),
                 line(8, 1, "L4", NGAY_YL="202603010900"),
                 line(9, 1, "L4", NGAY_YL="202603041700"),
+                line(10, 1, "L4", NGAY_YL="202601220900"),  # weeks before it left; when it came is not known
+                line(11, 1, "L5", NGAY_YL="202601220900"),
             ],
         },
-        {2, 3, 4, 9},
+        {2, 3, 4, 9, 10},
     )
     for lines in ("xml2", "xml3")
 ] + [

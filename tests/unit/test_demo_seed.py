@@ -215,6 +215,31 @@ def test_sound_visits_add_up(sample: Sample) -> None:
         assert re.search(r"\d{12}", row["MA_LK"] + " " + row["MA_BN"]) is None
 
 
+def test_every_kind_finds_rows_where_all_ask_for_many(tmp_path: Path) -> None:
+    """Together they want more rows than there are: each gets less, none nothing, and sound rows are left."""
+    kinds = [*defects.KINDS, *defects.EVENT_KINDS]
+    crowded = Sample(path=profile_with(tmp_path, **dict.fromkeys(kinds, 0.3)))
+    planted = {kind for of_table in crowded.marked.values() for kind, keys in of_table.items() if keys}
+    assert sorted(set(kinds) - planted) == []
+    assert len(crowded.sound("health.xml1", "ID")) > 0.1 * len(crowded.all("health.xml1"))
+    for row in crowded.defective("health.giay_bao_tu", "two_digit_year", "ID"):
+        assert (
+            row["NGAY_SINH"][-2:] >= "30"
+            or crowded.mentions["health.giay_bao_tu"][str(row["ID"])]["self"]["born_on"].year >= 2000
+        )
+
+
+def test_numbers_are_shared_by_people_of_different_names(tmp_path: Path) -> None:
+    data = yaml.safe_load(profile.DEFAULT.read_text(encoding="utf-8"))
+    data["names"] = {listed: names[:1] for listed, names in data["names"].items()}
+    data["highland_share"], data["defects"] = 0, {"shared_id": 0.3}
+    path = tmp_path / "namesakes.yaml"
+    path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    found = Sample(path=path, citizens=1000)
+    assert len({row["full_name"] for row in found.people.values()}) == 2
+    assert [label for label, kinds in found.marked.items() if kinds["shared_id"]] == []
+
+
 def test_visits_after_death_are_what_they_say(sample: Sample, tmp_path: Path) -> None:
     ghosts = Sample(path=profile_with(tmp_path, visit_after_death=0.01))
     rows = ghosts.defective("health.xml1", "visit_after_death", "ID")
@@ -222,6 +247,18 @@ def test_visits_after_death_are_what_they_say(sample: Sample, tmp_path: Path) ->
     for row in rows:
         person = ghosts.mentions["health.xml1"][str(row["ID"])]["self"]
         assert minute(row["NGAY_VAO"]).date() > person["died_on"]
+
+
+def test_visits_after_death_follow_deaths_of_which_a_sound_record_tells(tmp_path: Path) -> None:
+    found = Sample(path=profile_with(tmp_path, visit_after_death=0.05, wrong_id=0.3, impossible_date=0.3, nameless=0.3))
+    told = {
+        found.mentions[label][str(row[key])]["self"]["person_id"]
+        for label, key in (("civil_registry.khai_tu", "id"), ("health.giay_bao_tu", "ID"))
+        for row in found.sound(label, key)
+    }
+    rows = found.defective("health.xml1", "visit_after_death", "ID")
+    assert rows
+    assert {found.mentions["health.xml1"][str(row["ID"])]["self"]["person_id"] for row in rows} <= told
 
 
 def test_money_adds_up_and_some_years_end_above_the_plan(sample: Sample) -> None:
@@ -329,7 +366,7 @@ def test_bad_arguments_are_told(tmp_path: Path) -> None:
         profile.load(tmp_path / "none.yaml")
     with pytest.raises(DemoError, match="between 0 and 0.5"):
         profile.load(profile_with(tmp_path, resent=3.0))
-    with pytest.raises(DemoError, match="no such kind of defect: typo"):
+    with pytest.raises(DemoError, match="defects.typo: no such kind of defect"):
         seed.seed(dict.fromkeys(store.DATABASES, ""), 1000, 1, profile_with(tmp_path, typo=0.1))
     with pytest.raises(DemoError, match="too small"):
         seed.seed({}, 10, 1)

@@ -39,13 +39,14 @@ language sql immutable strict parallel safe as $$
         ) as word
         where
             word ~ '[^\u0001-\u007e]'
+            and word !~ '^ê?ñuôl$' -- of the Ê-đê, whose ñ is VNI's đ
             and (
                 -- One tone at most, and on a vowel,
                 regexp_count(normalize(word, nfd), '[\u0300\u0301\u0303\u0309\u0323]') > 1
                 or normalize(word, nfd) ~ '[^aeiouy\u0302\u0306\u031b][\u0300\u0301\u0303\u0309\u0323]'
                 -- and without it: onset, vowels, coda.
                 or normalize(regexp_replace(normalize(word, nfd), '[\u0300\u0301\u0303\u0309\u0323]', '', 'g'), nfc) !~ (
-                    '^(đa(?=kr))?(ngh|ng|nh|gh|gi|kh|ph|qu|th|ch|px|[bdđghkmpstx][lr]|[bcdđghjklmnpqrstvwxyz])?'
+                    '^(đa(?=kr))?(ngh|ng|nh|gh|gi|kh|ph|qu|th|ch|px|[bdđghkmpstxz][lr]|[bdđ]h|h[dđmrw]|k[bdđnpst]|m[dđ]|n[dđ]|r[chlm]|bd|[bcdđghjklmnpqrstvwxyz])?'
                     '(ươu|ươi|ươ|ưa|ưi|ưu|uyê|uya|uyu|uây|uâ|uêu|uê|uôi|uô|uơ|ua|ui|uy|iêu|iê|ia|iu|yêu|yê|oai|oao|oay|oeo|oa|oă|oe|oi|oo'
                     '|ôi|ơi|ai|ao|au|ay|âu|ây|eo|êu|a|ă|â|e|ê|i|o|ô|ơ|u|ư|y)'
                     '(ng|nh|ch|[chklmnprst])?$'
@@ -62,6 +63,7 @@ language plpgsql immutable strict parallel safe as $$
 declare
     plain text := translate(value, U&'\00D0\00F0\0189\0256', 'ĐđĐđ');
     decoded text;
+    vni text;
 begin
     if value !~ '[\u00a1-\u00ff]' or value ~ '[^\u0001-\u00ff\u2010-\u201f]' or clean.is_vietnamese(plain) then
         return plain;
@@ -81,7 +83,14 @@ begin
             'ơưỉĩịỵđƠƯỈĨỊỴĐ'
         ), nfc);
         if clean.is_vietnamese(decoded) then
-            return decoded;
+            vni := decoded;
+            -- A capital inside of a word, or a rime that is none, may tell of TCVN3.
+            if
+                decoded !~ '[ìíỉĩị](ng|c)([^a-z]|$)'
+                and not (decoded ~ '[a-z]' and decoded ~ '[[:alpha:]](?![A-Z])[[:upper:]]' collate clean.letters)
+            then
+                return vni;
+            end if;
         end if;
     end if;
     if value !~ '[\u0080-\u00a0\u00b0-\u00b4\u00ba\u00bf-\u00c5\u00cd\u00d9-\u00db\u00e0\u00f0\u00ff]' then
@@ -97,7 +106,7 @@ begin
             return case when value ~ '[A-Z][A-Z]' and value !~ '[a-z]' then upper(decoded collate clean.letters) else decoded end;
         end if;
     end if;
-    return plain;
+    return coalesce(vni, plain);
 end
 $$;
 
@@ -150,38 +159,69 @@ language sql immutable parallel safe as $$
         'Trì', 'Uông', 'Ưng', 'Vạn', 'Vòng', 'Bạc', 'Bàn', 'Bao', 'Bì', 'Bồng', 'Cai', 'Cấn', 'Châu', 'Chiêm', 'Chúc', 'Cồ', 'Cự', 'Dư',
         'Đầu', 'Đèo', 'Điêu', 'Đoạn', 'Giao', 'Hán', 'Hi', 'Hy', 'Khu', 'Lai', 'Lăng', 'Lầm', 'Liêu', 'Lộ', 'Luyện', 'Lư', 'Man', 'Mao',
         'Miêu', 'Mục', 'Ngạc', 'Nghị', 'Ngọ', 'Ngũ', 'Ong', 'Ô', 'Phàn', 'Quyền', 'Sỳ', 'Tán', 'Tấn', 'Thôi', 'Thục', 'Tiếp', 'Vệ', 'Vưu',
-        'Xung', 'Thàng'
+        'Xung', 'Thàng', 'Rcom', 'Rah', 'Ralan', 'Rahlan', 'Rmăh', 'Kpa', 'Kpăh', 'Kbuôr', 'Kbuor', 'Bdap', 'Êñuôl', 'Eñuôl', 'Ênuôl', 'Enuôl',
+        'Eban', 'Hmok', 'Hđơk', 'Hdơk', 'Kriêng', 'Krông', 'Kdăm', 'Kđăm', 'Ndrông', 'Arul', 'Zơ', 'Râm', 'Tơ', 'Pơ', 'Ating', 'Blúp', 'Hốih',
+        'Kring', 'Bhnướch', 'Rơmah', 'Rơchâm', 'Jơr', 'Bkrông', 'Mlo', 'Nie', 'Hạng', 'Hờ', 'Phàng', 'Lừu', 'Khoàng', 'Pờ', 'Chẻo', 'Phùn',
+        'Chảo', 'Lèo', 'Cút', 'Moong', 'Cụt', 'Xeo', 'Ngần', 'Khuỷu'
     )
 $$;
 
+-- Whether a word is a family name and hardly ever a middle one, as names are written.
+create or replace function clean.is_frequent_family_name(word text) returns boolean
+language sql immutable parallel safe as $$
+    select word in (
+        'Nguyễn', 'Trần', 'Lê', 'Phạm', 'Huỳnh', 'Phan', 'Vũ', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Hồ', 'Ngô', 'Dương', 'Lý', 'Đoàn', 'Trương',
+        'Trịnh', 'Đinh', 'Phùng', 'Tạ', 'Đào'
+    )
+$$;
+
+-- A name in capitals throughout, or without any, as names are written.
+create or replace function clean.capitals(name text) returns text
+language sql immutable strict parallel safe as $$
+    select case
+        when name in (lower(name collate clean.letters), upper(name collate clean.letters)) then initcap(name collate clean.letters)
+        else name
+    end
+$$;
+
 -- A person's name: honorifics dropped, capitals where names have them, the family name first. Names whose words are all of
--- one case are the only ones whose letters change; an order is changed only where it cannot be right.
+-- one case are the only ones whose letters change; an honorific or an order is changed only where it cannot be right.
 create or replace function clean.name(value text) returns text
 language plpgsql immutable strict parallel safe as $$
 declare
     whole text := clean.words(value);
-    words text[];
-    last integer;
+    words text[] := string_to_array(clean.capitals(whole), ' ');
+    last integer := cardinality(words);
+    title text := lower(rtrim(words[1], '.:') collate clean.letters);
+    name text[];
 begin
-    if whole !~ '[a-z]' or whole = lower(whole collate clean.letters) then
-        whole := initcap(whole collate clean.letters);
+    if last >= 3 and title in ('ông', 'bà', 'anh', 'chị', 'cô', 'em', 'cháu') then
+        name := string_to_array(clean.capitals(substr(whole, strpos(whole, ' ') + 1)), ' ');
+        if
+            title in ('bà', 'chị') -- in no name
+            or (title <> 'ông' and clean.is_family_name(name[1]))
+            -- Ông is a family name, too: Ông Văn Hùng and Ông Cao Thắng stay.
+            or clean.is_frequent_family_name(name[1])
+            or (title = 'ông' and last >= 4 and name[1] <> 'Văn' and (name[2] in ('Văn', 'Thị') or clean.is_family_name(name[1])))
+        then
+            words := name;
+            last := last - 1;
+        end if;
     end if;
-    words := string_to_array(whole, ' ');
-    last := cardinality(words);
     if
-        last >= 3 and clean.is_family_name(words[2])
-        and lower(rtrim(words[1], '.:') collate clean.letters) in ('ông', 'bà', 'anh', 'chị', 'cô', 'em', 'cháu')
-    then
-        words := words[2:];
-        last := last - 1;
-    end if;
-    if
-        last between 2 and 5
-        -- Family names that are hardly ever given ones; Hoàng is both.
-        and words[last] in (
-            'Nguyễn', 'Trần', 'Phạm', 'Huỳnh', 'Phan', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Ngô', 'Đoàn', 'Trương', 'Trịnh', 'Đinh'
+        last >= 2
+        -- Family names that are hardly ever given ones; Hoàng is both. Some are given now and then: Quý Văn Đoàn may be in order.
+        and (
+            words[last] in ('Nguyễn', 'Trần', 'Phạm', 'Đặng', 'Bùi', 'Ngô', 'Trương', 'Trịnh')
+            or (
+                words[last] in ('Huỳnh', 'Phan', 'Võ', 'Đỗ', 'Đoàn', 'Đinh')
+                and words[1] in (
+                    'Thị', 'Hữu', 'Đức', 'Đình', 'Xuân', 'Ngọc', 'Thu', 'Bích', 'Diệu', 'Mỹ', 'Như', 'Thùy', 'Quốc', 'Trọng', 'Gia',
+                    'Nhật', 'Khắc', 'Tiến', 'Mạnh', 'Thế', 'Tuấn', 'Anh', 'Duy', 'Thành', 'Hoài', 'Khánh', 'Quỳnh', 'Tường', 'Lan'
+                )
+            )
         )
-        and words[1] not like '%''%'
+        and words[1] !~ '[''‘’]'
         -- Văn is a family name, too: Văn Thị Hoa stays.
         and not clean.is_family_name(words[1])
     then
