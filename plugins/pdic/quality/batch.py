@@ -132,13 +132,12 @@ def _check(
     name = f"{contract.sector}/{contract.dataset} batch {batch_id}"
     try:
         looked = gate.prepare(contract, _identifier(batch_table), rules, together.root, together.pending)
-        statements = {rule_id: lookups.counting(query, looked.judged) for rule_id, query in looked.queries.items()}
         unknown = {rule.id: _unknown(rule, looked.unknown[rule.id]) for rule in rules if rule.id in looked.unknown}
         ready = [rule for rule in rules if rule.id not in unknown]
         checked = (
-            gate.check(target, ready, statements)
+            gate.check(target, ready, looked)
             if difference is None
-            else _of_difference(gate, target, ready, statements, difference)
+            else _of_difference(gate, target, ready, looked, difference)
         )
         by_id = unknown | {result.rule.id: result for result in checked}
         results = tuple(by_id[rule.id] for rule in rules if rule.id in by_id)
@@ -169,14 +168,14 @@ def _unknown(rule: Rule, dataset: str) -> RuleResult:
 
 
 def _of_difference(
-    gate: Gate, target: Target, rules: Sequence[Rule], statements: Mapping[str, sql.Composed], difference: Difference
+    gate: Gate, target: Target, rules: Sequence[Rule], looked: lookups.Lookups, difference: Difference
 ) -> tuple[RuleResult, ...]:
     others = [rule for rule in rules if rule.type not in ROW_COUNT_TYPES]
     counting = {}
     if difference.source_rows is not None:
         counting = {rule.id: _row_count(rule, difference.source_rows) for rule in rules if rule not in others}
     judged = (
-        gate.check(target, others, statements)
+        gate.check(target, others, looked)
         if difference.landed and others
         else [RuleResult(rule, success=True, checked=0, failed=0) for rule in others]
     )

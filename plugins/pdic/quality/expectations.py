@@ -142,11 +142,11 @@ class QueryCounts(TableMetricProvider):
         return _timed_pair(execution_engine, sa.select(sa.func.count(), failing).select_from(rows))
 
 
-class LookupCounts(TableMetricProvider):
-    """Counts the rows that a lookup rule finds: its statement gives the rows judged and those that fail."""
+class LookupJudged(TableMetricProvider):
+    """Counts the rows that lookup rules judge: the same statement for all rules of a table, so it is run once."""
 
-    metric_name = "pdic.lookup.counts"
-    value_keys = ("statement",)
+    metric_name = "pdic.lookup.judged"
+    value_keys = ("judged",)
 
     @metric_value(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(
@@ -156,17 +156,24 @@ class LookupCounts(TableMetricProvider):
         metric_value_kwargs: dict[str, Any],
         **_: Any,
     ) -> Counts:
-        start = time.perf_counter()
-        with execution_engine.get_connection() as connection:
-            plain = connection.execution_options(no_parameters=True)  # `%` and `:` in the statement are its own
-            try:
-                plain.exec_driver_sql(lookups.PLANNING)
-                checked, failed = plain.exec_driver_sql(metric_value_kwargs["statement"]).one()
-                found: Counts = {"rows": int(checked), "failed": {"": int(failed)}, "raised": {}}
-            except sa.exc.DBAPIError as error:
-                found = {"rows": None, "failed": {}, "raised": {"": safe_text(error)}}
-            connection.rollback()
-        return {**found, "seconds": time.perf_counter() - start}
+        return _looked_up(execution_engine, metric_value_kwargs["judged"])
+
+
+class LookupCounts(TableMetricProvider):
+    """Counts the rows that a lookup rule finds."""
+
+    metric_name = "pdic.lookup.counts"
+    value_keys = ("failing",)
+
+    @metric_value(engine=SqlAlchemyExecutionEngine)
+    def _sqlalchemy(
+        cls,
+        execution_engine: SqlAlchemyExecutionEngine,
+        metric_domain_kwargs: dict[str, Any],
+        metric_value_kwargs: dict[str, Any],
+        **_: Any,
+    ) -> Counts:
+        return _looked_up(execution_engine, metric_value_kwargs["failing"])
 
 
 class _CountingExpectation(BatchExpectation):
@@ -184,7 +191,7 @@ class _CountingExpectation(BatchExpectation):
         runtime_configuration: dict[str, Any] | None = None,
         execution_engine: ExecutionEngine[Any] | None = None,
     ) -> dict[str, Any]:
-        counts: Counts = metrics[self.metric_dependencies[0]]
+        counts = self._counts(metrics)
         key = self.rule_id if self.rule_id in counts["failed"] or self.rule_id in counts["raised"] else ""
         if raised := counts["raised"].get(key):
             raise RuleRaised(raised)
@@ -199,6 +206,10 @@ class _CountingExpectation(BatchExpectation):
                 "census": counts.get("census"),
             },
         }
+
+    def _counts(self, metrics: Mapping[str, Any]) -> Counts:
+        counts: Counts = metrics[self.metric_dependencies[0]]
+        return counts
 
 
 class PdicExpectRowRule(_CountingExpectation):
@@ -229,9 +240,19 @@ class PdicExpectQueryToReturnNoRows(_CountingExpectation):
 class PdicExpectLookupToFindNoRows(_CountingExpectation):
     """No row fails by what other rows say."""
 
-    statement: str
-    metric_dependencies: ClassVar[tuple[str, ...]] = (LookupCounts.metric_name,)
-    success_keys: ClassVar[tuple[str, ...]] = ("statement",)
+    judged: str
+    failing: str
+    metric_dependencies: ClassVar[tuple[str, ...]] = (LookupCounts.metric_name, LookupJudged.metric_name)
+    success_keys: ClassVar[tuple[str, ...]] = ("judged", "failing")
+
+    def _counts(self, metrics: Mapping[str, Any]) -> Counts:
+        found, judged = (metrics[name] for name in self.metric_dependencies)
+        return {
+            "rows": judged["number"],
+            "failed": {} if found["number"] is None else {"": found["number"]},
+            "raised": {"": raised} if (raised := found["raised"] or judged["raised"]) else {},
+            "seconds": found["seconds"],
+        }
 
 
 def _count(connection: sa.Connection, rows: sa.FromClause, failing: Mapping[str, str], questions: Questions) -> Counts:
@@ -293,6 +314,21 @@ def _counting_by(column: str, rows: sa.FromClause, conditions: Any) -> sa.Select
     shown = sa.literal_column(agency_code.shown("agency"), sa.Text).label("shown")
     sums = (sa.cast(sa.func.sum(groups.c[name]), sa.BigInteger) for name in names)
     return sa.select(shown, *sums).group_by(shown)
+
+
+def _looked_up(execution_engine: SqlAlchemyExecutionEngine, statement: str) -> dict[str, Any]:
+    """The `number` that a lookup's statement counts (None where it `raised`, safe text), and its `seconds`."""
+    start = time.perf_counter()
+    number, raised = None, None
+    with execution_engine.get_connection() as connection:
+        plain = connection.execution_options(no_parameters=True)  # `%` and `:` in the statement are its own
+        try:
+            plain.exec_driver_sql(lookups.PLANNING)
+            number = int(plain.exec_driver_sql(statement).scalar_one())
+        except sa.exc.DBAPIError as error:
+            raised = safe_text(error)
+        connection.rollback()
+    return {"number": number, "raised": raised, "seconds": time.perf_counter() - start}
 
 
 def _timed_pair(execution_engine: SqlAlchemyExecutionEngine, statement: sa.Select[*tuple[Any, ...]]) -> Counts:

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -75,12 +74,20 @@ def open_gate(auditor_uri: str) -> Iterator[Gate]:
 
 
 @dataclass(frozen=True)
+class _LookupTexts:
+    """The statements of a table's lookups: one that counts the rows that they judge, and by rule id those that fail."""
+
+    judged: str
+    failing: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class _Asked:
-    """What is asked of a table besides rules: the query of its rows, what to count of them, the lookups' statements by rule id."""
+    """What is asked of a table besides rules: the query of its rows, what to count of them, the lookups' statements."""
 
     query: str
     questions: Questions
-    lookups: Mapping[str, str]
+    lookups: _LookupTexts
 
 
 class Gate:
@@ -93,14 +100,14 @@ class Gate:
         self._runs = 0
 
     def check(
-        self, target: Target, rules: Sequence[Rule], statements: Mapping[str, sql.Composable] = MappingProxyType({})
+        self, target: Target, rules: Sequence[Rule], looked: lookups.Lookups = lookups.NONE
     ) -> tuple[RuleResult, ...]:
         """Every rule's result, in the rules' order. A rule that cannot be evaluated is a result with `raised`; nothing passes unseen.
 
-        `statements` has that of each lookup rule by id (`lookups.counting`).
+        `looked` has the queries of the lookup rules among them (`prepare`).
         Raises TableMissing where the table is not there, psycopg2.OperationalError where the database cannot be reached.
         """
-        columns, query, lookup_texts = self._look(target, rules, statements)
+        columns, query, lookup_texts = self._look(target, rules, looked)
         questions = Questions.of(target.cleaned_by, columns) if target.cleaned_by is not None else Questions()
         asked = _Asked(query, questions, lookup_texts)
         missing = {rule.id: _missing(rule, target, columns) for rule in rules}
@@ -135,9 +142,9 @@ class Gate:
             self._source.get_engine().dispose()
 
     def _look(
-        self, target: Target, rules: Sequence[Rule], statements: Mapping[str, sql.Composable]
-    ) -> tuple[tuple[str, ...], str, dict[str, str]]:
-        """The table's columns, the query of the rows to check, and the statements as text."""
+        self, target: Target, rules: Sequence[Rule], looked: lookups.Lookups
+    ) -> tuple[tuple[str, ...], str, _LookupTexts]:
+        """The table's columns, the query of the rows to check, and the lookups' statements as text."""
         connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
         try:
             with connection.cursor() as cursor:
@@ -164,7 +171,13 @@ class Gate:
             if target.rows and target.rows[0] in row[0]:
                 column, value = target.rows
                 query += sql.SQL(" where {} = {}").format(sql.Identifier(column), sql.Literal(value))
-            texts = {rule_id: statement.as_string(connection) for rule_id, statement in statements.items()}
+            texts = _LookupTexts(
+                lookups.counting_judged(looked.judged).as_string(connection),
+                {
+                    rule_id: lookups.counting_failing(found).as_string(connection)
+                    for rule_id, found in looked.queries.items()
+                },
+            )
             return tuple(row[0]), _unmarked(query.as_string(connection)), texts
         finally:
             connection.close()
@@ -297,7 +310,7 @@ def _missing(rule: Rule, target: Target, columns: Sequence[str]) -> str | None:
     return f"{target} has no column {', '.join(absent)}: correct the rule in {rule.path}, or the contract"
 
 
-def _expectation(rule: Rule, rule_set: str, lookup_texts: Mapping[str, str], target: Target) -> Expectation:
+def _expectation(rule: Rule, rule_set: str, lookup_texts: _LookupTexts, target: Target) -> Expectation:
     from great_expectations.expectations.registry import get_expectation_impl
 
     from pdic.quality import expectations
@@ -313,8 +326,8 @@ def _expectation(rule: Rule, rule_set: str, lookup_texts: Mapping[str, str], tar
             ignore = {"ignore_row_if": kwargs["ignore_row_if"]} if "ignore_row_if" in kwargs else {}
             return expectations.PdicExpectUnique(rule_id=rule.id, columns=columns, **ignore, **common)
         case Engine.LOOKUP:
-            statement = lookup_texts[rule.id]
-            return expectations.PdicExpectLookupToFindNoRows(rule_id=rule.id, statement=statement, **common)
+            judged, failing = lookup_texts.judged, lookup_texts.failing[rule.id]
+            return expectations.PdicExpectLookupToFindNoRows(rule_id=rule.id, judged=judged, failing=failing, **common)
         case Engine.QUERY:
             query = (
                 kwargs["query"]

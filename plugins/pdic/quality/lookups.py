@@ -32,6 +32,13 @@ PLANNING: Final = "set local enable_nestloop = off; set local enable_mergejoin =
 """To be run before a lookup, in its transaction: only hash joins. Batches have no statistics yet and what they look up no
 indexes, so the planner takes a batch for one row and would read a million rows for each of its thousands, or sort the million."""
 
+_JOINING: Final = tuple(
+    name for name in cleaning.KINDS if name.partition(" ")[0] in ("code", "digits", "unit_code", "personal_id", "phone")
+)
+"""Kinds of cleaning of what rows are joined by: cheap, and a join reads its columns up to three times a row."""
+
+_FENCE: Final = sql.SQL("case when clock_timestamp() is null then 0 end as _fence")
+
 _PLACE = re.compile(r"\{(rows|[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)\}")
 _NAMELESS = re.compile(_PLACE.pattern + r"(?!\s+as\s)", re.IGNORECASE)
 """PostgreSQL before 16 wants a name for every query in a FROM."""
@@ -122,11 +129,14 @@ def datasets(rule: Rule, root: Path) -> tuple[str, ...]:
     return names
 
 
-def counting(found: sql.Composable, judged: sql.Composable) -> sql.Composed:
-    """A statement of one row: how many rows are judged (`rows()`), and how many of them a query finds."""
-    return sql.SQL(
-        "select (select count(*) from ({}) as judged), (select count(distinct failing._row) from ({}) as failing)"
-    ).format(judged, found)
+def counting_judged(judged: sql.Composable) -> sql.Composed:
+    """A statement of one number: how many rows are judged (`rows()`)."""
+    return sql.SQL("select count(*) from ({}) as judged").format(judged)
+
+
+def counting_failing(found: sql.Composable) -> sql.Composed:
+    """A statement of one number: how many rows a query finds."""
+    return sql.SQL("select count(distinct failing._row) from ({}) as failing").format(found)
 
 
 def _datasets(rule: Rule) -> tuple[str, ...]:
@@ -183,8 +193,26 @@ def _read(
 def rows(contract: Contract, table: sql.Composable, row: str = "ctid", condition: str = "_op = 'U'") -> sql.Composed:
     """A select over a table of a dataset's rows: `_row` (the expression `row`) and the cleaned columns of those that live."""
     names = [column.source_name for column in contract.columns]
-    return sql.SQL("select {} as _row, {} from {} where {} and {}").format(
-        sql.SQL(row), cleaning.columns(contract, names), table, sql.SQL(condition), _living(contract)
+    kept = sql.SQL("select {} as _row, {} from {} where {} and {}").format(
+        sql.SQL(row), sql.SQL(", ").join(map(sql.Identifier, names)), table, sql.SQL(condition), _living(contract)
+    )
+    return _cleaned(contract, kept, names, "_row")
+
+
+def _cleaned(contract: Contract, kept: sql.Composable, names: Sequence[str], row: str) -> sql.Composed:
+    """The rows `kept`, their columns `names` cleaned, and the column `row`.
+
+    What rows are joined by is cleaned once a row, below the fence: PostgreSQL keeps a select with a volatile column apart. All
+    else is cleaned above it, where only the rows are left that a join leaves.
+    """
+    joining = {column.source_name for column in contract.columns if column.cleaning in _JOINING}
+    if joining:
+        kept = sql.SQL("select {}, {}, {} from ({}) as kept").format(
+            cleaning.columns(contract, names, joining), sql.Identifier(row), _FENCE, kept
+        )
+    others = {column.source_name for column in contract.columns} - joining
+    return sql.SQL("select {}, {} from ({}) as kept").format(
+        cleaning.columns(contract, names, others), sql.Identifier(row), kept
     )
 
 
@@ -268,9 +296,8 @@ def _known(reference: Reference) -> sql.Composed:
     Cleaned above the union, not in its branches: so PostgreSQL cleans only the values of the rows that a join leaves.
     """
     names = ["_batch_id", *(column.source_name for column in reference.contract.columns)]
-    return sql.SQL("select {}, _line from ({}) as version").format(
-        cleaning.columns(reference.contract, names), sql.SQL(" union all ").join(list(_versions(reference, names)))
-    )
+    versions = sql.SQL(" union all ").join(list(_versions(reference, names)))
+    return _cleaned(reference.contract, versions, names, "_line")
 
 
 def _versions(reference: Reference, names: Sequence[str]) -> Iterator[sql.Composable]:
