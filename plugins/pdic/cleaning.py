@@ -78,8 +78,14 @@ KINDS: Final[Mapping[str, Kind]] = {
         (f"[^ {_LETTERS}]", f"[^ ][{_UPPER}]|(^| )([^{_UPPER}]|$)", _MISPLACED),
         "clean.is_family_name(split_part({0}, ' ', 1)) and split_part({0}, ' ', 1) not in ('Ông', 'Khổng')",
     ),
-    # No word for nothing has a digit, or fewer than three letters.
-    "code": Kind("^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$", "clean.code({})"),
+    # No word for nothing has a digit, and of capitals there are two. Most codes end in a digit.
+    "code": Kind(
+        None,
+        "clean.code({})",
+        ("[^!-~]",),
+        "(right({0}, 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9')"
+        " or {0} ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and {0} not in ('NULL', 'NONE'))",
+    ),
     **{f"digits {n}": Kind(f"^[0-9]{{{n}}}$", f"clean.digits({{}}, {n})") for n in (2, 3, 5, 10)},
     "unit_code": Kind("^([0-9]{2}|[0-9]{3}|[0-9]{5})$", "clean.unit_code({})"),
     "personal_id": Kind("^([0-9]{12}|[0-9]{9})$", "clean.personal_id({})"),

@@ -134,11 +134,18 @@ def _test(value: str, runs: list[_Run]) -> tuple[str, str] | None:
             wrong.append(f"^{'.' * at}[^{run.inside}]")
         at += run.most
         mask += "_" * run.most if run.character is None else _escaped(run.character)
+    if set(mask) == {"_"} and _is_ascii(widest):
+        return f"octet_length({value}) = {at}", f"{value} !~ {_outside(widest, wrong)}"
     return f"{value} like {literal(mask)}", f"{value} !~ {_outside(widest, wrong)}"
 
 
 def _outside(run: _Run, before: Iterable[str] = ()) -> str:
     return literal("|".join((*before, f"[^{run.inside}]")))
+
+
+def _is_ascii(run: _Run) -> bool:
+    """Whether it holds characters of one byte only."""
+    return run.inside != r"\d" and all(character.isascii() for character in run.characters)
 
 
 def _escaped(character: str) -> str:

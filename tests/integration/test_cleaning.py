@@ -112,7 +112,20 @@ EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
         ("Quý Văn Đoàn", "Quý Văn Đoàn"),  # Đoàn is given now and then
         ("Thị Lan Đoàn", "Đoàn Thị Lan"),
     ],
-    "code": [(" A1 ", "A1"), ("", None), ("null", None), ("H46.12", "H46.12"), ("VD-1234-16", "VD-1234-16")],
+    "code": [
+        (" A1 ", "A1"),
+        ("", None),
+        ("null", None),
+        ("H46.12", "H46.12"),
+        ("VD-1234-16", "VD-1234-16"),
+        ("NSTW", "NSTW"),
+        ("NULL", None),
+        ("NONE", None),
+        ("NONE-1", "NONE-1"),
+        ("N/A", None),
+        ("A 1", "A 1"),
+        ("-", None),
+    ],
     "personal_id": [
         ("44012345678", "044012345678"),
         ("045 012.345-678", "045012345678"),

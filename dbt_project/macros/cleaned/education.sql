@@ -2,7 +2,7 @@
 
 {% macro cleaned__education__diemtruong() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" !~ '[^!-~]' and (right("matruong", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "matruong" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "matruong" not in ('NULL', 'NONE')) then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
     {%- set value -%}{% raw %}case when "tendiemtruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tendiemtruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "tendiemtruong" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tendiemtruong" else clean.words("tendiemtruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'tendiemtruong': value}) -%}
@@ -15,19 +15,19 @@
 
 {% macro cleaned__education__giaovien() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" !~ '[^!-~]' and (right("matruong", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "matruong" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "matruong" not in ('NULL', 'NONE')) then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "masobhxh" like '__________' and "masobhxh" !~ '[^0-9]' then "masobhxh" else clean.digits("masobhxh", 10) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("masobhxh") = 10 and "masobhxh" !~ '[^0-9]' then "masobhxh" else clean.digits("masobhxh", 10) end{% endraw %}{%- endset -%}
     {%- do found.update({'masobhxh': value}) -%}
-    {%- set value -%}{% raw %}case when ("sodinhdanh" like '____________' or "sodinhdanh" like '_________') and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when (octet_length("sodinhdanh") = 12 or octet_length("sodinhdanh") = 9) and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'sodinhdanh': value}) -%}
     {%- set value -%}{% raw %}case when "hovaten" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "hovaten" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "hovaten" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("hovaten", ' ', 1)) and split_part("hovaten", ' ', 1) not in ('Ông', 'Khổng') then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
     {%- do found.update({'hovaten': value}) -%}
-    {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "thangnamsinh" !~ '[^!-~]' and (right("thangnamsinh", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "thangnamsinh" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "thangnamsinh" not in ('NULL', 'NONE')) then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'thangnamsinh': value}) -%}
     {%- set value -%}{% raw %}case when "dantoc" ~ '^[0-9]{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'dantoc': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_maxa" like '_____' and "noiohientai_maxa" !~ '[^0-9]' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("noiohientai_maxa") = 5 and "noiohientai_maxa" !~ '[^0-9]' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_maxa': value}) -%}
     {%- set value -%}{% raw %}case when "noiohientai_mahuyen" ~ '^[0-9]{3}$' then "noiohientai_mahuyen" else clean.digits("noiohientai_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_mahuyen': value}) -%}
@@ -42,13 +42,13 @@
 
 {% macro cleaned__education__hocsinh() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "mahocsinh" !~ '[^!-~]' and (right("mahocsinh", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "mahocsinh" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "mahocsinh" not in ('NULL', 'NONE')) then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'mahocsinh': value}) -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" !~ '[^!-~]' and (right("matruong", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "matruong" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "matruong" not in ('NULL', 'NONE')) then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "malop" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "malop" !~ '[^!-~]' and (right("malop", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "malop" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "malop" not in ('NULL', 'NONE')) then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
     {%- do found.update({'malop': value}) -%}
-    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "namhoc" !~ '[^!-~]' and (right("namhoc", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "namhoc" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "namhoc" not in ('NULL', 'NONE')) then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {%- set value -%}{% raw %}case when "malydothoihoc" ~ '^[0-9]{2}$' then "malydothoihoc" else clean.digits("malydothoihoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'malydothoihoc': value}) -%}
@@ -56,23 +56,23 @@
     {%- do found.update({'madienchinhsach': value}) -%}
     {%- set value -%}{% raw %}case when "maloaikhuyettat" ~ '^[0-9]{2}$' then "maloaikhuyettat" else clean.digits("maloaikhuyettat", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'maloaikhuyettat': value}) -%}
-    {%- set value -%}{% raw %}case when ("sodinhdanh" like '____________' or "sodinhdanh" like '_________') and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when (octet_length("sodinhdanh") = 12 or octet_length("sodinhdanh") = 9) and "sodinhdanh" !~ '[^0-9]' then "sodinhdanh" else clean.personal_id("sodinhdanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'sodinhdanh': value}) -%}
     {%- set value -%}{% raw %}case when "hovaten" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "hovaten" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "hovaten" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("hovaten", ' ', 1)) and split_part("hovaten", ' ', 1) not in ('Ông', 'Khổng') then "hovaten" else clean.name("hovaten") end{% endraw %}{%- endset -%}
     {%- do found.update({'hovaten': value}) -%}
-    {%- set value -%}{% raw %}case when "thangnamsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "thangnamsinh" !~ '[^!-~]' and (right("thangnamsinh", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "thangnamsinh" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "thangnamsinh" not in ('NULL', 'NONE')) then "thangnamsinh" else clean.code("thangnamsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'thangnamsinh': value}) -%}
     {%- set value -%}{% raw %}case when "dantoc" ~ '^[0-9]{2}$' then "dantoc" else clean.digits("dantoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'dantoc': value}) -%}
-    {%- set value -%}{% raw %}case when "quoctich" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "quoctich" else clean.code("quoctich") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "quoctich" !~ '[^!-~]' and (right("quoctich", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "quoctich" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "quoctich" not in ('NULL', 'NONE')) then "quoctich" else clean.code("quoctich") end{% endraw %}{%- endset -%}
     {%- do found.update({'quoctich': value}) -%}
-    {%- set value -%}{% raw %}case when "noisinh_maxa" like '_____' and "noisinh_maxa" !~ '[^0-9]' then "noisinh_maxa" else clean.digits("noisinh_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("noisinh_maxa") = 5 and "noisinh_maxa" !~ '[^0-9]' then "noisinh_maxa" else clean.digits("noisinh_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_maxa': value}) -%}
     {%- set value -%}{% raw %}case when "noisinh_mahuyen" ~ '^[0-9]{3}$' then "noisinh_mahuyen" else clean.digits("noisinh_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_mahuyen': value}) -%}
     {%- set value -%}{% raw %}case when "noisinh_matinh" ~ '^[0-9]{2}$' then "noisinh_matinh" else clean.digits("noisinh_matinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'noisinh_matinh': value}) -%}
-    {%- set value -%}{% raw %}case when "noiohientai_maxa" like '_____' and "noiohientai_maxa" !~ '[^0-9]' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("noiohientai_maxa") = 5 and "noiohientai_maxa" !~ '[^0-9]' then "noiohientai_maxa" else clean.digits("noiohientai_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_maxa': value}) -%}
     {%- set value -%}{% raw %}case when "noiohientai_mahuyen" ~ '^[0-9]{3}$' then "noiohientai_mahuyen" else clean.digits("noiohientai_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'noiohientai_mahuyen': value}) -%}
@@ -89,11 +89,11 @@
 
 {% macro cleaned__education__ketquahoctap() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "mahocsinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "mahocsinh" !~ '[^!-~]' and (right("mahocsinh", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "mahocsinh" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "mahocsinh" not in ('NULL', 'NONE')) then "mahocsinh" else clean.code("mahocsinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'mahocsinh': value}) -%}
-    {%- set value -%}{% raw %}case when "malop" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "malop" !~ '[^!-~]' and (right("malop", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "malop" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "malop" not in ('NULL', 'NONE')) then "malop" else clean.code("malop") end{% endraw %}{%- endset -%}
     {%- do found.update({'malop': value}) -%}
-    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "namhoc" !~ '[^!-~]' and (right("namhoc", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "namhoc" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "namhoc" not in ('NULL', 'NONE')) then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -104,15 +104,15 @@
 
 {% macro cleaned__education__lop() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "matruong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "matruong" !~ '[^!-~]' and (right("matruong", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "matruong" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "matruong" not in ('NULL', 'NONE')) then "matruong" else clean.code("matruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'matruong': value}) -%}
-    {%- set value -%}{% raw %}case when "namhoc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "namhoc" !~ '[^!-~]' and (right("namhoc", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "namhoc" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "namhoc" not in ('NULL', 'NONE')) then "namhoc" else clean.code("namhoc") end{% endraw %}{%- endset -%}
     {%- do found.update({'namhoc': value}) -%}
     {%- set value -%}{% raw %}case when "makhoi" ~ '^[0-9]{2}$' then "makhoi" else clean.digits("makhoi", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'makhoi': value}) -%}
     {%- set value -%}{% raw %}case when "tenlop" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tenlop" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "tenlop" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tenlop" else clean.words("tenlop") end{% endraw %}{%- endset -%}
     {%- do found.update({'tenlop': value}) -%}
-    {%- set value -%}{% raw %}case when "magiaoviencn" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "magiaoviencn" else clean.code("magiaoviencn") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "magiaoviencn" !~ '[^!-~]' and (right("magiaoviencn", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "magiaoviencn" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "magiaoviencn" not in ('NULL', 'NONE')) then "magiaoviencn" else clean.code("magiaoviencn") end{% endraw %}{%- endset -%}
     {%- do found.update({'magiaoviencn': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -123,13 +123,13 @@
 
 {% macro cleaned__education__truong() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "maddtc" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "maddtc" else clean.code("maddtc") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "maddtc" !~ '[^!-~]' and (right("maddtc", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "maddtc" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "maddtc" not in ('NULL', 'NONE')) then "maddtc" else clean.code("maddtc") end{% endraw %}{%- endset -%}
     {%- do found.update({'maddtc': value}) -%}
     {%- set value -%}{% raw %}case when "tentruong" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "tentruong" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "tentruong" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "tentruong" else clean.words("tentruong") end{% endraw %}{%- endset -%}
     {%- do found.update({'tentruong': value}) -%}
     {%- set value -%}{% raw %}case when "manhomcaphoc" ~ '^[0-9]{2}$' then "manhomcaphoc" else clean.digits("manhomcaphoc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'manhomcaphoc': value}) -%}
-    {%- set value -%}{% raw %}case when "diachi_maxa" like '_____' and "diachi_maxa" !~ '[^0-9]' then "diachi_maxa" else clean.digits("diachi_maxa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("diachi_maxa") = 5 and "diachi_maxa" !~ '[^0-9]' then "diachi_maxa" else clean.digits("diachi_maxa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'diachi_maxa': value}) -%}
     {%- set value -%}{% raw %}case when "diachi_mahuyen" ~ '^[0-9]{3}$' then "diachi_mahuyen" else clean.digits("diachi_mahuyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'diachi_mahuyen': value}) -%}

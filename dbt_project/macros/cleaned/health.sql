@@ -4,7 +4,7 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "TEN_CSKCB" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "TEN_CSKCB" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "TEN_CSKCB" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "TEN_CSKCB" else clean.words("TEN_CSKCB") end{% endraw %}{%- endset -%}
     {%- do found.update({'TEN_CSKCB': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_XA" like '_____' and "MA_XA" !~ '[^0-9]' then "MA_XA" else clean.digits("MA_XA", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MA_XA") = 5 and "MA_XA" !~ '[^0-9]' then "MA_XA" else clean.digits("MA_XA", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_XA': value}) -%}
     {%- set value -%}{% raw %}case when "MA_HUYEN" ~ '^[0-9]{3}$' then "MA_HUYEN" else clean.digits("MA_HUYEN", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_HUYEN': value}) -%}
@@ -19,13 +19,13 @@
 
 {% macro cleaned__health__giay_bao_tu() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "MA_GBT" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_GBT" else clean.code("MA_GBT") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_GBT" !~ '[^!-~]' and (right("MA_GBT", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_GBT" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_GBT" not in ('NULL', 'NONE')) then "MA_GBT" else clean.code("MA_GBT") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_GBT': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_CSKCB" like '_____' and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MA_CSKCB") = 5 and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_CSKCB': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "HO_TEN" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "HO_TEN" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("HO_TEN", ' ', 1)) and split_part("HO_TEN", ' ', 1) not in ('Ông', 'Khổng') then "HO_TEN" else clean.name("HO_TEN") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN': value}) -%}
-    {%- set value -%}{% raw %}case when ("SO_CCCD" like '____________' or "SO_CCCD" like '_________') and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when (octet_length("SO_CCCD") = 12 or octet_length("SO_CCCD") = 9) and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_SINH" !~ '[^0-9]' and length("NGAY_SINH") = 12 and left("NGAY_SINH", 1) in ('1', '2') and substr("NGAY_SINH", 5, 2) <= '12' and substr("NGAY_SINH", 7, 2) <= '31' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH': value}) -%}
@@ -35,13 +35,13 @@
     {%- do found.update({'MATINH_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ '^[0-9]{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAHUYEN_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" like '_____' and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MAXA_CU_TRU") = 5 and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "DIA_CHI" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DIA_CHI" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "DIA_CHI" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DIA_CHI" else clean.words("DIA_CHI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIA_CHI': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_TU_VONG" !~ '[^0-9]' and length("NGAY_TU_VONG") = 12 and left("NGAY_TU_VONG", 1) in ('1', '2') and substr("NGAY_TU_VONG", 5, 2) <= '12' and substr("NGAY_TU_VONG", 7, 2) <= '31' then "NGAY_TU_VONG" else clean.compact_date("NGAY_TU_VONG", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_TU_VONG': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_NGUYEN_NHAN" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_NGUYEN_NHAN" else clean.code("MA_NGUYEN_NHAN") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_NGUYEN_NHAN" !~ '[^!-~]' and (right("MA_NGUYEN_NHAN", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_NGUYEN_NHAN" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_NGUYEN_NHAN" not in ('NULL', 'NONE')) then "MA_NGUYEN_NHAN" else clean.code("MA_NGUYEN_NHAN") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_NGUYEN_NHAN': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_CT" !~ '[^0-9]' and length("NGAY_CT") = 8 and left("NGAY_CT", 1) in ('1', '2') and substr("NGAY_CT", 5, 2) <= '12' and substr("NGAY_CT", 7, 2) <= '31' then "NGAY_CT" else clean.compact_date("NGAY_CT", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_CT': value}) -%}
@@ -54,15 +54,15 @@
 
 {% macro cleaned__health__giay_chung_sinh() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "MA_GCS" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_GCS" else clean.code("MA_GCS") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_GCS" !~ '[^!-~]' and (right("MA_GCS", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_GCS" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_GCS" not in ('NULL', 'NONE')) then "MA_GCS" else clean.code("MA_GCS") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_GCS': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_CSKCB" like '_____' and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MA_CSKCB") = 5 and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_CSKCB': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN_ME" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "HO_TEN_ME" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "HO_TEN_ME" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("HO_TEN_ME", ' ', 1)) and split_part("HO_TEN_ME", ' ', 1) not in ('Ông', 'Khổng') then "HO_TEN_ME" else clean.name("HO_TEN_ME") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN_ME': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_SINH_ME" !~ '[^0-9]' and length("NGAY_SINH_ME") = 12 and left("NGAY_SINH_ME", 1) in ('1', '2') and substr("NGAY_SINH_ME", 5, 2) <= '12' and substr("NGAY_SINH_ME", 7, 2) <= '31' then "NGAY_SINH_ME" else clean.compact_date("NGAY_SINH_ME", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH_ME': value}) -%}
-    {%- set value -%}{% raw %}case when ("SO_CCCD_ME" like '____________' or "SO_CCCD_ME" like '_________') and "SO_CCCD_ME" !~ '[^0-9]' then "SO_CCCD_ME" else clean.personal_id("SO_CCCD_ME") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when (octet_length("SO_CCCD_ME") = 12 or octet_length("SO_CCCD_ME") = 9) and "SO_CCCD_ME" !~ '[^0-9]' then "SO_CCCD_ME" else clean.personal_id("SO_CCCD_ME") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD_ME': value}) -%}
     {%- set value -%}{% raw %}case when "MA_DANTOC_ME" ~ '^[0-9]{2}$' then "MA_DANTOC_ME" else clean.digits("MA_DANTOC_ME", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DANTOC_ME': value}) -%}
@@ -70,7 +70,7 @@
     {%- do found.update({'MATINH_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ '^[0-9]{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAHUYEN_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" like '_____' and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MAXA_CU_TRU") = 5 and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "DIA_CHI" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DIA_CHI" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "DIA_CHI" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DIA_CHI" else clean.words("DIA_CHI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIA_CHI': value}) -%}
@@ -91,13 +91,13 @@
 
 {% macro cleaned__health__xml1() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "MA_LK" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_LK" !~ '[^!-~]' and (right("MA_LK", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_LK" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_LK" not in ('NULL', 'NONE')) then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_LK': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_BN" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_BN" else clean.code("MA_BN") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_BN" !~ '[^!-~]' and (right("MA_BN", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_BN" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_BN" not in ('NULL', 'NONE')) then "MA_BN" else clean.code("MA_BN") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_BN': value}) -%}
     {%- set value -%}{% raw %}case when "HO_TEN" !~ '[^ a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]' and "HO_TEN" !~ '[^ ][A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|(^| )([^A-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)' and "HO_TEN" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' and clean.is_family_name(split_part("HO_TEN", ' ', 1)) and split_part("HO_TEN", ' ', 1) not in ('Ông', 'Khổng') then "HO_TEN" else clean.name("HO_TEN") end{% endraw %}{%- endset -%}
     {%- do found.update({'HO_TEN': value}) -%}
-    {%- set value -%}{% raw %}case when ("SO_CCCD" like '____________' or "SO_CCCD" like '_________') and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when (octet_length("SO_CCCD") = 12 or octet_length("SO_CCCD") = 9) and "SO_CCCD" !~ '[^0-9]' then "SO_CCCD" else clean.personal_id("SO_CCCD") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_CCCD': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_SINH" !~ '[^0-9]' and length("NGAY_SINH") = 12 and left("NGAY_SINH", 1) in ('1', '2') and substr("NGAY_SINH", 5, 2) <= '12' and substr("NGAY_SINH", 7, 2) <= '31' then "NGAY_SINH" else clean.compact_date("NGAY_SINH", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_SINH': value}) -%}
@@ -109,13 +109,13 @@
     {%- do found.update({'MATINH_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "MAHUYEN_CU_TRU" ~ '^[0-9]{3}$' then "MAHUYEN_CU_TRU" else clean.digits("MAHUYEN_CU_TRU", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAHUYEN_CU_TRU': value}) -%}
-    {%- set value -%}{% raw %}case when "MAXA_CU_TRU" like '_____' and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MAXA_CU_TRU") = 5 and "MAXA_CU_TRU" !~ '[^0-9]' then "MAXA_CU_TRU" else clean.digits("MAXA_CU_TRU", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MAXA_CU_TRU': value}) -%}
     {%- set value -%}{% raw %}case when "DIEN_THOAI" like '0_________' and "DIEN_THOAI" !~ '^.[^2-9]|[^0-9]' then "DIEN_THOAI" else clean.phone("DIEN_THOAI") end{% endraw %}{%- endset -%}
     {%- do found.update({'DIEN_THOAI': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_THE_BHYT" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_THE_BHYT" else clean.code("MA_THE_BHYT") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_THE_BHYT" !~ '[^!-~]' and (right("MA_THE_BHYT", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_THE_BHYT" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_THE_BHYT" not in ('NULL', 'NONE')) then "MA_THE_BHYT" else clean.code("MA_THE_BHYT") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_THE_BHYT': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_DKBD" like '_____' and "MA_DKBD" !~ '[^0-9]' then "MA_DKBD" else clean.digits("MA_DKBD", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MA_DKBD") = 5 and "MA_DKBD" !~ '[^0-9]' then "MA_DKBD" else clean.digits("MA_DKBD", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DKBD': value}) -%}
     {%- set value -%}{% raw %}case when "GT_THE_TU" !~ '[^0-9]' and length("GT_THE_TU") = 8 and left("GT_THE_TU", 1) in ('1', '2') and substr("GT_THE_TU", 5, 2) <= '12' and substr("GT_THE_TU", 7, 2) <= '31' then "GT_THE_TU" else clean.compact_date("GT_THE_TU", 8) end{% endraw %}{%- endset -%}
     {%- do found.update({'GT_THE_TU': value}) -%}
@@ -127,15 +127,15 @@
     {%- do found.update({'NGAY_RA': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_TTOAN" !~ '[^0-9]' and length("NGAY_TTOAN") = 12 and left("NGAY_TTOAN", 1) in ('1', '2') and substr("NGAY_TTOAN", 5, 2) <= '12' and substr("NGAY_TTOAN", 7, 2) <= '31' then "NGAY_TTOAN" else clean.compact_date("NGAY_TTOAN", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_TTOAN': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_BENH_CHINH" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_BENH_CHINH" else clean.code("MA_BENH_CHINH") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_BENH_CHINH" !~ '[^!-~]' and (right("MA_BENH_CHINH", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_BENH_CHINH" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_BENH_CHINH" not in ('NULL', 'NONE')) then "MA_BENH_CHINH" else clean.code("MA_BENH_CHINH") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_BENH_CHINH': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_BENH_KT" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_BENH_KT" else clean.code("MA_BENH_KT") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_BENH_KT" !~ '[^!-~]' and (right("MA_BENH_KT", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_BENH_KT" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_BENH_KT" not in ('NULL', 'NONE')) then "MA_BENH_KT" else clean.code("MA_BENH_KT") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_BENH_KT': value}) -%}
     {%- set value -%}{% raw %}case when "MA_LOAI_KCB" ~ '^[0-9]{2}$' then "MA_LOAI_KCB" else clean.digits("MA_LOAI_KCB", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_LOAI_KCB': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_KHOA" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_KHOA" else clean.code("MA_KHOA") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_KHOA" !~ '[^!-~]' and (right("MA_KHOA", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_KHOA" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_KHOA" not in ('NULL', 'NONE')) then "MA_KHOA" else clean.code("MA_KHOA") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_KHOA': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_CSKCB" like '_____' and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("MA_CSKCB") = 5 and "MA_CSKCB" !~ '[^0-9]' then "MA_CSKCB" else clean.digits("MA_CSKCB", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_CSKCB': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -146,15 +146,15 @@
 
 {% macro cleaned__health__xml2() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "MA_LK" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_LK" !~ '[^!-~]' and (right("MA_LK", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_LK" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_LK" not in ('NULL', 'NONE')) then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_LK': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_THUOC" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_THUOC" else clean.code("MA_THUOC") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_THUOC" !~ '[^!-~]' and (right("MA_THUOC", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_THUOC" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_THUOC" not in ('NULL', 'NONE')) then "MA_THUOC" else clean.code("MA_THUOC") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_THUOC': value}) -%}
     {%- set value -%}{% raw %}case when "TEN_THUOC" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "TEN_THUOC" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "TEN_THUOC" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "TEN_THUOC" else clean.words("TEN_THUOC") end{% endraw %}{%- endset -%}
     {%- do found.update({'TEN_THUOC': value}) -%}
     {%- set value -%}{% raw %}case when "DON_VI_TINH" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "DON_VI_TINH" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "DON_VI_TINH" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "DON_VI_TINH" else clean.words("DON_VI_TINH") end{% endraw %}{%- endset -%}
     {%- do found.update({'DON_VI_TINH': value}) -%}
-    {%- set value -%}{% raw %}case when "SO_DANG_KY" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "SO_DANG_KY" else clean.code("SO_DANG_KY") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "SO_DANG_KY" !~ '[^!-~]' and (right("SO_DANG_KY", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "SO_DANG_KY" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "SO_DANG_KY" not in ('NULL', 'NONE')) then "SO_DANG_KY" else clean.code("SO_DANG_KY") end{% endraw %}{%- endset -%}
     {%- do found.update({'SO_DANG_KY': value}) -%}
     {%- set value -%}{% raw %}case when "NGAY_YL" !~ '[^0-9]' and length("NGAY_YL") = 12 and left("NGAY_YL", 1) in ('1', '2') and substr("NGAY_YL", 5, 2) <= '12' and substr("NGAY_YL", 7, 2) <= '31' then "NGAY_YL" else clean.compact_date("NGAY_YL", 12) end{% endraw %}{%- endset -%}
     {%- do found.update({'NGAY_YL': value}) -%}
@@ -167,11 +167,11 @@
 
 {% macro cleaned__health__xml3() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "MA_LK" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_LK" !~ '[^!-~]' and (right("MA_LK", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_LK" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_LK" not in ('NULL', 'NONE')) then "MA_LK" else clean.code("MA_LK") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_LK': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_DICH_VU" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_DICH_VU" else clean.code("MA_DICH_VU") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_DICH_VU" !~ '[^!-~]' and (right("MA_DICH_VU", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_DICH_VU" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_DICH_VU" not in ('NULL', 'NONE')) then "MA_DICH_VU" else clean.code("MA_DICH_VU") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_DICH_VU': value}) -%}
-    {%- set value -%}{% raw %}case when "MA_VAT_TU" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "MA_VAT_TU" else clean.code("MA_VAT_TU") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "MA_VAT_TU" !~ '[^!-~]' and (right("MA_VAT_TU", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "MA_VAT_TU" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "MA_VAT_TU" not in ('NULL', 'NONE')) then "MA_VAT_TU" else clean.code("MA_VAT_TU") end{% endraw %}{%- endset -%}
     {%- do found.update({'MA_VAT_TU': value}) -%}
     {%- set value -%}{% raw %}case when "TEN_DICH_VU" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "TEN_DICH_VU" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "TEN_DICH_VU" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "TEN_DICH_VU" else clean.words("TEN_DICH_VU") end{% endraw %}{%- endset -%}
     {%- do found.update({'TEN_DICH_VU': value}) -%}

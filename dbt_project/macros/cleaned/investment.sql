@@ -4,13 +4,13 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "ten" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "ten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "ten" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "ten" else clean.words("ten") end{% endraw %}{%- endset -%}
     {%- do found.update({'ten': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_xa" like '_____' and "ma_xa" !~ '[^0-9]' then "ma_xa" else clean.digits("ma_xa", 5) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("ma_xa") = 5 and "ma_xa" !~ '[^0-9]' then "ma_xa" else clean.digits("ma_xa", 5) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_xa': value}) -%}
     {%- set value -%}{% raw %}case when "ma_huyen" ~ '^[0-9]{3}$' then "ma_huyen" else clean.digits("ma_huyen", 3) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_huyen': value}) -%}
     {%- set value -%}{% raw %}case when "ma_tinh" ~ '^[0-9]{2}$' then "ma_tinh" else clean.digits("ma_tinh", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_tinh': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_co_quan_ke_thua" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_co_quan_ke_thua" else clean.code("ma_co_quan_ke_thua") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_co_quan_ke_thua" !~ '[^!-~]' and (right("ma_co_quan_ke_thua", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_co_quan_ke_thua" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_co_quan_ke_thua" not in ('NULL', 'NONE')) then "ma_co_quan_ke_thua" else clean.code("ma_co_quan_ke_thua") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_co_quan_ke_thua': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -23,7 +23,7 @@
     {%- set found = {} -%}
     {%- set value -%}{% raw %}case when "ten" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "ten" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "ten" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "ten" else clean.words("ten") end{% endraw %}{%- endset -%}
     {%- do found.update({'ten': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_chu_dau_tu" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_chu_dau_tu" else clean.code("ma_chu_dau_tu") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_chu_dau_tu" !~ '[^!-~]' and (right("ma_chu_dau_tu", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_chu_dau_tu" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_chu_dau_tu" not in ('NULL', 'NONE')) then "ma_chu_dau_tu" else clean.code("ma_chu_dau_tu") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_chu_dau_tu': value}) -%}
     {%- set value -%}{% raw %}case when "linh_vuc" ~ '^[0-9]{2}$' then "linh_vuc" else clean.digits("linh_vuc", 2) end{% endraw %}{%- endset -%}
     {%- do found.update({'linh_vuc': value}) -%}
@@ -40,11 +40,11 @@
 
 {% macro cleaned__investment__giai_ngan() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "ma_du_an" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_du_an" !~ '[^!-~]' and (right("ma_du_an", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_du_an" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_du_an" not in ('NULL', 'NONE')) then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_du_an': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_nguon_von" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_nguon_von" else clean.code("ma_nguon_von") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_nguon_von" !~ '[^!-~]' and (right("ma_nguon_von", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_nguon_von" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_nguon_von" not in ('NULL', 'NONE')) then "ma_nguon_von" else clean.code("ma_nguon_von") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_nguon_von': value}) -%}
-    {%- set value -%}{% raw %}case when "so_chung_tu" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "so_chung_tu" else clean.code("so_chung_tu") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "so_chung_tu" !~ '[^!-~]' and (right("so_chung_tu", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "so_chung_tu" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "so_chung_tu" not in ('NULL', 'NONE')) then "so_chung_tu" else clean.code("so_chung_tu") end{% endraw %}{%- endset -%}
     {%- do found.update({'so_chung_tu': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -55,15 +55,15 @@
 
 {% macro cleaned__investment__hop_dong() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "ma_du_an" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_du_an" !~ '[^!-~]' and (right("ma_du_an", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_du_an" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_du_an" not in ('NULL', 'NONE')) then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_du_an': value}) -%}
-    {%- set value -%}{% raw %}case when "so_hop_dong" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "so_hop_dong" else clean.code("so_hop_dong") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "so_hop_dong" !~ '[^!-~]' and (right("so_hop_dong", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "so_hop_dong" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "so_hop_dong" not in ('NULL', 'NONE')) then "so_hop_dong" else clean.code("so_hop_dong") end{% endraw %}{%- endset -%}
     {%- do found.update({'so_hop_dong': value}) -%}
     {%- set value -%}{% raw %}case when "ten_goi_thau" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "ten_goi_thau" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "ten_goi_thau" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "ten_goi_thau" else clean.words("ten_goi_thau") end{% endraw %}{%- endset -%}
     {%- do found.update({'ten_goi_thau': value}) -%}
     {%- set value -%}{% raw %}case when "nha_thau" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "nha_thau" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "nha_thau" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "nha_thau" else clean.words("nha_thau") end{% endraw %}{%- endset -%}
     {%- do found.update({'nha_thau': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_so_thue" like '__________' and "ma_so_thue" !~ '[^0-9]' then "ma_so_thue" else clean.digits("ma_so_thue", 10) end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when octet_length("ma_so_thue") = 10 and "ma_so_thue" !~ '[^0-9]' then "ma_so_thue" else clean.digits("ma_so_thue", 10) end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_so_thue': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -74,11 +74,11 @@
 
 {% macro cleaned__investment__ke_hoach_von() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "ma_du_an" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_du_an" !~ '[^!-~]' and (right("ma_du_an", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_du_an" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_du_an" not in ('NULL', 'NONE')) then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_du_an': value}) -%}
-    {%- set value -%}{% raw %}case when "ma_nguon_von" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_nguon_von" else clean.code("ma_nguon_von") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_nguon_von" !~ '[^!-~]' and (right("ma_nguon_von", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_nguon_von" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_nguon_von" not in ('NULL', 'NONE')) then "ma_nguon_von" else clean.code("ma_nguon_von") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_nguon_von': value}) -%}
-    {%- set value -%}{% raw %}case when "so_quyet_dinh_giao" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "so_quyet_dinh_giao" else clean.code("so_quyet_dinh_giao") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "so_quyet_dinh_giao" !~ '[^!-~]' and (right("so_quyet_dinh_giao", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "so_quyet_dinh_giao" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "so_quyet_dinh_giao" not in ('NULL', 'NONE')) then "so_quyet_dinh_giao" else clean.code("so_quyet_dinh_giao") end{% endraw %}{%- endset -%}
     {%- do found.update({'so_quyet_dinh_giao': value}) -%}
     {{ return(found) }}
 {%- endmacro %}
@@ -100,9 +100,9 @@
 
 {% macro cleaned__investment__quyet_dinh() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "ma_du_an" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_du_an" !~ '[^!-~]' and (right("ma_du_an", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_du_an" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_du_an" not in ('NULL', 'NONE')) then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_du_an': value}) -%}
-    {%- set value -%}{% raw %}case when "so_quyet_dinh" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "so_quyet_dinh" else clean.code("so_quyet_dinh") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "so_quyet_dinh" !~ '[^!-~]' and (right("so_quyet_dinh", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "so_quyet_dinh" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "so_quyet_dinh" not in ('NULL', 'NONE')) then "so_quyet_dinh" else clean.code("so_quyet_dinh") end{% endraw %}{%- endset -%}
     {%- do found.update({'so_quyet_dinh': value}) -%}
     {%- set value -%}{% raw %}case when "co_quan_ban_hanh" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "co_quan_ban_hanh" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "co_quan_ban_hanh" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "co_quan_ban_hanh" else clean.words("co_quan_ban_hanh") end{% endraw %}{%- endset -%}
     {%- do found.update({'co_quan_ban_hanh': value}) -%}
@@ -117,7 +117,7 @@
 
 {% macro cleaned__investment__vuong_mac() -%}
     {%- set found = {} -%}
-    {%- set value -%}{% raw %}case when "ma_du_an" ~ '^([0-9A-Z]{1,3}|[!-~]*[0-9][!-~]*)$' then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
+    {%- set value -%}{% raw %}case when "ma_du_an" !~ '[^!-~]' and (right("ma_du_an", 1) in ('0', '1', '2', '3', '4', '5', '6', '7', '8', '9') or "ma_du_an" ~ '^([0-9A-Z]+|[!-~]*[0-9][!-~]*)$' and "ma_du_an" not in ('NULL', 'NONE')) then "ma_du_an" else clean.code("ma_du_an") end{% endraw %}{%- endset -%}
     {%- do found.update({'ma_du_an': value}) -%}
     {%- set value -%}{% raw %}case when "noi_dung" ~ '^[!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+( [!-~–a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]+)*$' and "noi_dung" !~ '^[(#]?([nN][uU][lL][lL]|[nN][oO][nN][eE]|[nN]/[aA])|^[kK][hH][oôOÔ][nN][gG] [cC]|^[cC][hH][uưUƯ][aA] [cC]|^[đdĐD][aA][nN][gG] [cC]|^[-–.*?/_ ]+$' and "noi_dung" !~ '[oO][àáảãạèéẻẽẹÀÁẢÃẠÈÉẺẼẸ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|(^|[^qQ])[uU][ỳýỷỹỵỲÝỶỸỴ]([^a-zàáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹA-ZÀÁÂÃÈÉÊÌÍÒÓÔÕÙÚÝĂĐĨŨƠƯẠẢẤẦẨẪẬẮẰẲẴẶẸẺẼẾỀỂỄỆỈỊỌỎỐỒỔỖỘỚỜỞỠỢỤỦỨỪỬỮỰỲỴỶỸ]|$)|[òóỏõọÒÓỎÕỌ][aAeE][a-zA-Z]|[ùúủũụÙÚỦŨỤ][yY][ncptNCPT]|[qQ][ùúủũụÙÚỦŨỤ]|[gG][ìíỉĩịÌÍỈĨỊ][aoueâêôơươăAOUEÂÊÔƠƯĂ]|[aA][àáâãèéêúÀÁÂÃÈÉÊÚ]|[eE][àáâãùõÀÁÂÃÙÕ]|[oO][âùõÂÙÕ]|[uU][ùõÙÕ]|[yY][ùõÙÕ]' then "noi_dung" else clean.words("noi_dung") end{% endraw %}{%- endset -%}
     {%- do found.update({'noi_dung': value}) -%}
