@@ -54,6 +54,8 @@ class Kind:
     call: str
     suspect: tuple[str, ...] = ()
     condition: str | None = None
+    also: tuple[str, ...] = ()
+    """Patterns that a sound value matches as well."""
 
     def leaves(self, name: str) -> str:
         """The SQL condition that the value of the column called `name` is sound."""
@@ -61,6 +63,12 @@ class Kind:
         tests += [f"{name} !~ {literal(pattern)}" for pattern in self.suspect]
         tests += [] if self.condition is None else [self.condition.format(name)]
         return " and ".join(tests)
+
+    def known(self, value: str, pattern: str) -> str | None:
+        """The SQL of `value ~ pattern` for a sound value, where it is cheaper than asking."""
+        if pattern in self.also:
+            return "true"
+        return None if self.sound is None else patterns.given(value, pattern, self.sound)
 
 
 def _day(width: int) -> str:
@@ -90,7 +98,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "unit_code": Kind("^([0-9]{2}|[0-9]{3}|[0-9]{5})$", "clean.unit_code({})"),
     "personal_id": Kind("^([0-9]{12}|[0-9]{9})$", "clean.personal_id({})"),
     "phone": Kind("^0[2-9][0-9]{8}$", "clean.phone({})"),
-    "dotted_date": Kind(r"^((0[1-9]|[12]\d|3[01])\.)?((0[1-9]|1[0-2])\.)?[12]\d{3}$", "clean.dotted_date({})"),
+    "dotted_date": Kind(
+        r"^((0[1-9]|[12]\d|3[01])\.)?((0[1-9]|1[0-2])\.)?[12]\d{3}$",
+        "clean.dotted_date({})",
+        also=(r"^((0[1-9]|[12]\d|3[01])\.)?((0[1-9]|1[0-2])\.)?\d{4}$",),
+    ),
     **{f"compact_date {n}": Kind(None, f"clean.compact_date({{}}, {n})", ("[^0-9]",), _day(n)) for n in (8, 12)},
 }
 """Kinds by the name that a contract gives. A statement should hold no more than some thirty different patterns."""
@@ -115,15 +127,50 @@ def relation(
     table: sql.Composable,
     present: Iterable[str] | None = None,
     read: Collection[str | None] | None = None,
+    told: Collection[str] = (),
 ) -> sql.Composed:
     """A select over a batch's table: `_row` (its ctid) and its columns, cleaned under the source's names.
 
     `present` names the table's columns where they may be others than the contract's, `_batch_id` and `_op`. Only the columns in
     `read` (None: all) are cleaned, each once a row however many rules read it: where anything is cleaned, `_row` asks the
     clock, and PostgreSQL keeps a select with a volatile column apart. Unlike `offset 0` that lets the scan run in parallel.
+    Of each cleaned column in `told` there is one more, `told_by()`: true where its value was sound as it came.
     """
     row = _FENCED_ROW if any(column.cleaning for column in contract.columns) else "ctid"
-    return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), columns(contract, present, read), table)
+    if not told:
+        return sql.SQL("select {} as _row, {} from {}").format(sql.SQL(row), columns(contract, present, read), table)
+    # The test is made once: of a value that is not sound, an array with the cleaned one goes up beside it.
+    names = (
+        ["_batch_id", "_op", *(column.source_name for column in contract.columns)] if present is None else [*present]
+    )
+    by_name = {column.source_name: column for column in contract.columns if column.source_name in told}
+    mended, inside, outside = {name: f"_mended_{at}" for at, name in enumerate(by_name)}, [], []
+    for name, column in by_name.items():
+        kind, value, beside = KINDS[column.cleaning or ""], quoted(name), mended[name]
+        inside.append(f"case when {kind.leaves(value)} then null else array[{kind.call.format(value)}] end as {beside}")
+        outside.append(f"{beside} is null as {told_by(contract, name)}")
+    rest = {column.source_name for column in contract.columns if read is None or column.source_name in read} - set(
+        by_name
+    )
+    shown = [
+        f"case when {mended[name]} is null then {quoted(name)} else {mended[name]}[1] end as {quoted(name)}"
+        if name in by_name
+        else quoted(name)
+        for name in names
+    ]
+    return sql.SQL("select _row, {}, {} from (select {} as _row, {}, {} from {}) as sent").format(
+        sql.SQL(", ".join(shown)),
+        sql.SQL(", ".join(outside)),
+        sql.SQL(row),
+        columns(contract, names, rest),
+        sql.SQL(", ".join(inside)),
+        table,
+    )
+
+
+def told_by(contract: Contract, name: str) -> str:
+    """The name of the column of `relation` that says whether the value of the column called `name` was sound."""
+    return f"_sound_{[column.source_name for column in contract.columns].index(name)}"
 
 
 def columns(

@@ -64,6 +64,36 @@ def matches(value: str, pattern: str) -> str:
     return _cheaper(value, pattern) or f"{value} ~ {literal(pattern)}"
 
 
+def given(value: str, pattern: str, known: str) -> str | None:
+    """The SQL of `value ~ pattern` for a value that matches the pattern `known`; None where nothing is saved by knowing it."""
+    forms, wanted = _forms(known), _forms(pattern)
+    if not forms or not wanted or r"\d" in known:
+        return None
+    lengths: dict[int, bool] = {}
+    for form in forms:
+        near = [other for other in wanted if len(other) == len(form)]
+        meets = any(all(mine <= its for mine, its in zip(form, other, strict=True)) for other in near)
+        if (near and not meets) or lengths.setdefault(len(form), meets) != meets:
+            return None
+    if len(set(lengths.values())) == 1:
+        return "true" if lengths.popitem()[1] else "false"
+    return _either(f"octet_length({value}) = {length}" for length, meets in lengths.items() if meets)
+
+
+def _forms(pattern: str) -> list[list[frozenset[str]]]:
+    """By branch of a pattern, the characters of one byte that surely may stand one after the other; none where it has other parts."""
+    found = _WHOLE.fullmatch(pattern)
+    if found is None or (found["group"] is None and "|" in found["body"]):
+        return []
+    forms: list[list[frozenset[str]]] = []
+    for branch in (found["group"] or found["body"] or "").split("|"):
+        runs = _runs(branch)
+        if not runs or any(run.least != run.most or not "".join(run.characters).isascii() for run in runs):
+            return []
+        forms.append([run.characters for run in runs for _ in range(run.most)])
+    return forms
+
+
 def _cheaper(value: str, pattern: str) -> str | None:
     found = _WHOLE.fullmatch(pattern)
     if found is None:

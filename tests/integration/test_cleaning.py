@@ -213,22 +213,25 @@ set local tried.calls = 0
 """
 
 
+@pytest.mark.parametrize("told", [(), ("phone",)])
 def test_what_several_rules_read_is_cleaned_once_a_row_in_a_parallel_scan(
-    cleaner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+    cleaner: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, told: tuple[str, ...]
 ) -> None:
     kinds = {"phone": dataclasses.replace(cleaning.KINDS["phone"], call="pg_temp.counted({})")}
     monkeypatch.setattr(cleaning, "KINDS", kinds)
     column = SimpleNamespace(source_name="phone", cleaning="phone")
     contract = cast("Contract", SimpleNamespace(columns=(column,)))
-    relation = cleaning.relation(contract, sql.Identifier("raw_batch", "tried"))
+    relation = cleaning.relation(contract, sql.Identifier("raw_batch", "tried"), told=told)
+    unsound = f"not {cleaning.told_by(contract, 'phone')}" if told else "length(phone) = 1"
     with closing(psycopg2.connect(connections.warehouse("admin"))) as admin, admin.cursor() as cursor:
         query = (
-            "select count(*) filter (where phone is null), count(*) filter (where phone > '1'), count(*) "
+            "select count(*) filter (where phone is null), count(*) filter (where phone > '1'), "
+            f"count(*) filter (where {unsound}), count(*) "
             f"from ({relation.as_string(admin)}) as cleaned where _op = 'U'"
         )
         cursor.execute(COUNTED)
         cursor.execute(query)
-        assert cursor.fetchall() == [(0, 2, 3)]
+        assert cursor.fetchall() == [(0, 2, 2, 3)]
         cursor.execute("select current_setting('tried.calls')")
         assert cursor.fetchall() == [("2",)]
         for setting in ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size"):

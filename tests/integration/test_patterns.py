@@ -44,7 +44,7 @@ def values() -> list[str | None]:
         "1.234",
         "1.23.4",
     ]
-    sound += ["ab_%_z", "ếếếếế"]
+    sound += ["ab_%_z", "ếếếếế", "01.02.2024", "02.2024"]
     long = []
     for text in sound:
         long += [text, text + "\n", "\n" + text, text + " ", text + "0", text[:-1], text[1:]]
@@ -102,3 +102,32 @@ def test_lengths_are_of_characters(server: Connection, least: int | None, most: 
     found = rows(server, f"select value from tried where {failing}")
     wanted = [value for value in values() if value is not None and not fits(value)]
     assert sorted(value for (value,) in found) == sorted(wanted)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in cleaning.KINDS.values() if kind.sound])
+def test_what_is_known_of_a_sound_value_answers_as_the_pattern(server: Connection, kind: cleaning.Kind) -> None:
+    answered = 0
+    for pattern in (*CHEAPER, *AS_THEY_ARE, *kind.also):
+        known = kind.known("value", pattern)
+        if known is not None:
+            answered += 1
+            other = f"{kind.leaves('value')} and ({known}) is distinct from (value ~ {literal(pattern)})"
+            assert rows(server, f"select count(*) from tried where {other}") == [(0,)], pattern
+    assert answered or kind.sound == cleaning.KINDS["words"].sound
+    assert kind.known("value", "^[^@ ]+@[^@ ]+$") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "known", "wanted"),
+    [
+        (r"^\d{12}$", "^([0-9]{12}|[0-9]{9})$", "octet_length(v) = 12"),
+        ("^0[0-9]{9}$", "^0[2-9][0-9]{8}$", "true"),
+        ("^[0-9]{3}$", "^[0-9]{5}$", "false"),
+        ("^1[0-9]{4}$", "^[0-9]{5}$", None),
+        ("^[0-9]{5}$", r"^\d{5}$", None),
+        ("^[0-9]{5}$", "^[0-9A-Z]{5}$", None),
+        ("^[0-9]{5}|[A-Z]$", "^[0-9]{5}$", None),
+    ],
+)
+def test_a_pattern_is_answered_from_a_known_one(pattern: str, known: str, wanted: str | None) -> None:
+    assert patterns.given("v", pattern, known) == wanted

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from great_expectations.execution_engine.execution_engine import ExecutionEngine
 
+    from pdic.contracts import Contract
     from pdic.quality.rules import Rule
 
 Counts = dict[str, Any]
@@ -48,9 +49,20 @@ class RuleRaised(Exception):
     """A rule could not be evaluated. The text is safe to show."""
 
 
-def rule_set(rules: Sequence[Rule], questions: Questions) -> str:
-    """Rules, and what else their scan is to count, as text: the value argument that makes the shared metric one metric."""
-    listed = [{"id": rule.id, "type": rule.type, "kwargs": dict(rule.kwargs)} for rule in rules]
+def rule_set(rules: Sequence[Rule], questions: Questions, contract: Contract | None = None) -> str:
+    """Rules, and what else their scan is to count, as text: the value argument that makes the shared metric one metric.
+
+    `contract` is that of rows which tell what was sound (`cleaning.relation`).
+    """
+    listed = [
+        {
+            "id": rule.id,
+            "type": rule.type,
+            "kwargs": dict(rule.kwargs),
+            "shortcut": None if contract is None else predicates.shortcut(rule, contract),
+        }
+        for rule in rules
+    ]
     return json.dumps({"rules": listed, "census": dataclasses.asdict(questions)}, ensure_ascii=False)
 
 
@@ -73,7 +85,7 @@ class RowRuleCounts(TableMetricProvider):
         with execution_engine.get_connection() as connection:
             driver = connection.connection.dbapi_connection
             failing = {
-                rule["id"]: predicates.predicate_of(rule["type"], rule["kwargs"]).as_string(driver)
+                rule["id"]: predicates.predicate_of(rule["type"], rule["kwargs"], rule["shortcut"]).as_string(driver)
                 for rule in wanted["rules"]
             }
             start = time.perf_counter()

@@ -19,7 +19,7 @@ import psycopg2
 from psycopg2 import sql
 
 from pdic import cleaning
-from pdic.quality import lookups
+from pdic.quality import lookups, predicates
 from pdic.quality.census import Census, Questions
 from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
@@ -166,7 +166,9 @@ class Gate:
             if target.cleaned_by is not None:
                 contract = target.cleaned_by
                 read = {name for rule in rules for name in rule.needed_columns} | {contract.agency_column}
-                table = sql.SQL("({}) as cleaned").format(cleaning.relation(contract, table, row[0], read))
+                told = [rule.kwargs["column"] for rule in rules if predicates.shortcut(rule, contract) is not None]
+                told = [name for name in dict.fromkeys(told) if name in row[0]]
+                table = sql.SQL("({}) as cleaned").format(cleaning.relation(contract, table, row[0], read, told))
             query = sql.SQL("select * from {}").format(table)
             if target.rows and target.rows[0] in row[0]:
                 column, value = target.rows
@@ -198,7 +200,7 @@ class Gate:
         ready: list[Rule] = []
         from pdic.quality import expectations as own
 
-        rule_set = own.rule_set([rule for rule in rules if rule.is_row_rule], asked.questions)
+        rule_set = own.rule_set([rule for rule in rules if rule.is_row_rule], asked.questions, target.cleaned_by)
         for rule in rules:
             try:
                 expectations.append(_expectation(rule, rule_set, asked.lookups, target))

@@ -11,15 +11,18 @@ them without parameters (psycopg2 reads `%` only when there are any).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import patterns
+from pdic import cleaning, patterns
 from pdic.contracts.output import quoted
 from pdic.quality.rules import OnFail, Rule
+
+if TYPE_CHECKING:
+    from pdic.contracts import Contract
 
 Predicate = Callable[[Mapping[str, Any]], sql.Composable]
 
@@ -32,11 +35,27 @@ def predicate(rule: Rule) -> sql.Composable:
     return predicate_of(rule.type, rule.kwargs)
 
 
-def predicate_of(rule_type: str, kwargs: Mapping[str, Any]) -> sql.Composable:
-    """The condition that is TRUE for a row breaking a rule of this type. Raises ValueError where it is not a row rule."""
+def predicate_of(rule_type: str, kwargs: Mapping[str, Any], shortcut: Sequence[str] | None = None) -> sql.Composable:
+    """The condition that is TRUE for a row breaking a rule of this type. Raises ValueError where it is not a row rule.
+
+    With a `shortcut()` it says the same, and holds where the relation of the rows tells which values were sound.
+    """
     if rule_type not in _PREDICATES:
         raise ValueError(f"{rule_type} does not judge single rows")
-    return _PREDICATES[rule_type](kwargs)
+    if shortcut is None:
+        return _PREDICATES[rule_type](kwargs)
+    told_by, matches = shortcut
+    return _PATTERNS[rule_type](f"case when {told_by} then {matches} else {_matches(kwargs)} end")
+
+
+def shortcut(rule: Rule, contract: Contract) -> tuple[str, str] | None:
+    """Where a pattern need not be asked of sound values: the column that tells them, and the condition that stands for the pattern."""
+    if rule.type not in _PATTERNS:
+        return None
+    name = rule.kwargs["column"]
+    cleaned = next((column.cleaning for column in contract.columns if column.source_name == name), None)
+    known = None if cleaned is None else cleaning.KINDS[cleaned].known(f"{quoted(name)}::text", rule.kwargs["regex"])
+    return None if known is None else (cleaning.told_by(contract, name), known)
 
 
 def quarantine_predicates(
@@ -81,15 +100,23 @@ def _be_null(kwargs: Mapping[str, Any]) -> sql.Composable:
 
 
 def _match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return sql.SQL("coalesce(not ({}), false)").format(_matches(kwargs))
+    return _unless(_matches(kwargs))
 
 
 def _not_match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return sql.SQL("coalesce({}, false)").format(_matches(kwargs))
+    return _where(_matches(kwargs))
 
 
-def _matches(kwargs: Mapping[str, Any]) -> sql.Composable:
-    return sql.SQL(patterns.matches(f"{quoted(kwargs['column'])}::text", kwargs["regex"]))
+def _unless(matches: str) -> sql.Composable:
+    return sql.SQL(f"coalesce(not ({matches}), false)")
+
+
+def _where(matches: str) -> sql.Composable:
+    return sql.SQL(f"coalesce({matches}, false)")
+
+
+def _matches(kwargs: Mapping[str, Any]) -> str:
+    return patterns.matches(f"{quoted(kwargs['column'])}::text", kwargs["regex"])
 
 
 def _be_in_set(kwargs: Mapping[str, Any]) -> sql.Composable:
@@ -145,6 +172,10 @@ def _any_true(conditions: Iterable[sql.Composable]) -> sql.Composable:
 def _literals(values: Iterable[Any]) -> sql.Composable:
     return sql.SQL(", ").join(sql.Literal(value) for value in values)
 
+
+_PATTERNS: Mapping[str, Callable[[str], sql.Composable]] = MappingProxyType(
+    {"expect_column_values_to_match_regex": _unless, "expect_column_values_to_not_match_regex": _where}
+)
 
 _PREDICATES: Mapping[str, Predicate] = MappingProxyType(
     {
