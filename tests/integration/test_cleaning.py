@@ -14,9 +14,11 @@ import pytest
 from psycopg2 import sql
 
 from pdic import cleaning, connections, warehouse
+from pdic.quality import predicates
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
+    from pdic.quality import Rule
 
 EXAMPLES: dict[str, list[tuple[str, str | None]]] = {
     "words": [
@@ -238,3 +240,37 @@ def test_what_several_rules_read_is_cleaned_once_a_row_in_a_parallel_scan(
             cursor.execute(f"set local {setting} = 0")
         cursor.execute(f"explain {query}")
         assert any("Parallel Seq Scan" in line for (line,) in cursor.fetchall())
+
+
+PATTERNS = (
+    r"^\d{2}$",
+    r"^\d{3}$",
+    r"^\d{5}$",
+    r"^\d{12}$",
+    "^0[0-9]{9}$",
+    r"^(\d{2}|\d{3}|\d{5})$",
+    *cleaning.KINDS["dotted_date"].also,
+)
+
+
+@pytest.mark.parametrize("kind", [name for name, kind in cleaning.KINDS.items() if kind.sound])
+def test_a_pattern_that_is_not_asked_again_judges_as_the_pattern(cleaner: psycopg.Connection, kind: str) -> None:
+    column = SimpleNamespace(source_name="value", cleaning=kind)
+    contract = cast("Contract", SimpleNamespace(columns=(column,)))
+    sent = [value for pairs in EXAMPLES.values() for value, _ in pairs]
+    sent += ["1", "01", "001", "00001", "012345678901", "123456789", "0912345678", "01.02.2024", "31.12.0999", "2024"]
+    with closing(psycopg2.connect(connections.warehouse("admin"))) as admin, admin.cursor() as cursor:
+        cursor.execute('create temporary table sent (_batch_id bigint, _op "char", value text)')
+        cursor.executemany("insert into sent values (1, 'U', %s)", [(value,) for value in [*sent, None]])
+        relation = cleaning.relation(contract, sql.Identifier("sent"), told=("value",)).as_string(admin)
+        for regex in PATTERNS:
+            for rule_type in ("expect_column_values_to_match_regex", "expect_column_values_to_not_match_regex"):
+                kwargs = {"column": "value", "regex": regex}
+                known = predicates.shortcut(cast("Rule", SimpleNamespace(type=rule_type, kwargs=kwargs)), contract)
+                quick, whole = (
+                    predicates.predicate_of(rule_type, kwargs, each).as_string(admin) for each in (known, None)
+                )
+                cursor.execute(
+                    f"select count(*), count(*) filter (where {quick} <> {whole}) from ({relation}) as cleaned"
+                )
+                assert cursor.fetchall() == [(1 + len(sent), 0)], regex
