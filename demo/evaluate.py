@@ -21,6 +21,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter, defaultdict
@@ -354,6 +355,7 @@ def main() -> int:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     wanted = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that its server ends with it
     try:
         return _evaluated(wanted)
     except PdicError as error:
