@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import yaml
 
@@ -16,8 +15,9 @@ from pdic.quarantine import desk
 from pdic.warehouse import Connect
 from tests.conftest import Postgres
 from tests.integration.feeds import FeedSector
-from tests.integration.test_cdc import SECTOR, Source, warehouse_rows
+from tests.integration.logs import Source, log_sector, warehouse_rows
 
+SECTOR = "nhatky_loi"
 LATER = quarantine.today() + dt.timedelta(days=30)
 
 
@@ -40,18 +40,9 @@ def feeds(root: Path) -> Iterator[FeedSector]:
 
 @pytest.fixture(scope="module")
 def log(root: Path, postgres: Postgres) -> Iterator[Source]:
-    owner = postgres.create_database(SECTOR)
-    with psycopg.connect(postgres.uri(SECTOR), autocommit=True) as admin:
-        admin.execute(f"create role {SECTOR}_reader login replication password 'r'")
-        admin.execute(f"grant connect on database {SECTOR} to {SECTOR}_reader")
-    with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(f"grant usage on schema public to {SECTOR}_reader")
-        connection.execute(f"alter default privileges in schema public grant select on tables to {SECTOR}_reader")
-    found = Source(
-        root, owner, f"postgresql://{SECTOR}_reader:r@127.0.0.1:{postgres.port}/{SECTOR}", postgres.uri(SECTOR)
-    )
+    found = log_sector(SECTOR, root, postgres)
     yield found
-    found.as_admin(f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '{SECTOR}'")
+    found.drop_slots()
 
 
 def rule(root: Path, sector: str, dataset: str, column: str, condition: str) -> None:
