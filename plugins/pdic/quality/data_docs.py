@@ -214,16 +214,17 @@ def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]
             cursor.execute("select release_id from live.release_slot where complete")
         else:
             cursor.execute("select release_id from control.release where release_id = %s", (release_id,))
-        found = cursor.fetchone()
-        if found is None:
+        known = cursor.fetchone()
+        if known is None:
             raise ReleaseError(
                 f"there is no release {release_id or ''}: `pdic status` lists the newest".replace(" :", ":")
             )
-        (release_id,) = found
+        (release_id,) = known
         cursor.execute(
             """
-            select pinned.sector, pinned.dataset, newest.batch_id
+            select pinned.sector, pinned.dataset, newest.batch_id, judged.batch_id
             from control.release_batch as pinned
+            inner join control.release using (release_id)
             left join lateral (
                 select batch.batch_id
                 from control.batch
@@ -235,12 +236,25 @@ def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]
                 order by batch.rows_extracted > coalesce(batch.rows_unchanged, 0) desc nulls last, batch.batch_id desc
                 limit 1
             ) as newest on true
+            left join lateral (
+                select batch.batch_id
+                from control.batch
+                inner join control.expectation_result as result using (batch_id)
+                where
+                    batch.sector = pinned.sector
+                    and batch.dataset = pinned.dataset
+                    and result.expectation_type = %s
+                    and result.created_at <= release.started_at
+                order by batch.batch_id desc
+                limit 1
+            ) as judged on true
             where pinned.release_id = %s
             order by 1, 2
             """,
-            (release_id,),
+            (freshness.TYPE, release_id),
         )
-        runs = cursor.fetchall()
+        found = cursor.fetchall()
+        runs = [(sector, dataset, batch_id) for sector, dataset, batch_id, _ in found]
         cursor.execute(
             "select distinct dataset from control.expectation_result where release_id = %s order by 1", (release_id,)
         )
@@ -254,14 +268,12 @@ def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]
             where
                 batch_id = any(%(batches)s)
                 or release_id = %(release)s
-                or (
-                    expectation_type = %(freshness)s
-                    and created_at <= (select started_at from control.release where release_id = %(release)s)
-                )
+                or (expectation_type = %(freshness)s and batch_id = any(%(judged)s))
             order by sector, dataset, rule_id, id desc
             """,
             {
                 "batches": [batch_id for *_, batch_id in runs if batch_id is not None],
+                "judged": [judged for *_, judged in found if judged is not None],
                 "release": release_id,
                 "freshness": freshness.TYPE,
             },

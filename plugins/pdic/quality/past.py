@@ -66,13 +66,14 @@ def _refused(
     counts = [result.failed or 0 for result in refusing]
     if sum(counts) <= allowed or max(counts) > allowed:
         return max(counts, default=0)
-    conditions = [predicate(result.rule) for result in refusing if result.rule.is_row_rule]
-    if not conditions:
+    rules = [result.rule for result in refusing if result.rule.is_row_rule]
+    if not rules:
         return max(counts)
+    read = {name for rule in rules for name in rule.needed_columns}
     with connection.cursor() as cursor:
         cursor.execute(
             sql.SQL("select count(*) from ({}) as cleaned where _op = 'U' and ({})").format(
-                cleaning.relation(contract, table), sql.SQL(" or ").join(conditions)
+                cleaning.relation(contract, table, read=read), sql.SQL(" or ").join(map(predicate, rules))
             )
         )
         ((rows,),) = cursor.fetchall()
