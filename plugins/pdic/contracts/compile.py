@@ -6,21 +6,23 @@ The outputs depend on the contracts alone: the same contracts give the same byte
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
 from pdic import settings
+from pdic.contracts import kept
 from pdic.contracts.catalogue import catalogue
-from pdic.contracts.dbt_cleaning import dbt_cleaning
-from pdic.contracts.dbt_sources import dbt_sources
+from pdic.contracts.dbt_cleaning import cleaning_macros, dbt_cleaning
+from pdic.contracts.dbt_sources import dbt_sources, source_entry
 from pdic.contracts.errors import ContractError, Problem
-from pdic.contracts.model import Contract
+from pdic.contracts.model import Contract, SharedContract
 from pdic.contracts.output import HEADER_START, Output
 from pdic.contracts.raw_tables import raw_tables
-from pdic.contracts.read import load_all, load_shared
+from pdic.contracts.read import contents, datasets_of, shared_of
 from pdic.contracts.shape_rules import dataset_rules, shared_rules
 from pdic.contracts.shared_views import shared_views
 
@@ -42,7 +44,7 @@ class Difference:
     """One file that is not what the contracts say.
 
     ``missing`` and ``changed`` files were (or have to be) written, ``stale`` ones removed. A ``foreign`` file lies where
-    only generated ones belong but has not their header: it is never touched. ``detail`` is a short unified diff.
+    only generated ones belong but has not their header: it is never touched. ``detail`` is a short unified diff, of a check.
     """
 
     path: Path
@@ -53,23 +55,65 @@ class Difference:
         return f"{self.kind}: {self.path.as_posix()}" + (f"\n{self.detail}" if self.detail else "")
 
 
-def outputs(root: Path) -> list[Output]:
-    """Everything that follows from the contracts under ``root``, by path. Raises ContractError."""
-    sectors = {
-        sector: list(group) for sector, group in groupby(load_all(root).values(), lambda contract: contract.sector)
-    }
-    shared = load_shared(root)
+def outputs(root: Path, drafts: Mapping[Path, str] | None = None) -> list[Output]:
+    """Everything that follows from the contracts under ``root``, by path; ``drafts`` stand for contracts of their paths.
+
+    Raises ContractError.
+    """
+    found = contents(root, drafts)
+    known = datasets_of(found)
+    sectors = {sector: list(group) for sector, group in groupby(known.values(), lambda contract: contract.sector)}
+    shared = shared_of(found)
     _check_owners(sectors)
-    files = [
-        *(dbt_sources(sector, contracts) for sector, contracts in sectors.items()),
-        *(dbt_cleaning(sector, contracts) for sector, contracts in sectors.items()),
-        *(raw_tables(contract) for contracts in sectors.values() for contract in contracts),
-        *(dataset_rules(contract) for contracts in sectors.values() for contract in contracts),
-        *(shared_rules(contract) for contract in shared.values()),
-        shared_views(shared.values()),
-        catalogue(sectors, shared.values()),
-    ]
+    with kept.opened() as results:
+        parts = {contract.path: _parts(contract, found[contract.path], results) for contract in known.values()}
+        shapes = [_shared_shape(contract, found[contract.path], results) for contract in shared.values()]
+    files = [*shapes, shared_views(shared.values()), catalogue(sectors, shared.values())]
+    for sector, of_sector in sectors.items():
+        mine = [parts[contract.path] for contract in of_sector]
+        files.append(dbt_sources(sector, of_sector[0].owner_agency, [part.source for part in mine]))
+        files.append(dbt_cleaning(sector, [part.cleaned for part in mine]))
+        files += [output for part in mine for output in part.files]
     return sorted(files, key=lambda output: output.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What follows from one dataset's contract alone: its files, and its share of the files of its sector."""
+
+    files: tuple[Output, ...]
+    source: str
+    cleaned: str
+
+
+def _parts(contract: Contract, content: bytes, results: kept.Kept) -> _Parts:
+    def work() -> list[tuple[str, str]]:
+        files = (raw_tables(contract), dataset_rules(contract))
+        return [("", source_entry(contract)), ("", cleaning_macros(contract)), *map(_pair, files)]
+
+    (_, source), (_, cleaned), *files = _once("parts", contract.path, content, results, work)
+    return _Parts(tuple(Output(Path(path), text) for path, text in files), source, cleaned)
+
+
+def _shared_shape(contract: SharedContract, content: bytes, results: kept.Kept) -> Output:
+    ((path, text),) = _once("parts", contract.path, content, results, lambda: [_pair(shared_rules(contract))])
+    return Output(Path(path), text)
+
+
+def _once(
+    kind: str, path: Path, content: bytes, results: kept.Kept, work: Callable[[], list[tuple[str, str]]]
+) -> list[tuple[str, str]]:
+    """What ``work`` makes of a contract's text: worked out once."""
+    digest = kept.digest(kind, path, content)
+    text = results.get(digest)
+    if text is None:
+        text = json.dumps(work(), ensure_ascii=False)
+        results.put(digest, text)
+    return [(path, text) for path, text in json.loads(text)]
+
+
+def _pair(output: Output) -> tuple[str, str]:
+    return output.path.as_posix(), output.text
 
 
 def compile_all(root: Path | None = None, check: bool = False) -> list[Difference]:
@@ -80,7 +124,9 @@ def compile_all(root: Path | None = None, check: bool = False) -> list[Differenc
     """
     root = root or settings.project_root()
     wanted = {output.path: output.text for output in outputs(root)}
-    differences = sorted([*_unequal(root, wanted), *_surplus(root, wanted)], key=lambda difference: difference.path)
+    differences = sorted(
+        [*_unequal(root, wanted, check), *_surplus(root, wanted)], key=lambda difference: difference.path
+    )
     if not check:
         for difference in differences:
             _heal(root, difference, wanted)
@@ -104,7 +150,7 @@ def _check_owners(sectors: dict[str, list[Contract]]) -> None:
         raise ContractError(problems)
 
 
-def _unequal(root: Path, wanted: dict[Path, str]) -> Iterator[Difference]:
+def _unequal(root: Path, wanted: dict[Path, str], show: bool) -> Iterator[Difference]:
     for path, text in wanted.items():
         target = root / path
         if not target.is_file():
@@ -112,7 +158,8 @@ def _unequal(root: Path, wanted: dict[Path, str]) -> Iterator[Difference]:
             continue
         found = target.read_bytes()
         if found != text.encode():
-            yield Difference(path, "changed", _first_lines_of_diff(found.decode(errors="replace"), text))
+            detail = _first_lines_of_diff(found.decode(errors="replace"), text) if show else ""
+            yield Difference(path, "changed", detail)
 
 
 def _surplus(root: Path, wanted: dict[Path, str]) -> Iterator[Difference]:

@@ -13,15 +13,17 @@ from pdic.contracts.output import Output, header, joined
 FOLDER: Final = Path("dbt_project", "macros", "cleaned")
 
 
-def dbt_cleaning(sector: str, contracts: Sequence[Contract]) -> Output:
+def dbt_cleaning(sector: str, macros: Sequence[str]) -> Output:
+    """The macros of a sector's datasets in one file."""
+    return Output(FOLDER / f"{sector}.sql", f"{{#- {header(f'contracts/{sector}/')} -#}}\n" + "".join(macros))
+
+
+def cleaning_macros(contract: Contract) -> str:
     """Two macros for each dataset: by source name, the cleaned value of each cleaned column; and, over these, a row's agency.
 
     The text stands in the template as it is, not in a string of Jinja's, which would eat the backslashes.
     """
-    lines = [f"{{#- {header(f'contracts/{sector}/')} -#}}"]
-    for contract in contracts:
-        lines += _macro(contract)
-    return Output(FOLDER / f"{sector}.sql", joined(lines))
+    return joined(_macro(contract))
 
 
 def _macro(contract: Contract) -> Iterator[str]:

@@ -15,19 +15,25 @@ _SCHEMAS = (
 )
 
 
-def dbt_sources(sector: str, contracts: Sequence[Contract]) -> Output:
-    """Two sources per sector: the accepted rows of its datasets, and those in quarantine."""
+def dbt_sources(sector: str, owner_agency: str, entries: Sequence[str]) -> Output:
+    """Two sources per sector: the accepted rows of its datasets, and those in quarantine. Both hold each of ``entries``."""
     sources = [
         {
             "name": f"{schema}_{sector}",
             "schema": schema,
-            "description": both(f"{vi}: {contracts[0].owner_agency}", f"{en} of sector {sector}"),
-            "tables": [_table(contract) for contract in contracts],
+            "description": both(f"{vi}: {owner_agency}", f"{en} of sector {sector}"),
         }
         for schema, vi, en in _SCHEMAS
     ]
-    text = f"# {header(f'contracts/{sector}/')}\n" + yaml_text.dump({"version": 2, "sources": sources})
+    text = f"# {header(f'contracts/{sector}/')}\nversion: 2\nsources:\n"
+    for source in sources:
+        text += yaml_text.indented(yaml_text.dump([source]), 2) + "    tables:\n" + "".join(entries)
     return Output(Path("dbt_project", "models", "staging", sector, f"_{sector}__sources.yml"), text)
+
+
+def source_entry(contract: Contract) -> str:
+    """A dataset's table as an item of a source's ``tables``."""
+    return yaml_text.indented(yaml_text.dump([_table(contract)]), 6)
 
 
 def _table(contract: Contract) -> dict[str, object]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -42,13 +41,13 @@ _DESCRIPTION_FIELDS: Final = frozenset({"purpose"})
 _NOT_READ: Final = "PDIC does not read this field"
 
 
-def parse(root: Path, path: Path, findings: Findings) -> OpenDataContractStandard:
-    """The document in file ``path`` under ``root``. Raises ContractError where it has not the standard's shape.
+def parse(content: bytes, findings: Findings) -> OpenDataContractStandard:
+    """The document that a file's ``content`` is. Raises ContractError where it has not the standard's shape.
 
     Fields that PDIC does not read are noted in ``findings``.
     """
     try:
-        raw = yaml_text.load((root / path).read_text(encoding="utf-8"))
+        raw = yaml_text.load(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise findings.stop("file", f"it is not YAML in UTF-8 ({error})", "correct it") from error
     if not isinstance(raw, dict):

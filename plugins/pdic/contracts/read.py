@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar, cast, get_args
 from zoneinfo import available_timezones
 
 from open_data_contract_standard.model import OpenDataContractStandard
+from pydantic import TypeAdapter
 
 from pdic import settings
-from pdic.contracts import cron, pg_types
+from pdic.contracts import cron, kept, pg_types
 from pdic.contracts.columns import NAME_BYTES, read_columns, read_key
 from pdic.contracts.document import check_identity, only_table, parse
 from pdic.contracts.errors import ContractError, Problem
@@ -61,17 +62,35 @@ def load_all(root: Path | None = None) -> dict[tuple[str, str], Contract]:
 
     Raises ContractError with the problems of all files where any contract is invalid.
     """
-    root = root or settings.project_root()
-    paths = [path for path in _files(root) if path.parent.name != SHARED]
-    contracts = _read_each(paths, lambda path: read_contract(root, path))
-    return {(contract.sector, contract.dataset): contract for contract in contracts}
+    return datasets_of(contents(root or settings.project_root()))
 
 
 def load_shared(root: Path | None = None) -> dict[str, SharedContract]:
     """Every published table's contract by table name, sorted. Raises ContractError as :func:`load_all` does."""
-    root = root or settings.project_root()
-    paths = [path for path in _files(root) if path.parent.name == SHARED]
-    return {contract.table: contract for contract in _read_each(paths, lambda path: read_shared(root, path))}
+    return shared_of(contents(root or settings.project_root()))
+
+
+def contents(root: Path, drafts: Mapping[Path, str] | None = None) -> dict[Path, bytes]:
+    """What every contract file under ``root`` holds, by relative path, sorted; ``drafts`` stand for files of their paths.
+
+    Raises ContractError for a file that is out of place.
+    """
+    drafted = {path: text.encode() for path, text in (drafts or {}).items()}
+    paths = sorted({*_files(root), *drafted})
+    return {path: drafted[path] if path in drafted else (root / path).read_bytes() for path in paths}
+
+
+def datasets_of(found: Mapping[Path, bytes]) -> dict[tuple[str, str], Contract]:
+    """The datasets' contracts among ``found``, by (sector, dataset), sorted. Raises ContractError as :func:`load_all` does."""
+    files = {path: content for path, content in found.items() if path.parent.name != SHARED}
+    contracts = _read_each(files, Contract, _read_contract)
+    return {(contract.sector, contract.dataset): contract for contract in contracts}
+
+
+def shared_of(found: Mapping[Path, bytes]) -> dict[str, SharedContract]:
+    """The published tables' contracts among ``found``, by table, sorted. Raises ContractError as :func:`load_all` does."""
+    files = {path: content for path, content in found.items() if path.parent.name == SHARED}
+    return {contract.table: contract for contract in _read_each(files, SharedContract, _read_shared)}
 
 
 def get(sector: str, dataset: str, root: Path | None = None) -> Contract:
@@ -81,20 +100,19 @@ def get(sector: str, dataset: str, root: Path | None = None) -> Contract:
     if sector == SHARED or not (root / path).is_file():
         what = f"there is no contract for dataset {dataset!r} of sector {sector!r}"
         raise Findings(path).stop("file", what, f"write it, or name a dataset that has one in {FOLDER}/")
-    state = (root / path).stat()
-    return _read_once(root, path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=256)
-def _read_once(root: Path, path: Path, _changed: int, _size: int) -> Contract:
-    """A load asks for its contract at every step; a file that has not changed is parsed once."""
     return read_contract(root, path)
 
 
 def read_contract(root: Path, path: Path) -> Contract:
     """The dataset contract in file ``path`` (relative to ``root``). Raises ContractError naming every problem."""
+    return _read_contract(path, (root / path).read_bytes())
+
+
+@lru_cache(maxsize=256)
+def _read_contract(path: Path, content: bytes) -> Contract:
+    """A load asks for its contract at every step; the same text is parsed once."""
     findings = Findings(path)
-    document = parse(root, path, findings)
+    document = parse(content, findings)
     table = only_table(document, findings)
     properties = custom_properties(document.customProperties, _PROPERTIES, "customProperties", findings)
     sector, dataset = path.parent.name, path.name.removesuffix(SUFFIX)
@@ -169,10 +187,10 @@ def read_contract(root: Path, path: Path) -> Contract:
     return contract
 
 
-def read_shared(root: Path, path: Path) -> SharedContract:
-    """The published table's contract in file ``path`` (relative to ``root``). Raises ContractError."""
+def _read_shared(path: Path, content: bytes) -> SharedContract:
+    """The published table's contract that the file ``path`` holds. Raises ContractError."""
     findings = Findings(path)
-    document = parse(root, path, findings)
+    document = parse(content, findings)
     table = only_table(document, findings)
     properties = custom_properties(document.customProperties, _SHARED_PROPERTIES, "customProperties", findings)
     name = path.name.removesuffix(SUFFIX)
@@ -222,14 +240,24 @@ def _files(root: Path) -> list[Path]:
     return found
 
 
-def _read_each(paths: Sequence[Path], read: Callable[[Path], _Value]) -> list[_Value]:
+def _read_each(files: Mapping[Path, bytes], kind: type[_Value], read: Callable[[Path, bytes], _Value]) -> list[_Value]:
+    """The contract in each of ``files``; one whose text was read before is not parsed again."""
     values: list[_Value] = []
     problems: list[Problem] = []
-    for path in paths:
-        try:
-            values.append(read(path))
-        except ContractError as error:
-            problems.extend(error.problems)
+    plain: TypeAdapter[_Value] = TypeAdapter(kind)
+    with kept.opened() as known:
+        for path, content in files.items():
+            digest = kept.digest(kind.__name__, path, content)
+            text = known.get(digest)
+            if text is not None:
+                values.append(plain.validate_json(text))
+                continue
+            try:
+                values.append(read(path, content))
+            except ContractError as error:
+                problems.extend(error.problems)
+            else:
+                known.put(digest, plain.dump_json(values[-1]).decode())
     if problems:
         raise ContractError(problems)
     return values

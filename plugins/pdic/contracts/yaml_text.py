@@ -40,3 +40,8 @@ def load(text: str) -> Any:
 def dump(value: object) -> str:
     """``value`` as block-style YAML, keys in the order given, Unicode as it is."""
     return yaml.dump(value, Dumper=_IndentedDumper, sort_keys=False, allow_unicode=True, width=10_000)
+
+
+def indented(text: str, columns: int) -> str:
+    """YAML that :func:`dump` wrote, moved to the right."""
+    return "".join(f"{' ' * columns}{line}\n" for line in text.splitlines())

@@ -148,13 +148,13 @@ def _drafts(
 def _models(root: Path, sector: Iterable[Contract]) -> dict[Path, str]:
     """Staging models and their YAML entries for those of a sector's contracts that lack them."""
     files: dict[Path, str] = {}
+    entries: dict[Path, dict[str, Contract]] = {}
     for contract in sector:
         model = drafts.staging_path(contract)
         if not (root / model).exists():
             files[model] = drafts.staging_text(contract)
-        entries = drafts.models_path(contract)
-        text = files.get(entries)
-        if text is None:
-            text = (root / entries).read_text(encoding="utf-8") if (root / entries).exists() else ""
-        files[entries] = drafts.with_model_entry(text, f"stg_{contract.raw_table}", drafts.staging_entry(contract))
+        entries.setdefault(drafts.models_path(contract), {})[f"stg_{contract.raw_table}"] = contract
+    for path, models in entries.items():
+        text = (root / path).read_text(encoding="utf-8") if (root / path).exists() else ""
+        files[path] = drafts.with_model_entries(text, {name: drafts.staging_entry(of) for name, of in models.items()})
     return files

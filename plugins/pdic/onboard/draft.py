@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,15 +153,20 @@ def models_path(contract: Contract) -> Path:
     return MODELS / "staging" / contract.sector / f"_{contract.sector}__models.yml"
 
 
-def with_model_entry(text: str, name: str, entry: dict[str, Any]) -> str:
-    """A models' YAML file (or '') with an entry for model ``name`` at its end, where it has none; the rest as it is."""
+def with_model_entries(text: str, entries: Mapping[str, dict[str, Any]]) -> str:
+    """A models' YAML file (or '') with an entry at its end for each model it has none for; the rest as it is."""
     known = yaml_text.load(text) if text.strip() else None
-    if known and any(model["name"] == name for model in known.get("models") or ()):
+    named = {model["name"] for model in (known or {}).get("models") or ()}
+    items = [
+        yaml_text.indented(yaml_text.dump([{"name": name, **entry}]), 2)
+        for name, entry in entries.items()
+        if name not in named
+    ]
+    if not items:
         return text
-    item = "".join(f"  {line}\n" for line in yaml_text.dump([{"name": name, **entry}]).splitlines())
     if not known:
-        return f"version: 2\n\nmodels:\n{item}"
-    return f"{text.rstrip()}\n\n{item}"
+        return "version: 2\n\nmodels:\n" + "\n".join(items)
+    return "\n".join([f"{text.rstrip()}\n", *items])
 
 
 def staging_entry(contract: Contract) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from pdic.contracts import Contract, compile_all
+from pdic.contracts.compile import outputs
 from pdic.contracts.read import SHARED, read_contract
 from pdic.quality import rules_for_batch
 
@@ -19,17 +19,22 @@ def try_out(root: Path, texts: Mapping[Path, str]) -> list[Contract]:
     Returns the drafted datasets' contracts. Raises ContractError or RuleError as the compiler and the gate would; nothing of
     the project has been touched then.
     """
+    compiled = {output.path: output.text for output in outputs(root, texts)}
     with tempfile.TemporaryDirectory(prefix="pdic-onboard-") as folder:
         aside = Path(folder)
-        for part in ("contracts", "expectations"):
-            if (root / part).is_dir():
-                shutil.copytree(root / part, aside / part)
+        drafted = []
         for path, text in texts.items():
+            if path.parent.name == SHARED:
+                continue
             write(aside, path, text)
-        compile_all(aside)
-        drafted = [read_contract(aside, path) for path in texts if path.parent.name != SHARED]
-        for contract in drafted:
+            contract = read_contract(aside, path)
+            rules = Path(contract.sector, f"{contract.dataset}.yaml")
+            shape, written = Path("expectations", "shape") / rules, Path("expectations", "batch") / rules
+            write(aside, shape, compiled[shape])
+            if (root / written).is_file():
+                write(aside, written, (root / written).read_text(encoding="utf-8"))
             rules_for_batch(aside, contract.sector, contract.dataset)
+            drafted.append(contract)
         return drafted
 
 

@@ -12,7 +12,7 @@ from pdic.contracts.findings import SNAKE_CASE
 from pdic.contracts.output import both
 from pdic.contracts.read import SHARED, dataset_path
 from pdic.errors import OnboardError
-from pdic.onboard.draft import MODELS, with_model_entry
+from pdic.onboard.draft import MODELS, with_model_entries
 from pdic.onboard.edit import ContractText
 from pdic.onboard.files import try_out, write_all
 
@@ -51,7 +51,7 @@ def share(sector: str, dataset: str, columns: Sequence[str] = (), name: str | No
             root,
             {
                 **models,
-                entries: with_model_entry(former, table, _entry(contract, chosen)),
+                entries: with_model_entries(former, {table: _entry(contract, chosen)}),
                 **texts,
             },
         )
