@@ -72,7 +72,8 @@ def bring(contract: contracts.Contract, capture: Captures, connect_to: Connect, 
                 loader.rollback()
                 status = "rejected" if isinstance(error, BatchRejected) else "abandoned"
                 with loader:
-                    ledger.update(loader, batch.batch_id, status=status, message=_safe_message(error))
+                    kind = type(error).__name__
+                    ledger.update(loader, batch.batch_id, status=status, message=_safe_message(error), error_kind=kind)
                 raise
             return ledger.report(loader, batch.batch_id)
     finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, raw, sweep
+from pdic import connections, contracts, history, raw, sweep
 from pdic.errors import PdicError
 from pdic.quarantine import desk
 from pdic.sources import postgres, rest
@@ -23,29 +24,47 @@ ABOUT_LOADS = "quality_"
 """How the names of shared tables begin that tell of batches and checks, and not of what the sources hold."""
 
 
-def status(connect_to: Connect = connections.uri, *, checksums: bool = False) -> Report:
-    """Datasets, releases and shared tables as plain values.
+def status(connect_to: Connect = connections.uri, *, checksums: bool = False, sector: str | None = None) -> Report:
+    """Datasets (of one sector, or of all), releases and shared tables as plain values.
 
     `checksums` adds one per shared table: independent of row order, of which schema holds it, and of when it was built.
     """
     return {
-        "datasets": datasets(connect_to),
+        "datasets": datasets(connect_to, sector),
         "release": releases(connect_to),
         "quality": quality(connect_to),
         "quarantine": desk.counts(connect_to),
-        "slots": watch.slots(connect_to),
+        "slots": watch.slots(connect_to, sector),
         "shared": shared_tables(connect_to, checksums=checksums),
     }
 
 
-def datasets(connect_to: Connect = connections.uri) -> list[Report]:
-    """Per dataset: rows at the source, and how many of their keys are accepted, quarantined, or deleted since.
+def datasets(connect_to: Connect = connections.uri, sector: str | None = None) -> list[Report]:
+    """Per dataset (of one sector, or of all): rows at the source, and how many of their keys are accepted, quarantined, or deleted since.
 
     `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load. Where the
     source does not answer, its rows and the balance are None and `source_problem` is the kind of error.
     """
+    known = [contract for contract in contracts.load_all().values() if sector in (None, contract.sector)]
+    stands = history.standings(connect_to)
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda contract: _dataset(contract, connect_to), contracts.load_all().values()))
+        counted = list(pool.map(lambda contract: _dataset(contract, connect_to), known))
+    return [
+        report | _promise(contract, report, stands.get((contract.sector, contract.dataset), history.NEVER))
+        for contract, report in zip(known, counted, strict=True)
+    ]
+
+
+def _promise(contract: Contract, report: Report, standing: Mapping[str, Any]) -> Report:
+    """How a dataset stands against what its contract promises. `late`: its last good load is older than that."""
+    promised, age = contract.freshness.total_seconds(), standing["age_seconds"]
+    known = report["accepted"] + report["quarantined"]
+    return {
+        **standing,
+        "promised_seconds": promised,
+        "late": age is not None and age > promised,
+        "quarantined_percent": round(100 * report["quarantined"] / known, 1) if known else None,
+    }
 
 
 def _dataset(contract: Contract, connect_to: Connect) -> Report:

@@ -8,20 +8,20 @@ from typing import Annotated, Any
 import typer
 
 from pdic import settings
-from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.names import Json, Targets
+from pdic.cli.output import console, give, print_json, print_table, say, tell
 from pdic.cli.quality_reports import add_reports
 from pdic.cli.quarantine import quarantine_app
-from pdic.cli.slots import print_slots, slot_app
+from pdic.cli.slots import slot_app
 from pdic.cli.stack import describe, ensure_warehouse
+from pdic.cli.version import print_version
 from pdic.errors import PdicError
 
 app = typer.Typer(
     name="pdic",
-    help="PDIC: the shared data integration center of a province.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    add_completion=False,
 )
 demo_app = typer.Typer(
     help="The demo province: synthetic sector databases and the whole path over them.", no_args_is_help=True
@@ -37,7 +37,14 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+@app.callback()
+def pdic(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """PDIC: the shared data integration center of a province."""
 
 
 @app.command()
@@ -49,12 +56,12 @@ def up(
     from pdic import airflow_stack, connections, demo_service, embedded, warehouse
 
     home = settings.home()
-    console.print(f"PostgreSQL in {home} …")
+    tell(f"PostgreSQL in {home} …")
     embedded.start(home)
     warehouse.migrate(connections.warehouse("admin"))
     demo_service.ensure(home)
     if airflow:
-        console.print("Airflow …")
+        tell("Airflow …")
         airflow_stack.up(home)
     _show_stack(describe(home), as_json)
 
@@ -101,12 +108,12 @@ def dsn(
     if as_json:
         print_json({"uri": uri})
     else:
-        typer.echo(uri)
+        give(uri)
 
 
 @app.command()
 def load(
-    targets: Annotated[list[str] | None, typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.")] = None,
+    targets: Targets = None,
     as_json: Json = False,
 ) -> None:
     """Bring the sources' news into raw: extract, check, accept. Exit code 1 where a dataset failed or was rejected."""
@@ -123,10 +130,10 @@ def load(
         print_table("Load", rows, [*columns, "rows_unchanged", "rows_deleted", "seconds"])
         for row in reports:
             if row.get("message"):
-                console.print(row["message"], style="red", markup=False, soft_wrap=True)
+                tell(row["message"], "red")
             for remark in filter(None, (row.get("drift"), row.get("warning"))):
                 text = f"{row['sector']}.{row['dataset']}: {remark}"
-                console.print(text, style="yellow", markup=False, soft_wrap=True)
+                tell(text, "yellow")
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)
 
@@ -146,7 +153,7 @@ def release(
     if as_json:
         print_json(report)
     else:
-        out.print(f"release {report['release_id']}: {report['status']}")
+        say(f"release {report['release_id']}: {report['status']}")
 
 
 @app.command()
@@ -159,39 +166,7 @@ def rollback(as_json: Json = False) -> None:
     if as_json:
         print_json(report)
     else:
-        out.print(f"release {report['release_id']} is live again ({report['seconds']} s)")
-
-
-@app.command()
-def status(
-    checksums: Annotated[
-        bool, typer.Option("--checksums", help="Add a checksum per shared table (reads them whole).")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Every dataset's rows accounted for, the live release, the shared tables."""
-    from pdic import status as standing
-
-    home = ensure_warehouse()
-    with console.status("status"):
-        report = describe(home) | standing.status(checksums=checksums)
-    if as_json:
-        print_json(report)
-        return
-    print_table(
-        "Datasets",
-        [row | {"reconciled": _reconciled(row["last_reconcile"])} for row in report["datasets"]],
-        ["sector", "dataset", "source_rows", "accepted", "quarantined", "deleted", "balanced", "reconciled"],
-    )
-    if report["slots"]:
-        print_slots(report["slots"])
-    print_table("Shared tables", report["shared"], ["table", "rows"] + (["checksum"] if checksums else []))
-    held = report["quarantine"]
-    out.print("quarantine: " + ", ".join(f"{count} {standing}" for standing, count in held.items()))
-    live = report["release"]
-    out.print(f"live release: {live['live'] or 'none'}; a rollback would bring back: {live['former'] or 'none'}")
-    if live["data_docs"]:
-        out.print(f"its Data Docs: {live['data_docs']}", markup=False, soft_wrap=True)
+        say(f"release {report['release_id']} is live again ({report['seconds']} s)")
 
 
 @contracts_app.command("compile")
@@ -207,19 +182,13 @@ def contracts_compile(
         print_json([str(difference) for difference in differences])
     else:
         for difference in differences:
-            out.print(str(difference))
-        out.print(f"{len(differences)} generated files {'differ' if check else 'changed'}")
+            say(f"{difference}", "  ")
+            if check and difference.detail:
+                give(difference.detail)
+        many = f"{len(differences)} file{'s' if len(differences) != 1 else ''}"
+        say(f"{many} differ: run `pdic contracts compile`" if check and differences else f"{many} changed")
     if check and differences:
         raise typer.Exit(1)
-
-
-def _reconciled(last: dict[str, Any] | None) -> str:
-    """The last comparison of a dataset with its source, in a few words."""
-    if last is None:
-        return "never"
-    wrong = last["late"] + last["changed"] + last["deleted"]
-    fate = "held" if last["held"] else "rejected" if last["status"] == "rejected" else "healed"
-    return f"{last['reconciled_at']:%Y-%m-%d}: {f'{wrong} {fate}' if wrong else 'nothing wrong'}"
 
 
 def _show_stack(report: dict[str, Any], as_json: bool) -> None:
@@ -229,7 +198,7 @@ def _show_stack(report: dict[str, Any], as_json: bool) -> None:
     for part in ("postgres", "airflow"):
         state = report[part]
         where = state.get("url") or (f"port {state['port']}" if state.get("port") else "")
-        out.print(f"{part}: {'running ' + where if state.get('running') else 'stopped'}")
+        say(f"{part}: {'running ' + where if state.get('running') else 'stopped'}")
 
 
 def _unknown_role(role: str | None) -> str:
@@ -243,5 +212,5 @@ def main() -> None:
     except PdicError as error:
         if "--json" in sys.argv:
             print_json({"error": str(error), "kind": type(error).__name__})
-        console.print(f"pdic: {error}", style="red", markup=False, soft_wrap=True)
+        tell(f"pdic: {error}", "red")
         sys.exit(error.exit_code)

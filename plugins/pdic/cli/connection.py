@@ -9,8 +9,9 @@ import psycopg2
 import typer
 
 from pdic import connections, settings
-from pdic.cli.app import Json, app
-from pdic.cli.output import out, print_json
+from pdic.cli.app import app
+from pdic.cli.names import Json
+from pdic.cli.output import print_json, say
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 from pdic.warehouse import connect, one
@@ -48,9 +49,9 @@ def add(
     if as_json:
         print_json(report)
         return
-    out.print(f"{conn_id}: PostgreSQL {found['server_version']}, {found['tables']} tables to read", markup=False)
+    say(f"{conn_id}: PostgreSQL {found['server_version']}, {found['tables']} tables to read")
     for words in found["remarks"]:
-        out.print(words, markup=False)
+        say(words)
 
 
 def _look(conn_id: str, uri: str) -> dict[str, Any]:

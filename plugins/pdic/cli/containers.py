@@ -8,7 +8,7 @@ import typer
 
 from pdic import settings
 from pdic.cli.app import containers_app
-from pdic.cli.output import console
+from pdic.cli.output import tell
 
 
 @containers_app.command()
@@ -17,7 +17,7 @@ def check() -> None:
     from pdic.containers import secret_files
 
     secret_files.check(settings.secrets_folder())
-    console.print("secrets: all there")
+    tell("secrets: all there")
 
 
 @containers_app.command()
@@ -48,4 +48,4 @@ def airflow_config() -> None:
 
 
 def _tell(step: str) -> None:
-    console.print(step)
+    tell(step)

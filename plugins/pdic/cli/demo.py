@@ -11,8 +11,9 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pdic import settings
-from pdic.cli.app import Json, demo_app
-from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.app import demo_app
+from pdic.cli.names import Json
+from pdic.cli.output import console, give, print_json, print_table, say, tell
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
@@ -40,9 +41,9 @@ def seed(
     if as_json:
         print_json(report)
     elif report.get("already"):
-        out.print("seeded already; nothing changed")
+        say("seeded already; nothing changed")
     else:
-        out.print(f"seeded {citizens:,} citizens")
+        say(f"seeded {citizens:,} citizens")
 
 
 @demo_app.command()
@@ -59,7 +60,7 @@ def tick(
     if as_json:
         print_json(report)
     else:
-        out.print(f"{days} day(s) passed")
+        say(f"{days} day(s) passed")
 
 
 @demo_app.command()
@@ -76,7 +77,7 @@ def run(
     home = ensure_warehouse()
     seeded = seed_databases(citizens, seed, profile)
     ensure_warehouse()  # its service, too, now that there is something to serve
-    console.print("starting Airflow …")
+    tell("starting Airflow …")
     airflow_stack.up(home)
     sectors = [name for name in DATABASES if name != "truth"]
     runs = {f"load_{sector}": airflow_stack.trigger_dag(home, f"load_{sector}") for sector in sectors}
@@ -152,11 +153,13 @@ def _show(report: dict[str, Any], home: Path) -> None:
     print_table("What readers see", report["shared"], ["table", "rows"])
     print_table("Quality", report["quality"], ["sector", "rules", "hold", "failures_quarantined", "failures_warned"])
     login = airflow_stack.login(home)
-    out.print(f"release {report['release']['live']} is live")
+    say(f"release {report['release']['live']} is live")
     command = _pdic_command()
-    out.print(f'look at it:  psql "$({command} dsn warehouse --role reader)"')
-    out.print(f"Airflow:     {report['airflow']['url']}  user {login['username']}  password {login['password']}")
-    out.print(f"stop it:     {command} down     start it again: {command} up")
+    give(f'  psql "$({command} dsn warehouse --role reader)"', "look at it:")
+    give(f"  {report['airflow']['url']}", f"Airflow, as the user {login['username']}:")
+    give(f"  {login['password']}", "its password:")
+    give(f"  {command} down", "stop it:")
+    give(f"  {command} up", "start it again:")
 
 
 def _pdic_command() -> str:

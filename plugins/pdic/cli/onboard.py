@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pdic.cli.app import Json, app
-from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.app import app
+from pdic.cli.names import Json
+from pdic.cli.output import give, print_json, print_table, say, tell
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
@@ -77,11 +78,11 @@ def onboard(
         print_table("Guesses", report["guesses"], ["dataset", "column", "what", "value", "why"])
     for kind in ("skipped", "refused"):
         for entry in report[kind]:
-            console.print(f"{kind}: {entry['table']}: {entry['why']}", markup=False, soft_wrap=True)
+            tell(f"{kind}: {entry['table']}: {entry['why']}")
     for path in report["written"]:
-        out.print(path, markup=False)
+        give(path)
     if report["datasets"]:
-        out.print(f"next: pdic load {report['sector']}; then pdic share SECTOR.DATASET and pdic release", markup=False)
+        say(f"next: `pdic load {report['sector']}`; then `pdic share SECTOR.DATASET` and `pdic release`")
 
 
 @app.command()
@@ -102,10 +103,10 @@ def share(
     if as_json:
         print_json(report)
         return
-    out.print(f"shared.{report['table']}: {', '.join(report['columns'])}", markup=False)
-    out.print(f"kept back: {', '.join(report['kept_back']) or 'nothing'}", markup=False)
+    say(f"shared.{report['table']}: {', '.join(report['columns'])}")
+    say(f"kept back: {', '.join(report['kept_back']) or 'nothing'}")
     for path in report["written"]:
-        out.print(path, markup=False)
+        give(path)
 
 
 def _update(dataset: str, as_json: bool) -> None:
@@ -119,11 +120,11 @@ def _update(dataset: str, as_json: bool) -> None:
         print_json(report)
         return
     for words in report["changes"] or ["the contract is what the source is"]:
-        out.print(words, markup=False)
+        say(words)
     for path in report["written"]:
-        out.print(path, markup=False)
+        give(path)
     for words in report["then"]:
-        console.print(f"then: {words}", markup=False, soft_wrap=True)
+        tell(f"then: {words}")
 
 
 def _dataset(words: str) -> tuple[str, str]:

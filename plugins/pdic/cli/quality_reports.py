@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from pdic import settings
-from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.names import Dataset, Json
+from pdic.cli.output import console, give, print_json, print_table, say
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 def add_reports(app: typer.Typer) -> None:
@@ -48,7 +47,7 @@ def coverage(as_json: Json = False) -> None:
     columns = ["sector", "dataset", "rules", "columns", "covered_percent", "without_rule", "freshness"]
     print_table("Columns and rules", shown, columns)
     later, never = (sum(found.freshness == kind for found in measured) for kind in (OWN_HISTORY, ""))
-    out.print(
+    say(
         f"freshness: {len(measured) - later - never} of {len(measured)} datasets are judged from their second load on, {later} once "
         f"their own history is long enough, {never} never (docs/quality.md)"
     )
@@ -67,7 +66,7 @@ def docs(
     if as_json:
         print_json({"index": index})
     else:
-        out.print(str(index), soft_wrap=True)
+        give(index)
 
 
 def score(
@@ -96,7 +95,7 @@ def score(
 
 
 def try_(
-    dataset: Annotated[str, typer.Argument(help="SECTOR.DATASET")],
+    dataset: Dataset,
     rule: Annotated[
         list[str] | None,
         typer.Option(

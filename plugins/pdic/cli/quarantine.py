@@ -9,16 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.names import Json, Targets
+from pdic.cli.output import console, give, print_json, print_table, say, tell
 from pdic.cli.stack import ensure_warehouse
 
 quarantine_app = typer.Typer(
     help="Rows that were held back: list, return to agencies, waive, judge again.", no_args_is_help=True
 )
 
-Targets = Annotated[list[str] | None, typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.")]
 Agency = Annotated[str | None, typer.Option("--agency", help="Code of the agency that owns the rows.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Who = Annotated[str | None, typer.Option("--by", help="Who does this (default: the account that runs the command).")]
 COLUMNS = ("record_id", "sector", "dataset", "agency", "key", "severity", "standing", "due_on", "times", "reasons")
 
@@ -47,7 +46,7 @@ def list_(
         return
     print_table("Quarantine", [row | {"reasons": ", ".join(row["reasons"])} for row in found], list(COLUMNS))
     if len(found) == limit:
-        console.print(f"only the first {limit}: say --limit, or `pdic quarantine summary` for counts", markup=False)
+        tell(f"only the first {limit}: say --limit, or `pdic quarantine summary` for counts")
 
 
 @quarantine_app.command()
@@ -62,9 +61,7 @@ def show(record_id: Annotated[int, typer.Argument(help="Number of the record.")]
         return
     for name, value in record.items():
         if name != "events" and value is not None:
-            out.print(
-                f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}", markup=False
-            )
+            say(f"{name.replace('_', ' ')}: {', '.join(value) if isinstance(value, list) else value}", "  ")
     print_table("Events", record["events"], ["happened_at", "what", "batch_id", "who", "note"])
 
 
@@ -107,9 +104,9 @@ def return_(
     print_table("Returned", found, ["sector", "dataset", "agency", "records", "personal_columns"])
     for each in found:
         for path in each["files"]:
-            out.print(path, markup=False, soft_wrap=True)
+            give(path)
     if not found:
-        out.print("nothing to return: no record is open")
+        say("nothing to return: no record is open")
 
 
 @quarantine_app.command()
@@ -160,7 +157,7 @@ def _show_batches(reports: list[dict[str, Any]]) -> None:
     print_table("Judged again", reports, columns)
     for report in reports:
         if report.get("message"):
-            console.print(report["message"], style="red", markup=False, soft_wrap=True)
+            tell(report["message"], "red")
 
 
 def _exit(reports: list[dict[str, Any]]) -> None:

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pdic.cli.app import Json, app
-from pdic.cli.output import console, print_json, print_table
+from pdic.cli.app import app
+from pdic.cli.names import Json, Targets
+from pdic.cli.output import console, print_json, print_table, tell
 from pdic.cli.stack import ensure_warehouse
 
 COLUMNS = ("sector", "dataset", "batch_id", "status", "source_rows", "late", "changed", "news", "deleted")
@@ -15,7 +16,7 @@ COLUMNS = ("sector", "dataset", "batch_id", "status", "source_rows", "late", "ch
 
 @app.command()
 def reconcile(
-    targets: Annotated[list[str] | None, typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.")] = None,
+    targets: Targets = None,
     approve: Annotated[
         bool, typer.Option("--approve", help="Apply the deletions that the guard held; not more of them than it saw.")
     ] = False,
@@ -34,6 +35,6 @@ def reconcile(
         print_table("Reconcile", rows, [*COLUMNS, "rows_quarantined", "seconds"])
         for row in reports:
             if row.get("message"):
-                console.print(row["message"], style="red", markup=False, soft_wrap=True)
+                tell(row["message"], "red")
     if any(row["status"] != "accepted" for row in reports):
         raise typer.Exit(1)

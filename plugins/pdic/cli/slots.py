@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from pdic.cli.output import console, out, print_json, print_table
+from pdic.cli.names import Dataset, Json
+from pdic.cli.output import print_json, print_table, say, tell
 from pdic.cli.stack import ensure_warehouse
 
 slot_app = typer.Typer(help="Replication slots of cdc datasets (docs/cdc.md).", no_args_is_help=True)
-
-Dataset = Annotated[str, typer.Argument(help="SECTOR.DATASET")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
 @slot_app.command("list")
@@ -41,14 +39,13 @@ def renew(dataset: Dataset, as_json: Json = False) -> None:
     _end(dataset, as_json, f"The next load of {dataset} copies the whole table")
 
 
-def print_slots(reports: list[dict[str, Any]]) -> None:
-    """A table of slots, and each warning on a line of its own."""
+def print_slots(reports: list[dict[str, Any]], *, warnings: bool = True) -> None:
+    """A table of slots, and each warning after it."""
     columns = ["sector", "dataset", "slot", "active", "lag", "retained", "wal_status", "safe"]
     print_table("Replication slots (bytes)", reports, columns)
     for report in reports:
-        if report["warning"]:
-            text = f"{report['sector']}.{report['dataset']}: {report['warning']}"
-            console.print(text, style="yellow", markup=False, soft_wrap=True)
+        if warnings and report["warning"]:
+            tell(f"{report['sector']}.{report['dataset']}: {report['warning']}", "yellow")
 
 
 def _end(dataset: str, as_json: bool, done: str) -> None:
@@ -61,4 +58,4 @@ def _end(dataset: str, as_json: bool, done: str) -> None:
         print_json(report)
     else:
         state = "is dropped" if report["dropped"] else "was not there"
-        out.print(f"{done}: slot {report['slot']} {state} at the source")
+        say(f"{done}: slot {report['slot']} {state} at the source")

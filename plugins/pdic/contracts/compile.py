@@ -20,21 +20,21 @@ from pdic.contracts.dbt_cleaning import cleaning_macros, dbt_cleaning
 from pdic.contracts.dbt_sources import dbt_sources, source_entry
 from pdic.contracts.errors import ContractError, Problem
 from pdic.contracts.model import Contract, SharedContract
-from pdic.contracts.output import HEADER_START, Output
+from pdic.contracts.output import HEADER_END, HEADER_START, Output
 from pdic.contracts.raw_tables import raw_tables
 from pdic.contracts.read import contents, datasets_of, shared_of
 from pdic.contracts.shape_rules import dataset_rules, shared_rules
 from pdic.contracts.shared_views import shared_views
 
-OUTPUT_GLOBS: Final = (
-    "plugins/pdic/generated/raw/*.sql",
-    "plugins/pdic/generated/shared_views.json",
-    "plugins/pdic/generated/catalogue.py",
-    "expectations/shape/**/*.yaml",
-    "dbt_project/models/staging/*/_*__sources.yml",
-    "dbt_project/macros/cleaned/*.sql",
-)
-"""Where generated files live. A file there that no contract asks for is stale."""
+OUTPUT_GLOBS: Final = {
+    "plugins/pdic/generated/raw/*.sql": "raw table",
+    "plugins/pdic/generated/shared_views.json": "readers' views",
+    "plugins/pdic/generated/catalogue.py": "DAGs' catalogue",
+    "expectations/shape/**/*.yaml": "shape rules",
+    "dbt_project/models/staging/*/_*__sources.yml": "dbt sources",
+    "dbt_project/macros/cleaned/*.sql": "cleaning",
+}
+"""Where generated files live, and what people call each. A file there that no contract asks for is stale."""
 
 Kind = Literal["missing", "changed", "stale", "foreign"]
 
@@ -45,14 +45,30 @@ class Difference:
 
     ``missing`` and ``changed`` files were (or have to be) written, ``stale`` ones removed. A ``foreign`` file lies where
     only generated ones belong but has not their header: it is never touched. ``detail`` is a short unified diff, of a check.
+    ``source`` is the contract or the folder of contracts that the file follows from.
     """
 
     path: Path
     kind: Kind
     detail: str = ""
+    source: str = "contracts/"
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.path.as_posix()}" + (f"\n{self.detail}" if self.detail else "")
+        """A sentence that leads to what a person may change: the contract, not the file that follows from it."""
+        if self.kind == "foreign":
+            return (
+                f"{self.path.as_posix()} lies where only generated files belong: move it away; rules of your own belong in "
+                "expectations/batch/ and expectations/release/"
+            )
+        found = {
+            "missing": "are not there yet",
+            "changed": "are not what it says (it was changed, or they were edited by hand)",
+            "stale": "are left over: nothing asks for them any more",
+        }[self.kind]
+        return f"{self.source}: the {self._called()} that follow from it {found}"
+
+    def _called(self) -> str:
+        return next((name for pattern, name in OUTPUT_GLOBS.items() if _lies_in(self.path, pattern)), "files")
 
 
 def outputs(root: Path, drafts: Mapping[Path, str] | None = None) -> list[Output]:
@@ -154,19 +170,32 @@ def _unequal(root: Path, wanted: dict[Path, str], show: bool) -> Iterator[Differ
     for path, text in wanted.items():
         target = root / path
         if not target.is_file():
-            yield Difference(path, "missing")
+            yield Difference(path, "missing", source=_source(text))
             continue
         found = target.read_bytes()
         if found != text.encode():
             detail = _first_lines_of_diff(found.decode(errors="replace"), text) if show else ""
-            yield Difference(path, "changed", detail)
+            yield Difference(path, "changed", detail, _source(text))
 
 
 def _surplus(root: Path, wanted: dict[Path, str]) -> Iterator[Difference]:
     found = {path.relative_to(root) for pattern in OUTPUT_GLOBS for path in root.glob(pattern)}
     for path in found - wanted.keys():
         first_lines = (root / path).read_text(encoding="utf-8", errors="replace")[:200]
-        yield Difference(path, "stale" if HEADER_START in first_lines else "foreign")
+        if HEADER_START in first_lines:
+            yield Difference(path, "stale", source=_source(first_lines))
+        else:
+            yield Difference(path, "foreign")
+
+
+def _source(text: str) -> str:
+    """What a generated file says it follows from, in its header."""
+    return text.partition(HEADER_START)[2].partition(HEADER_END)[0]
+
+
+def _lies_in(path: Path, pattern: str) -> bool:
+    """Whether a pattern of OUTPUT_GLOBS names a path (``**`` stands for one folder here, as it does in the project)."""
+    return path.match(pattern.replace("**", "*"))
 
 
 def _heal(root: Path, difference: Difference, wanted: dict[Path, str]) -> None:

@@ -1,0 +1,69 @@
+"""What is wrong now, in sentences that say what to do: read off the report of `pdic status`, nothing is asked again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from pdic.quality.freshness import words
+
+Report = Mapping[str, Any]
+Problem = dict[str, str]
+"""`where` (SECTOR.DATASET, release, airflow) and `what`, a sentence."""
+
+
+def problems(report: Report) -> list[Problem]:
+    """Everything in a status report that somebody has to see to; datasets in their order, the rest after them."""
+    loaded = any(dataset["last_good_load"] or dataset["last_error"] for dataset in report["datasets"])
+    found = [
+        {"where": f"{dataset['sector']}.{dataset['dataset']}", "what": what}
+        for dataset in report["datasets"]
+        for what in of_dataset(dataset, province_is_loaded=loaded)
+    ]
+    found += [
+        {"where": f"{slot['sector']}.{slot['dataset']}", "what": slot["warning"]}
+        for slot in report["slots"]
+        if slot["warning"]
+    ]
+    found += [{"where": "release", "what": what} for what in _of_releases(report["release"])]
+    return found + [{"where": "airflow", "what": what} for what in _of_airflow(report.get("airflow"))]
+
+
+def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[str]:
+    """What is wrong with one dataset. Where nothing was ever loaded, that is no dataset's problem."""
+    name = f"{dataset['sector']}.{dataset['dataset']}"
+    if error := dataset["last_error"]:
+        reason = error["reason"] or "no reason is recorded"
+        yield f"batch {error['batch_id']} came to nothing {in_words(error['seconds_ago'])} ago ({error['kind']}): {reason}"
+    elif dataset["last_good_load"] is None and province_is_loaded:
+        yield f"it was never loaded: run `pdic load {name}`"
+    if dataset["late"]:
+        age, promised = in_words(dataset["age_seconds"]), in_words(dataset["promised_seconds"])
+        yield f"its last good load is {age} old, and its contract promises {promised}: run `pdic load {name}`"
+    if problem := dataset["source_problem"]:
+        yield f"its source gives no count of its rows ({problem}): see that it answers, then run `pdic load {name}`"
+    if (compared := dataset["last_reconcile"]) and compared["held"]:
+        yield (
+            f"{compared['deleted']:,} rows are gone at the source, and their deletion waits for an approval: look at the source, "
+            f"then run `pdic reconcile {name} --approve`"
+        )
+
+
+def _of_releases(release: Report) -> Iterator[str]:
+    newest = release["newest"][:1]
+    if newest and newest[0]["status"] == "failed":
+        yield f"release {newest[0]['release_id']} failed, and readers see release {release['live'] or 'none'}: {newest[0]['message']}"
+
+
+def _of_airflow(airflow: Report | None) -> Iterator[str]:
+    """Airflow that was started and is not whole. One that nobody started, or that was stopped, is none of our business."""
+    parts = (airflow or {}).get("components") or {}
+    unwell = sorted(name for name, state in parts.items() if state != "healthy")
+    if unwell and len(unwell) < len(parts) or "unhealthy" in parts.values():
+        yield f"it is not whole ({', '.join(f'{name}: {parts[name]}' for name in unwell)}): run `pdic up`, which mends it"
+
+
+def in_words(seconds: float) -> str:
+    """A length of time: `3 d 4 h`, `26 min`."""
+    return words(timedelta(seconds=seconds)).en

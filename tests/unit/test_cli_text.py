@@ -1,0 +1,411 @@
+"""What people read: it fits the screen, however long names, numbers and sentences are; what they copy is never broken."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import typer
+from rich.cells import cell_len
+from typer.testing import CliRunner, Result
+
+import pdic.cli
+from pdic import (
+    airflow_stack,
+    connections,
+    demo_service,
+    embedded,
+    history,
+    load,
+    onboard,
+    reconcile,
+    release,
+    retry,
+    settings,
+    status,
+    warehouse,
+)
+from pdic.cli import app as app_module
+from pdic.cli import output
+from pdic.cli.app import app
+from pdic.containers import jobs, secret_files
+from pdic.contracts import compile as compiling
+from pdic.errors import LoadError
+from pdic.onboard import share, update
+from pdic.quality import coverage, data_docs, score, trial
+from pdic.quarantine import correction, desk
+from pdic.sources.cdc import retire, watch
+
+SECTOR = "quan_ly_ho_so_mot_cua_cap_xa"
+DATASET = "ket_qua_giai_quyet_thu_tuc_hanh_chinh_theo_tung_don_vi_hang_nam"
+NAME = f"{SECTOR}.{DATASET}"
+MANY = 1_234_567_890
+COMMAND = f"pdic reconcile {NAME} --approve"
+SENTENCE = (
+    "Văn phòng Ủy ban nhân dân tỉnh chưa trả lời, và bảng nguồn đã đổi tên cột từ hôm qua: "
+    f"hỏi cơ quan, rồi chạy `{COMMAND}` và xem lại kết quả."
+)
+NFD = unicodedata.normalize("NFD", SENTENCE)
+PATH = "/srv/pdic/" + "thu_muc_rat_dai/" * 8 + "index.html"
+DSN = "postgresql://pdic_reader:" + "p" * 60 + "@127.0.0.1:5432/warehouse"
+AT = datetime(2026, 11, 27, 5, 10, tzinfo=UTC)
+TABLE = "mart_civil_registry__vital_events_by_commune_and_month_of_year"
+
+BATCH = {
+    "sector": SECTOR,
+    "dataset": DATASET,
+    "batch_id": 123_456,
+    "capture": "snapshot",
+    "status": "rejected",
+    "rows_extracted": MANY,
+    "rows_accepted": MANY,
+    "rows_quarantined": 98_765_432,
+    "rows_unchanged": MANY,
+    "rows_deleted": MANY,
+    "seconds": {"extract": 12_345.67},
+    "drift": SENTENCE,
+    "warning": NFD,
+    "message": SENTENCE,
+}
+COMPARED = {
+    "status": "rejected",
+    "held": True,
+    "late": 5,
+    "changed": 7,
+    "deleted": MANY,
+    "reconciled_at": AT,
+}
+STANDING = {
+    "sector": SECTOR,
+    "dataset": DATASET,
+    "source_rows": MANY,
+    "accepted": MANY,
+    "quarantined": 98_765_432,
+    "quarantined_percent": 7.4,
+    "deleted": MANY,
+    "balanced": False,
+    "source_problem": None,
+    "last_good_load": AT,
+    "age_seconds": 400_000.0,
+    "promised_seconds": 93_600.0,
+    "late": True,
+    "in_live_release": "older",
+    "last_error": {"batch_id": 9, "at": AT.isoformat(), "seconds_ago": 60, "kind": "DriftError", "reason": SENTENCE},
+    "last_reconcile": COMPARED,
+}
+SLOT = {
+    "sector": SECTOR,
+    "dataset": DATASET,
+    "slot": f"pdic_1a2b3c_{DATASET}"[:63],
+    "active": True,
+    "lag": MANY,
+    "retained": MANY,
+    "wal_status": "unreserved",
+    "safe": MANY,
+    "warning": SENTENCE,
+}
+STATUS = {
+    "datasets": [STANDING],
+    "release": {
+        "live": 123,
+        "live_since": AT.isoformat(),
+        "former": 122,
+        "data_docs": PATH,
+        "newest": [{"release_id": 124, "status": "failed", "message": SENTENCE}],
+    },
+    "quality": [{"sector": SECTOR, "rules": MANY, "hold": MANY, "failures_quarantined": MANY, "failures_warned": MANY}],
+    "quarantine": dict.fromkeys(desk.STANDINGS, MANY),
+    "slots": [SLOT],
+    "shared": [{"table": TABLE, "rows": MANY, "checksum": "9" * 30}],
+}
+STACK = {
+    "home": "/srv/pdic",
+    "postgres": {"running": True, "port": 5433},
+    "airflow": {"running": False, "url": "http://127.0.0.1:8080", "components": {"scheduler": "unhealthy"}},
+    "one_stop": {"running": True},
+}
+RECORD = {
+    "record_id": 123_456,
+    "sector": SECTOR,
+    "dataset": DATASET,
+    "agency": "H50.12.03",
+    "key": f"khoa={'1' * 40}",
+    "severity": "critical",
+    "standing": "returned",
+    "due_on": AT,
+    "waived_until": AT,
+    "times": 12,
+    "reasons": [f"{NAME}.so_dinh_danh.pattern", f"{NAME}.ngay_sinh.range"],
+    "events": [{"happened_at": AT, "what": "returned", "batch_id": 12, "who": "Nguyễn Văn A", "note": SENTENCE}],
+}
+TRIAL = SimpleNamespace(
+    raised=None,
+    report=lambda: {
+        "rule": f"{NAME}.so_dinh_danh.pattern",
+        "batch_id": 12,
+        "on_fail": "quarantine",
+        "checked": MANY,
+        "failed": MANY,
+        "percent": 12.345,
+        "held": MANY,
+        "agencies": {"H50.12.03": 1200, "H50.12.04": 800},
+        "keys": ["ma=1", "ma=2"],
+        "raised": None,
+    },
+)
+RELEASE = {
+    "release_id": 12,
+    "started_at": AT,
+    "status": "failed",
+    "full_refresh": True,
+    "datasets": 1000,
+    "rows": MANY,
+    "seconds": 123.4,
+    "published_at": AT,
+    "rolled_back_at": AT,
+    "live": True,
+    "reason": SENTENCE,
+}
+DRAFTED = {
+    "sector": SECTOR,
+    "datasets": [DATASET],
+    "guesses": [{"dataset": DATASET, "column": "so_dinh_danh_ca_nhan", "what": "key", "value": "yes", "why": SENTENCE}],
+    "skipped": [{"table": f"public.{DATASET}", "why": SENTENCE}],
+    "refused": [{"table": f"public.{DATASET}", "why": SENTENCE}],
+    "written": [PATH],
+    "changes": [SENTENCE],
+    "then": [SENTENCE],
+    "table": TABLE,
+    "columns": ["so_dinh_danh_ca_nhan"] * 9,
+    "kept_back": ["ho_va_ten_khai_sinh"] * 9,
+}
+COVERED = coverage.Coverage(SECTOR, DATASET, 12, 30, ("ho_va_ten", "noi_o_hien_tai") * 9, "own history")
+SCORE = {"scope": "agency_dataset", "sector": SECTOR, "dataset": DATASET, "agency_code": "H50.12.03"} | {
+    "agency_name": "Văn phòng Ủy ban nhân dân tỉnh Quảng Trị",
+    "rows_checked": MANY,
+    **dict.fromkeys(score.MEASURES, 99.87),
+}
+
+COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("up",): (),
+    ("down",): (),
+    ("dsn",): ("warehouse",),
+    ("load",): (),
+    ("release",): (),
+    ("rollback",): (),
+    ("status",): ("--checksums",),
+    ("history",): (NAME,),
+    ("releases",): (),
+    ("reconcile",): (),
+    ("onboard",): ("--connection", "pdic_source_x", "--schema", "public", "--yes"),
+    ("share",): (NAME,),
+    ("connection", "add"): ("pdic_source_x", "--host", "h", "--database", "d", "--user", "u"),
+    ("contracts", "compile"): ("--check",),
+    ("slot", "list"): (),
+    ("slot", "drop"): (NAME,),
+    ("slot", "renew"): (NAME,),
+    ("quality", "coverage"): (),
+    ("quality", "docs"): (),
+    ("quality", "score"): (),
+    ("quality", "try"): (NAME,),
+    ("quarantine", "list"): ("--limit", "1"),
+    ("quarantine", "show"): ("1",),
+    ("quarantine", "summary"): (),
+    ("quarantine", "return"): (),
+    ("quarantine", "waive"): ("1", "--why", "x", "--until", "2026-12-31", "--by", "x"),
+    ("quarantine", "retry"): (),
+    ("demo", "seed"): (),
+    ("demo", "tick"): (),
+    ("demo", "run"): (),
+    ("containers", "check"): (),
+    ("containers", "init"): (),
+    ("containers", "demo"): (),
+}
+WITHOUT_TEXT = {("demo", "one-stop"), ("containers", "airflow-config")}
+"""A server that runs until it is stopped; a file that is printed for a machine."""
+
+TO_COPY = re.compile(rf"\s*({re.escape(PATH)}|{re.escape(DSN)}|`pdic [^`]+`[.,;:]?|psql \"\$\([^)]+\)\")")
+"""All that a line may be too long for: it holds this and nothing else, so that people copy it whole."""
+
+
+@pytest.fixture(autouse=True)
+def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that commands call answers at length, and nothing behind it is started."""
+
+    def answers(where: Any, name: str, value: Any) -> None:
+        monkeypatch.setattr(where, name, lambda *_, **__: value)
+
+    for module in vars(pdic.cli).values():
+        if hasattr(module, "ensure_warehouse"):
+            answers(module, "ensure_warehouse", Path("/srv/pdic"))
+    for name in ("app", "demo", "quality_reports", "quarantine", "slots", "status"):
+        module = __import__(f"pdic.cli.{name}", fromlist=["x"])
+        for function, value in (("ensure_warehouse", Path("/srv/pdic")), ("describe", STACK)):
+            if hasattr(module, function):
+                answers(module, function, value)
+    for stack in (embedded, airflow_stack, demo_service):
+        for name in ("start", "stop", "ensure", "up", "down"):
+            monkeypatch.setattr(stack, name, lambda *_: None, raising=False)
+    answers(warehouse, "migrate", None)
+    answers(connections, "warehouse", DSN)
+    answers(connections, "uri", DSN)
+    answers(load, "load", [BATCH])
+    answers(release, "release", {"release_id": 12, "status": "published"})
+    answers(release, "rollback", {"release_id": 12, "seconds": 0.1})
+    answers(status, "status", dict(STATUS))
+    answers(history, "of_dataset", [BATCH | {"started_at": AT, "seconds": 1.5, "error_kind": "E", "reason": SENTENCE}])
+    answers(history, "releases", [RELEASE])
+    counts = {"source_rows": MANY, "late": MANY, "changed": MANY, "news": MANY, "deleted": MANY}
+    answers(reconcile, "reconcile", [BATCH | counts | {"seconds": {"total": 1.5}}])
+    answers(retry, "retry", [BATCH])
+    answers(onboard, "onboard", DRAFTED)
+    answers(share, "share", DRAFTED)
+    answers(update, "update", DRAFTED)
+    answers(pdic.cli.connection, "_look", {"server_version": "18.4", "tables": MANY, "remarks": [SENTENCE, NFD]})
+    answers(connections, "save", None)
+    answers(
+        compiling,
+        "compile_all",
+        [compiling.Difference(Path("a" * 70), "changed", "-x", f"contracts/{SECTOR}/{DATASET}.odcs.yaml")],
+    )
+    answers(watch, "slots", [SLOT])
+    answers(retire, "end", {"slot": SLOT["slot"], "dropped": True})
+    answers(coverage, "coverage", (COVERED,))
+    answers(data_docs, "build", Path(PATH))
+    answers(score, "scores", [SCORE])
+    answers(trial, "trials", [TRIAL])
+    answers(desk, "listed", [RECORD])
+    answers(desk, "shown", RECORD)
+    answers(desk, "waive", [RECORD])
+    answers(desk, "summary", [RECORD | dict.fromkeys(desk.STANDINGS, MANY) | {"first_due": AT, "closed_percent": 99.9}])
+    answers(correction, "hand_back", [RECORD | {"records": MANY, "personal_columns": 12, "files": [PATH]}])
+    answers(secret_files, "check", None)
+    monkeypatch.setattr(jobs, "initialise", lambda tell: tell(SENTENCE))
+    monkeypatch.setattr(jobs, "fill_demo", lambda _citizens, _seed, tell: tell(SENTENCE))
+    demo = pdic.cli.demo
+    answers(demo, "seed_databases", {"already": False})
+    answers(demo, "_demo", SimpleNamespace(tick=lambda *_, **__: {}))
+    answers(demo, "_wait_for_release", None)
+    answers(airflow_stack, "health", STACK["airflow"])
+    answers(airflow_stack, "login", {"username": "admin", "password": DSN})
+    answers(airflow_stack, "trigger_dag", "run")
+    answers(airflow_stack, "wait_dag_run", "success")
+    answers(settings, "home", Path("/srv/pdic"))
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        below = getattr(command, "commands", None)
+        if below is None:
+            yield path
+        for name, each in (below or {}).items():
+            yield from walk(each, (*path, name))
+
+    yield from walk(typer.main.get_command(app), ())
+
+
+def run(*words: str, columns: int | None = None, monkeypatch: pytest.MonkeyPatch) -> Result:
+    if columns is None:
+        monkeypatch.delenv("COLUMNS", raising=False)
+    else:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    return CliRunner().invoke(app, [*words], input="secret\n")
+
+
+def too_wide(text: str, columns: int) -> list[str]:
+    """Lines wider than the screen, but for a single word and for what is to be copied."""
+    found = [line for line in text.splitlines() if cell_len(line) > columns and " " in line.strip()]
+    return [line for line in found if not TO_COPY.fullmatch(line)]
+
+
+def test_every_command_is_looked_at() -> None:
+    assert set(commands()) == set(COMMANDS) | WITHOUT_TEXT
+
+
+@pytest.mark.parametrize("columns", [None, 60, 200])
+@pytest.mark.parametrize("path", sorted(COMMANDS), ids=" ".join)
+def test_text_fits_the_screen(path: tuple[str, ...], columns: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(*path, *COMMANDS[path], columns=columns, monkeypatch=monkeypatch)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    assert done.output.strip()
+    assert too_wide(done.output, columns or 80) == []
+
+
+@pytest.mark.parametrize("path", [(), *sorted(commands())], ids=" ".join)
+def test_help_fits_the_screen(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run(*path, "--help", monkeypatch=monkeypatch)
+    assert done.exit_code == 0
+    assert [line for line in done.output.splitlines() if cell_len(line) > 80] == []
+
+
+@pytest.mark.parametrize("path", [("load",), ("status",), ("history",), ("reconcile",), ("quarantine", "summary")])
+def test_numbers_are_neither_cut_nor_wrapped(path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = run(*path, *COMMANDS[path], columns=40, monkeypatch=monkeypatch).output
+    assert "1,234,567,890" in text
+    assert "…" not in text
+    assert re.findall(r"\d,$|^\s*,\d", text, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "copied"),
+    [
+        (("dsn",), DSN),
+        (("quality", "docs"), PATH),
+        (("quarantine", "return"), PATH),
+        (("status",), PATH),
+        (("demo", "run"), DSN),  # (its password)
+    ],
+)
+def test_what_is_copied_stands_alone_on_its_line(
+    path: tuple[str, ...], copied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert copied in [line.strip() for line in run(*path, *COMMANDS[path], monkeypatch=monkeypatch).output.splitlines()]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_command_in_a_sentence_stays_in_one_piece(columns: int) -> None:
+    lines = output.wrapped(SENTENCE, columns)
+    assert any(f"`{COMMAND}`" in line for line in lines)
+    assert [line for line in lines if cell_len(line) > columns and COMMAND not in line] == []
+    assert " ".join(lines) == SENTENCE
+
+
+def test_a_refusal_is_wrapped_between_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise LoadError(NFD)
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(app_module, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        app_module.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert too_wide(said, 80) == []
+    assert " ".join(said.split()) == f"pdic: {' '.join(NFD.split())}"
+
+
+def test_the_version_is_told() -> None:
+    said = CliRunner().invoke(app, ["--version"]).output
+    assert re.fullmatch(r"pdic \d+\.\d+\.\d+( \([0-9a-f]{7,}(-dirty)?\))?\n", said)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("load edu", "education"),
+        ("load education.l", "education.lop"),
+        ("history educ", "education.lop"),
+        ("status --sector he", "health"),
+    ],
+)
+def test_the_shell_completes_names(words: str, offered: str) -> None:
+    asked = {"_PDIC_COMPLETE": "complete_bash", "COMP_WORDS": f"pdic {words}", "COMP_CWORD": str(words.count(" ") + 1)}
+    assert offered in CliRunner().invoke(app, env=asked, prog_name="pdic").output.split()
