@@ -17,6 +17,8 @@ class Arrival:
     ``bytes`` and ``digest`` are of the stream as it came. ``drift`` remarks on columns that the contract does not know.
     The next load starts at ``watermark_to`` (captures by time) or at ``position`` (by anything else: a log's position, a
     feed's cursor); both move when the batch is accepted. ``warning`` tells an operator what to see to at the source.
+    ``called`` is what the ledger calls the way the rows came, where that is not what was begun: its rules of history compare a
+    batch with those that came the same way.
     """
 
     rows: int
@@ -28,3 +30,4 @@ class Arrival:
     watermark_to: datetime | None = None
     position: dict[str, Any] | None = None
     warning: str | None = None
+    called: str | None = None

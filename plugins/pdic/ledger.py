@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 OPEN_STATES = ("extracting", "extracted", "checked")
 
+RECONCILE = "reconcile"
+"""What the ledger calls a batch that came by comparing all rows with those known, whoever asked for it."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -153,10 +156,12 @@ def require(batch: Batch, contract: Contract, *states: str) -> None:
 
 def arrived(connection: Connection, batch_id: int, arrival: Arrival, seconds: float) -> None:
     """Record what a capture brought: the batch is extracted."""
+    called = {"capture": arrival.called} if arrival.called else {}
     update(
         connection,
         batch_id,
         {"extract": seconds},
+        **called,
         status="extracted",
         rows_extracted=arrival.rows,
         rows_deleted=arrival.deleted,

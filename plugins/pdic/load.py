@@ -34,7 +34,7 @@ SECTORS_AT_ONCE = 2
 Captures = Callable[[contracts.Contract, ledger.Batch, Connect], Arrival]
 
 CAPTURES: dict[str, Captures] = {
-    "cursor": postgres.capture,
+    "cursor": partial(postgres.capture, whole=sweep.capture_whole),
     "snapshot": sweep.capture_snapshot,
     "feed": rest.capture,
     "cdc": partial(cdc.capture, whole=sweep.capture_whole),

@@ -82,7 +82,7 @@ def one_dataset(
     began = time.monotonic()
     try:
         batch = load.bring(
-            contract, partial(sweep.capture_difference, approval=approval), connect_to, called="reconcile"
+            contract, partial(sweep.capture_difference, approval=approval), connect_to, called=ledger.RECONCILE
         )
         batch_id = batch["batch_id"]
         load.check(sector, {dataset: batch_id}, connect_to)

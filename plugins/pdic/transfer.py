@@ -65,7 +65,7 @@ def copy_snapshot(snapshot: Snapshot, warehouse_uri: str, batch_id: int) -> Arri
         digest="crc32:" + ",".join(f"{part.crc:08x}" for part in moved),
         drift=snapshot.drift,
         watermark_to=snapshot.seam.watermark if snapshot.seam else None,
-        position=snapshot.seam.position() if snapshot.seam else None,
+        position=snapshot.position,
         warning=snapshot.warning,
     )
 

@@ -64,14 +64,18 @@ def stamped_since(contract: Contract, since: datetime, *, unstamped: bool) -> sq
     """The rows stamped at or after `since`; with `unstamped`, those without a stamp too, which are looked for each time."""
     assert contract.cursor_column is not None, "only cursor loads go by stamps"
     cursor = sql.Identifier(contract.cursor_column)
-    lower: sql.Composable = sql.Literal(since)
-    if contract.cursor_time_zone is not None:
-        lower = sql.SQL("({} at time zone {})").format(lower, sql.Literal(contract.cursor_time_zone))
     # Inclusive, so that ties are safe. Two branches, as one condition with `or` would not use the cursor's index well.
-    stamped = select(contract, sql.SQL("{} >= {}").format(cursor, lower))
+    stamped = select(contract, sql.SQL("{} >= {}").format(cursor, bound(contract, since)))
     if not unstamped:
         return stamped
     return sql.SQL("{} union all {}").format(stamped, select(contract, sql.SQL("{} is null").format(cursor)))
+
+
+def bound(contract: Contract, since: datetime) -> sql.Composable:
+    """A moment as the cursor's column writes it."""
+    if contract.cursor_time_zone is None:
+        return sql.Literal(since)
+    return sql.SQL("({} at time zone {})").format(sql.Literal(since), sql.Literal(contract.cursor_time_zone))
 
 
 def split(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,11 +14,12 @@ from pdic import transfer
 from pdic.arrival import Arrival
 from pdic.sources.drift import check_drift
 from pdic.sources.guest import behave, reading, visit
-from pdic.sources.parts import Part, split, stamped_since, written_since
+from pdic.sources.identity import difference, former_identity, identify
+from pdic.sources.parts import Part, select, split, stamped_since, written_since
 from pdic.sources.reading import source_table
 from pdic.sources.shapes import Shapes
 from pdic.sources.standing import look
-from pdic.sources.window import Seam, Xids, former_seam, next_seam, window
+from pdic.sources.window import Seam, Window, Xids, former_seam, next_seam, window
 from pdic.warehouse import Connect, one
 
 if TYPE_CHECKING:
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
     from pdic.ledger import Batch
+    from pdic.sources.standing import Standing
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """One repeatable-read view of a source table: the rows to read, and where the next load starts (cursor loads).
 
-    ``parts`` are the rows in one or more ranges, each with a session of its own, all of the same snapshot.
+    ``parts`` are the rows in one or more ranges, each with a session of its own, all of the same snapshot. ``compare`` says
+    that all of them have to be compared with what is known, and why: rows may be gone, or have changed without a stamp.
+    ``position`` is what the ledger keeps of the seam.
     """
 
     connection: Connection
@@ -41,14 +45,24 @@ class Snapshot:
     seam: Seam | None = None
     drift: str | None = None
     warning: str | None = None
+    compare: str | None = None
+    position: dict[str, Any] | None = None
 
 
-def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
-    """Bring a table (capture `snapshot`) or what was written since the last load (`cursor`) into the batch's table."""
-    shapes = Shapes(connect_to("pdic_warehouse_loader"))
-    with snapshot(
-        connect_to(contract.source_connection), contract, batch.watermark_from, batch.position_from, shapes
-    ) as view:
+Whole = Callable[["Snapshot", "Batch", Connect], Arrival]
+"""Brings a whole table that a snapshot shows: all of its rows, or where some are known its difference from them."""
+
+
+def capture(contract: Contract, batch: Batch, connect_to: Connect, whole: Whole, *, full: bool = False) -> Arrival:
+    """Bring what was written since the last load into the batch's table.
+
+    Where that cannot be told by rows alone (the table behind the name is another one, or was emptied), and where a `full` load is
+    asked for, `whole` brings everything, and the next load starts at this snapshot all the same.
+    """
+    uri, shapes = connect_to(contract.source_connection), Shapes(connect_to("pdic_warehouse_loader"))
+    with snapshot(uri, contract, batch.watermark_from, batch.position_from, shapes, full=full) as view:
+        if full or view.compare:
+            return whole(view, batch, connect_to)
         return transfer.copy_snapshot(view, connect_to("pdic_warehouse_loader"), batch.batch_id)
 
 
@@ -60,18 +74,27 @@ def snapshot(
     position: dict[str, Any] | None = None,
     shapes: Shapes | None = None,
     exported: str | None = None,
+    *,
+    full: bool = False,
 ) -> Iterator[Snapshot]:
     """Open a snapshot of the contract's table, after checking it against the contract.
 
     `watermark` and `position` are where the last load of a cursor dataset ended, as the ledger keeps them (None: everything);
-    `shapes` remember what former loads found; `exported` is another session's snapshot to share.
+    `shapes` remember what former loads found; `exported` is another session's snapshot to share; `full` forgets where the last
+    load ended.
     Raises `DriftError` where the table no longer is what the contract says, `SourceUnavailable` where the server cannot be
     reached or is a replica behind what was read before.
     """
     with ExitStack() as sessions:
         with reading(contract):
             connection = sessions.enter_context(closing(visit(uri, contract)))
-            opened = _open(sessions, connection, uri, contract, watermark, position, shapes, exported)
+            if contract.cursor_column is None:
+                behave(connection, contract, exported)
+                drift = check_drift(connection, contract, shapes)
+                opened = Snapshot(connection, contract, split(sessions, connection, uri, contract), drift=drift)
+            else:
+                since = (None, None) if full else (watermark, position)
+                opened = _open(sessions, connection, uri, contract, *since, shapes)
         yield opened
 
 
@@ -83,12 +106,8 @@ def _open(
     watermark: datetime | None,
     position: dict[str, Any] | None,
     shapes: Shapes | None,
-    exported: str | None,
 ) -> Snapshot:
-    if contract.cursor_column is None:
-        behave(connection, contract, exported)
-        drift = check_drift(connection, contract, shapes)
-        return Snapshot(connection, contract, split(sessions, connection, uri, contract), drift=drift)
+    """The view of a cursor load: the rows since the last one, or all of them."""
     # Who is writing is asked before the snapshot is taken: whoever begins after that stamps later.
     behave(connection, contract)
     standing = look(connection, contract)
@@ -96,16 +115,39 @@ def _open(
     behave(connection, contract)
     xids = _xids(connection)
     drift = check_drift(connection, contract, shapes)
-    former = former_seam(watermark, position)
-    wanted, why = window(contract, standing, xids, watermark, former)
-    seam, held = next_seam(contract, standing, xids, watermark, former)
-    if wanted.since is not None:
-        rows = stamped_since(contract, wanted.since, unstamped=standing.cursor_nullable)
-        parts: tuple[Part, ...] = (Part(connection, rows),)
+    identity = identify(connection, contract)
+    former, known = former_seam(watermark, position), former_identity(position)
+    why: str | None
+    unlike = difference(connection, contract, former, known, identity) if former and known else None
+    if unlike:
+        # What the former seam says holds for another table, perhaps of another server: the next one begins from nothing.
+        seam, held = next_seam(contract, standing, xids, None, None)
+        wanted, why = Window(compare=unlike), f"{unlike}: all rows were compared with those known"
     else:
-        conditions = [written_since(wanted.since_xid)] if wanted.since_xid is not None else []
-        parts = split(sessions, connection, uri, contract, *conditions)
-    return Snapshot(connection, contract, parts, seam, drift, "; ".join(filter(None, (why, held))) or None)
+        wanted, why = window(contract, standing, xids, watermark, former)
+        seam, held = next_seam(contract, standing, xids, watermark, former)
+    return Snapshot(
+        connection,
+        contract,
+        _parts(sessions, connection, uri, contract, wanted, standing),
+        seam,
+        drift,
+        "; ".join(filter(None, (why, held))) or None,
+        wanted.compare,
+        seam.position() | {"identity": identity.as_json()},
+    )
+
+
+def _parts(
+    sessions: ExitStack, connection: Connection, uri: str, contract: Contract, wanted: Window, standing: Standing
+) -> tuple[Part, ...]:
+    """The rows of a window, divided where they are found by reading the table. A comparison reads them in one session."""
+    if wanted.compare is not None:
+        return (Part(connection, select(contract)),)
+    if wanted.since is not None:
+        return (Part(connection, stamped_since(contract, wanted.since, unstamped=standing.cursor_nullable)),)
+    conditions = [written_since(wanted.since_xid)] if wanted.since_xid is not None else []
+    return split(sessions, connection, uri, contract, *conditions)
 
 
 def count_rows(uri: str, contract: Contract) -> int:

@@ -47,10 +47,14 @@ class Xids:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The rows to read: stamped at or after `since`, or written by transaction `since_xid` or a later one; else all."""
+    """The rows to read: stamped at or after `since`, or written by transaction `since_xid` or a later one; else all.
+
+    With `compare`, which says why, all are compared with those known.
+    """
 
     since: datetime | None = None
     since_xid: int | None = None
+    compare: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +117,8 @@ def window(
                 f"{xids.xmax}, then {former.xids.xmax}). Nothing was moved. Load again when it has caught up; if the source was "
                 "restored from a backup, load once from its primary."
             )
-        return Window(), (
-            "the source's transaction ids have gone back, as after a restore from a backup: everything was read; rows that "
-            "the restore took away are found by a reconcile"
-        )
+        restored = "the source's transaction ids have gone back, as after a restore from a backup"
+        return Window(compare=restored), f"{restored}: all rows were compared with those known"
     doubt = _doubt(contract, standing, former)
     if doubt is None:
         return Window(since=former.watermark), None

@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from pdic import raw, transfer
 from pdic.arrival import Arrival
+from pdic.ledger import RECONCILE
 from pdic.sources import postgres
 from pdic.sources.shapes import Shapes
 from pdic.sweep import guard, record
@@ -31,7 +32,10 @@ def snapshot(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
 
 
 def whole(view: Snapshot, batch: Batch, connect_to: Connect) -> Arrival:
-    """Everything that a snapshot shows where nothing is known yet, after that its difference from what is known."""
+    """Everything that a snapshot shows where nothing is known yet, after that its difference from what is known.
+
+    The next load starts where the snapshot says, where it says so. Raises `SweepHeld` as `difference` does.
+    """
     warehouse_uri = connect_to("pdic_warehouse_loader")
     with transaction(warehouse_uri, f"load {view.contract.id}") as loader, loader.cursor() as cursor:
         cursor.execute(
@@ -42,7 +46,12 @@ def whole(view: Snapshot, batch: Batch, connect_to: Connect) -> Arrival:
         (is_known,) = one(cursor)
     if not is_known:
         return transfer.copy_snapshot(view, warehouse_uri, batch.batch_id)
-    return _compared(view.contract, view, batch, warehouse_uri, None)
+    arrival = _compared(view.contract, view, batch, warehouse_uri, None)
+    if view.seam is None:
+        return arrival
+    return replace(
+        arrival, called=RECONCILE, watermark_to=view.seam.watermark, position=view.position, warning=view.warning
+    )
 
 
 def difference(
@@ -64,7 +73,7 @@ def _compared(
     with psycopg.connect(warehouse_uri, application_name=f"pdic compare {contract.id}"[:63]) as warehouse:
         comparison = Comparison(contract, view.connection, warehouse)
         findings = comparison.land(batch.batch_id, batch.watermark_from)
-        objection = guard.objection(contract, findings, approval)
+        objection = guard.objection(contract, findings, approval, view.compare)
         if objection:
             comparison.discard(batch.batch_id)
         comparison.run(

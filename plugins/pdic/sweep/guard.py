@@ -32,8 +32,13 @@ class Approval:
         return findings.deleted <= self.deleted and (findings.source_rows > 0 or self.source_rows == 0)
 
 
-def objection(contract: Contract, findings: Findings, approval: Approval | None) -> str | None:
-    """Why the findings may not be applied, in words for the operator; None where they may."""
+def objection(
+    contract: Contract, findings: Findings, approval: Approval | None, because: str | None = None
+) -> str | None:
+    """Why the findings may not be applied, in words for the operator; None where they may.
+
+    `because` is what made a load compare everything.
+    """
     empty = findings.source_rows == 0 and findings.known_rows > 0
     allowed = max(ALWAYS_ALLOWED, contract.max_deleted_share * findings.known_rows)
     if not empty and findings.deleted <= allowed:
@@ -47,7 +52,8 @@ def objection(contract: Contract, findings: Findings, approval: Approval | None)
         f"the contract allows {contract.max_deleted_share:.1%}"
     )
     more = f" The approval was for {approval.deleted}." if approval else ""
+    reason = f"{because}, and " if because else ""
     return (
-        f"{contract.id}: {seen}.{more} Nothing was changed. If {contract.owner_agency} says that this is right, run "
+        f"{contract.id}: {reason}{seen}.{more} Nothing was changed. If {contract.owner_agency} says that this is right, run "
         f"`pdic reconcile {contract.sector}.{contract.dataset} --approve`; else have the source put right and run again."
     )
