@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
 
-from pdic import connections, contracts, history, raw, sweep
-from pdic.errors import PdicError
+from pdic import balance, connections, contracts, history, sweep
 from pdic.quarantine import desk
-from pdic.sources import postgres, rest
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, records, transaction
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
     from pdic.contracts import Contract
 
 Report = dict[str, Any]
@@ -24,13 +24,20 @@ ABOUT_LOADS = "quality_"
 """How the names of shared tables begin that tell of batches and checks, and not of what the sources hold."""
 
 
-def status(connect_to: Connect = connections.uri, *, checksums: bool = False, sector: str | None = None) -> Report:
-    """Datasets (of one sector, or of all), releases and shared tables as plain values.
+def status(
+    connect_to: Connect = connections.uri,
+    *,
+    checksums: bool = False,
+    sector: str | None = None,
+    recount: bool = False,
+    sources: bool = True,
+) -> Report:
+    """Datasets (of one sector, or of all), releases and shared tables as plain values. `recount` and `sources` as in `datasets`.
 
     `checksums` adds one per shared table: independent of row order, of which schema holds it, and of when it was built.
     """
     return {
-        "datasets": datasets(connect_to, sector),
+        "datasets": datasets(connect_to, sector, recount=recount, sources=sources),
         "release": releases(connect_to),
         "quality": quality(connect_to),
         "quarantine": desk.counts(connect_to),
@@ -39,20 +46,45 @@ def status(connect_to: Connect = connections.uri, *, checksums: bool = False, se
     }
 
 
-def datasets(connect_to: Connect = connections.uri, sector: str | None = None) -> list[Report]:
+def datasets(
+    connect_to: Connect = connections.uri, sector: str | None = None, *, recount: bool = False, sources: bool = True
+) -> list[Report]:
     """Per dataset (of one sector, or of all): rows at the source, and how many of their keys are accepted, quarantined, or deleted since.
 
     `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load. Where the
-    source does not answer, its rows and the balance are None and `source_problem` is the kind of error.
+    source does not answer, its rows and the balance are None and `source_problem` is the kind of error; without ``sources``
+    none is asked. ``recount`` counts all keys anew (:mod:`pdic.balance`).
     """
     known = [contract for contract in contracts.load_all().values() if sector in (None, contract.sector)]
     stands = history.standings(connect_to)
     with ThreadPoolExecutor(2) as pool:
-        counted = list(pool.map(lambda contract: _dataset(contract, connect_to), known))
-    return [
-        report | _promise(contract, report, stands.get((contract.sector, contract.dataset), history.NEVER))
-        for contract, report in zip(known, counted, strict=True)
-    ]
+        asked = pool.submit(balance.source_rows, known if sources else [], connect_to)
+        counted = pool.submit(balance.key_counts, known, connect_to, recount=recount)
+        with transaction(connect_to("pdic_warehouse_loader"), "status") as loader:
+            ledger = _ledger(loader)
+            reconciled = sweep.newest_of_all(loader)
+        source_rows, counts = asked.result(), counted.result()
+    reports = []
+    for contract in known:
+        rows, problem = source_rows.get(contract.id, (None, None))
+        of = counts[contract.id]
+        standing = ledger.get((contract.sector, contract.dataset), {"watermark": None, "last_batch": None})
+        report = {
+            "sector": contract.sector,
+            "dataset": contract.dataset,
+            "source_rows": rows,
+            "source_problem": problem,
+            "accepted": of.accepted,
+            "quarantined": of.quarantined,
+            "deleted": of.deleted,
+            "balanced": None if rows is None else rows == of.accepted + of.quarantined,
+            **standing,
+            "last_reconcile": reconciled.get((contract.sector, contract.dataset)),
+        }
+        reports.append(
+            report | _promise(contract, report, stands.get((contract.sector, contract.dataset), history.NEVER))
+        )
+    return reports
 
 
 def _promise(contract: Contract, report: Report, standing: Mapping[str, Any]) -> Report:
@@ -67,42 +99,30 @@ def _promise(contract: Contract, report: Report, standing: Mapping[str, Any]) ->
     }
 
 
-def _dataset(contract: Contract, connect_to: Connect) -> Report:
-    count_rows = rest.count_rows if contract.capture == "feed" else postgres.count_rows
-    source_rows, problem = None, None
-    try:
-        source_rows = count_rows(connect_to(contract.source_connection), contract)
-    except PdicError as error:  # a source that is away or has changed: the others stand where they stand
-        problem = type(error).__name__
-    report: Report = {"sector": contract.sector, "dataset": contract.dataset, "source_rows": source_rows}
-    report |= {"source_problem": problem}
-    with transaction(connect_to("pdic_warehouse_loader"), "status") as loader, loader.cursor() as cursor:
-        cursor.execute("select to_regclass(%s) is not null", (raw.parent(contract).as_string(loader),))
-        counts = raw.count_keys(loader, contract) if one(cursor)[0] else raw.KeyCounts(0, 0, 0)
-        cursor.execute(
-            "select watermark from control.dataset where sector = %s and dataset = %s",
-            (contract.sector, contract.dataset),
-        )
-        watermark = cursor.fetchone()
+def _ledger(loader: Connection) -> dict[tuple[str, str], Report]:
+    """Of every dataset that was ever begun: where its next load starts, and its newest batch."""
+    with loader.cursor() as cursor:
         cursor.execute(
             """
-            select batch_id, status, rows_extracted, rows_accepted, rows_quarantined, rows_unchanged, rows_deleted,
-                digest, drift, warning, message
-            from control.batch where sector = %s and dataset = %s order by batch_id desc limit 1
-            """,
-            (contract.sector, contract.dataset),
+            select dataset.sector, dataset.dataset, dataset.watermark, batch.*
+            from control.dataset
+            left join lateral (
+                select batch_id, status, rows_extracted, rows_accepted, rows_quarantined, rows_unchanged, rows_deleted,
+                    digest, drift, warning, message
+                from control.batch
+                where batch.sector = dataset.sector and batch.dataset = dataset.dataset
+                order by batch_id desc limit 1
+            ) as batch on true
+            """
         )
-        batches = records(cursor)
-        reconciled = sweep.newest(loader, contract)
-    return report | {
-        "accepted": counts.accepted,
-        "quarantined": counts.quarantined,
-        "deleted": counts.deleted,
-        "balanced": None if source_rows is None else source_rows == counts.accepted + counts.quarantined,
-        "watermark": watermark[0].isoformat() if watermark and watermark[0] else None,
-        "last_batch": batches[0] if batches else None,
-        "last_reconcile": reconciled,
-    }
+        found = {}
+        for row in records(cursor):
+            sector, dataset, watermark = row.pop("sector"), row.pop("dataset"), row.pop("watermark")
+            found[sector, dataset] = {
+                "watermark": watermark.isoformat() if watermark else None,
+                "last_batch": row if row["batch_id"] is not None else None,
+            }
+        return found
 
 
 def releases(connect_to: Connect = connections.uri) -> Report:

@@ -37,6 +37,10 @@ def status(
     checksums: Annotated[
         bool, typer.Option("--checksums", help="Add a checksum per shared table (reads them whole).")
     ] = False,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count all keys anew, also of datasets without news since the last count.")
+    ] = False,
+    sources: Annotated[bool, typer.Option(help="Ask the sources how many rows they hold now.")] = True,
     as_json: names.Json = False,
 ) -> None:
     """What is wrong, every dataset's rows accounted for, the live release, the shared tables. Exit code 1 where something is wrong."""
@@ -47,7 +51,7 @@ def status(
         raise PdicError(f"no sector is called {sector}: say one of {', '.join(known)}")
     home = ensure_warehouse()
     with console.status("status"):
-        report = describe(home) | standing.status(checksums=checksums, sector=sector)
+        report = describe(home) | standing.status(checksums=checksums, sector=sector, recount=recount, sources=sources)
     report["problems"] = problems(report)
     if as_json:
         print_json(report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from psycopg2 import sql
 
 from pdic import transfer
 from pdic.arrival import Arrival
+from pdic.errors import PdicError
 from pdic.sources.drift import check_drift
 from pdic.sources.guest import behave, reading, visit
 from pdic.sources.identity import difference, former_identity, identify
@@ -150,12 +151,22 @@ def _parts(
     return split(sessions, connection, uri, contract, *conditions)
 
 
-def count_rows(uri: str, contract: Contract) -> int:
-    """How many rows the source table holds now, soft-deleted ones included. Raises `SourceUnavailable`, `LoadError`."""
-    with reading(contract), closing(visit(uri, contract)) as connection, connection.cursor() as cursor:
-        behave(connection, contract)
-        cursor.execute(sql.SQL("select count(*) from {}").format(source_table(contract)))
-        return int(one(cursor)[0])
+def count_rows_of(uri: str, contracts: Sequence[Contract]) -> dict[str, int | PdicError]:
+    """By dataset id, how many rows each table of one source holds now, soft-deleted ones included, or why that is not known.
+
+    One session asks for all of them. Raises `SourceUnavailable` where the server cannot be reached.
+    """
+    found: dict[str, int | PdicError] = {}
+    with closing(visit(uri, contracts[0])) as connection:
+        for contract in contracts:
+            try:
+                with reading(contract), connection, connection.cursor() as cursor:
+                    behave(connection, contract)
+                    cursor.execute(sql.SQL("select count(*) from {}").format(source_table(contract)))
+                    found[contract.id] = int(one(cursor)[0])
+            except PdicError as error:
+                found[contract.id] = error
+    return found
 
 
 def _xids(connection: Connection) -> Xids:

@@ -16,7 +16,7 @@ from pdic.sweep.capture import difference as capture_difference
 from pdic.sweep.capture import snapshot as capture_snapshot
 from pdic.sweep.capture import whole as capture_whole
 from pdic.sweep.guard import Approval, SweepHeld
-from pdic.sweep.record import healed_by, newest, of_batch, waiting
+from pdic.sweep.record import healed_by, newest, newest_of_all, of_batch, waiting
 
 __all__ = [
     "Approval",
@@ -26,6 +26,7 @@ __all__ = [
     "capture_whole",
     "healed_by",
     "newest",
+    "newest_of_all",
     "of_batch",
     "waiting",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2 import sql
 from psycopg2.extras import Json
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
     from pdic.sweep.findings import Findings
+
+_SHOWN: Final = sql.SQL(
+    "batch_id, batch.status, held, source_rows, known_rows, late, changed, news, deleted, buckets, buckets_differing,"
+    " rows_fetched, approves, reconciliation.seconds as comparison_seconds, reconciled_at"
+)
 
 
 def insert(
@@ -91,16 +96,29 @@ def newest(connection: Connection, contract: Contract) -> dict[str, Any] | None:
     )
 
 
+def newest_of_all(connection: Connection) -> dict[tuple[str, str], dict[str, Any]]:
+    """:func:`newest` of every dataset that was ever compared, by (sector, dataset)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                select distinct on (batch.sector, batch.dataset) batch.sector, batch.dataset, {}
+                from control.reconciliation inner join control.batch using (batch_id)
+                where batch.status in ('accepted', 'rejected')
+                order by batch.sector, batch.dataset, batch_id desc
+                """
+            ).format(_SHOWN)
+        )
+        return {(found.pop("sector"), found.pop("dataset")): found for found in records(cursor)}
+
+
 def _first(connection: Connection, where: str, *values: Any) -> dict[str, Any]:
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            select batch_id, batch.status, held, source_rows, known_rows, late, changed, news, deleted, buckets,
-                buckets_differing, rows_fetched, approves, reconciliation.seconds as comparison_seconds, reconciled_at
-            from control.reconciliation inner join control.batch using (batch_id)
-            where {where}
-            order by batch_id desc limit 1
-            """,  # noqa: S608 (the conditions above)
+            sql.SQL(
+                "select {} from control.reconciliation inner join control.batch using (batch_id)"
+                " where {} order by batch_id desc limit 1"
+            ).format(_SHOWN, sql.SQL(where)),  # the conditions above
             values,
         )
         found = records(cursor)
