@@ -103,12 +103,6 @@ CHANGES: dict[str, tuple[str | None, str, str]] = {
         alter table {{0}} attach partition {{0}}_two for values from (100) to (200)""",
         "has got a partition",
     ),
-    "child_added": (
-        None,
-        f"""create table {{0}}_child () inherits ({{0}});
-        insert into {{0}}_child select id, 'con', {OLD} from generate_series(100, 120) as id""",
-        "has got a partition",
-    ),
     "partition_detached": (
         PARTITIONED + "; create table {0}_two partition of {0} for values from (100) to (200);"
         "insert into {0} values (100, 'x', now() - interval '1 day')",

@@ -18,6 +18,7 @@ from pdic.errors import PdicError
         (["--connection", "c", "--schema", "s", "--table", "s.t"], "either --table"),
         (["--connection", "c", "--schema", "s"], "there is nobody to ask"),
         (["--connection", "c", "--table", "no schema", "--yes"], "double quotes"),
+        (["--connection", "c", "--schema", "s", "--key", "a,b", "--yes"], "say --table"),
         (["--update", "health"], "not SECTOR.DATASET"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,13 @@ def onboard(
         str | None,
         typer.Option(metavar="SECTOR.DATASET", help="Draft the change of a contract whose source has changed."),
     ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,COLUMN",
+            help="The key of --table, by the source's names (quoted where they hold a comma); checked against its rows.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -50,6 +58,8 @@ def onboard(
         raise PdicError(
             "say --connection ID and either --table SCHEMA.TABLE or --schema SCHEMA; or --update SECTOR.DATASET"
         )
+    if key is not None and table is None:
+        raise PdicError("--key is the key of one table: say --table SCHEMA.TABLE with it")
     _refuse_address(connection)
     if not yes and (as_json or not sys.stdin.isatty()):
         raise PdicError(
@@ -70,6 +80,7 @@ def onboard(
         sector=sector,
         agency=agency,
         confirm=None if yes else _ask,
+        key=_names(key),
     )
     if as_json:
         print_json(report)
@@ -132,6 +143,13 @@ def _dataset(words: str) -> tuple[str, str]:
     if not sector or not dataset:
         raise PdicError(f"{words!r} is not SECTOR.DATASET")
     return sector, dataset
+
+
+def _names(words: str | None) -> tuple[str, ...]:
+    """Names with commas between; one that holds a comma itself is in double quotes."""
+    return tuple(
+        name.strip() for line in csv.reader([words or ""], skipinitialspace=True) for name in line if name.strip()
+    )
 
 
 def _refuse_address(connection: str) -> None:

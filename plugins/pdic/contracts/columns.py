@@ -18,6 +18,8 @@ ENUM_API_VERSION: Final = "v3.2.0"
 """The version of the standard that brought code lists with labels."""
 NAME_BYTES: Final = 63
 """PostgreSQL cuts longer names off."""
+MOST_KEY_COLUMNS: Final = 32
+"""PostgreSQL indexes no more columns together, and a key without an index is no key."""
 RESERVED: Final = frozenset(
     {"_batch_id", "_op", "_reasons", "_quarantined_at", "_held", "_agency", "_repaired", "_row"}
 )
@@ -60,6 +62,9 @@ def read_key(table: SchemaObject, columns: Sequence[Column], findings: Findings)
     ]
     if not parts:
         findings.add("properties", "no column is the primary key", "mark the key columns with primaryKey: true")
+    if len(parts) > MOST_KEY_COLUMNS:
+        what = f"the key has {len(parts)} columns, and PostgreSQL indexes {MOST_KEY_COLUMNS} together at most"
+        findings.add("properties", what, "mark fewer columns with primaryKey: true")
     for _, column in parts:
         if not column.required:
             findings.add(f"properties.{column.name}.required", "a key column may not be empty", "say required: true")

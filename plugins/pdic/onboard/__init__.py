@@ -5,7 +5,7 @@ Data flows one way: `introspect` (facts) → `guess` (a draft) → a person's an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,14 @@ def onboard(
     sector: str | None = None,
     agency: str | None = None,
     confirm: Confirm | None = None,
+    key: Sequence[str] = (),
 ) -> Report:
     """Draft contracts and models for one table (schema, name) or all tables of a schema, and write them.
 
     A table that has a contract in the sector already keeps it; what is missing of its files is made, so a run that was cut
     off is mended by running it again. Of a schema, tables that cannot be taken on are left out and named under `refused`;
     a table asked for by name raises instead. Without ``confirm`` every guess stands, marked as such in the contract.
+    ``key`` names the source's columns that are the key of ``table``; they are held against its rows.
     Raises `OnboardError`, `SourceUnavailable`, ContractError; then nothing has been written.
     """
     root = settings.project_root()
@@ -58,7 +60,7 @@ def onboard(
         raise OnboardError(f"{sector!r} cannot be a sector's name: say --sector, in snake_case like public_works")
     with settings.locked(settings.home(), "onboard"):
         known = {key: contract for key, contract in contracts.load_all(root).items() if key[0] == sector}
-        found, refused, skipped = _drafts(conn_id, uri, sector, known, table=table, schema=schema)
+        found, refused, skipped = _drafts(conn_id, uri, sector, known, table=table, schema=schema, key=key)
         wanted: list[Draft] = []
         for item in found:
             answers = confirm(f"{sector}.{item.dataset}", item.guesses) if confirm else {}
@@ -100,6 +102,7 @@ def _drafts(
     *,
     table: tuple[str, str] | None,
     schema: str | None,
+    key: Sequence[str],
 ) -> tuple[list[Draft], list[Report], list[Report]]:
     """The drafts, and what was refused and skipped with the reason."""
     taken_on = {(contract.table_schema, contract.table_name): contract for contract in known.values()}
@@ -111,11 +114,8 @@ def _drafts(
             names = [table]
         elif schema is not None:
             names = []
-            for name, kind, readable in tables_of(source, schema):
-                if not readable:
-                    why = "this login may not read it: have its administrator grant select on it"
-                    refused.append({"table": f"{schema}.{name}", "why": why})
-                elif kind in _DERIVED and (schema, name) not in taken_on:
+            for name, kind in tables_of(source, schema):
+                if kind in _DERIVED and (schema, name) not in taken_on:
                     why = f"it is a {_DERIVED[kind]}, whose key nobody declares: name it with --table to take it on"
                     skipped.append({"table": f"{schema}.{name}", "why": why})
                 else:
@@ -137,7 +137,7 @@ def _drafts(
         )
         for of, name in new:
             try:
-                found.append(guess_contract(facts(source, of, name), sector, folded[name]))
+                found.append(guess_contract(facts(source, of, name, key), sector, folded[name]))
             except OnboardError as error:
                 if table is not None:
                     raise

@@ -19,6 +19,8 @@ _STAMP: Final = re.compile(
     r"|modified(_?(at|on|date|time))?|changed_?(at|on)|date_?(updated|modified)|ngay_?cap_?nhat|(thoi_?gian|tg|luc)_?cap_?nhat|ngay_?sua|thoigiancapnhat)$"
 )
 _FLAG: Final = re.compile(r"(is_?)?(deleted|removed)|(da_?)?xoa|(is_?)?delete_?flag")
+_FACTS: Final = frozenset({"physicalType", "columns"})
+"""What a draft says of a dataset without having guessed it."""
 _BRACES: Final = re.compile(r"[{}]")
 
 
@@ -107,6 +109,22 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str) -> Draft:
     capture, cursor_column, deletes, soft_delete_column = _capture(facts, note)
     if facts.empty and capture == "snapshot":
         note(None, "minRows", "0", "the table is empty now, so an empty read must not be held")
+    if facts.children:
+        children = ", ".join(facts.children)
+        note(
+            None,
+            "physicalType",
+            facts.table.kind,
+            f"{children} inherit from it: their rows are theirs and not read with it",
+        )
+    if facts.unread:
+        unread = ", ".join(facts.unread)
+        note(
+            None,
+            "columns",
+            f"without {unread}",
+            f"this login may not read them; for them, its administrator runs: {facts.grant}",
+        )
     if facts.table.kind in ("view", "materialized view", "foreign table"):
         note(
             None,
@@ -114,6 +132,7 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str) -> Draft:
             facts.table.kind,
             f"it is a {facts.table.kind}: nothing there promises its key or its types",
         )
+    said = {"key"} if facts.found_key and facts.found_key.named else set()
     return Draft(
         sector,
         dataset,
@@ -125,33 +144,30 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str) -> Draft:
         soft_delete_column,
         columns,
         tuple(guesses),
-        frozenset(guess.what for guess in guesses if guess.column is None and guess.what != "physicalType"),
+        frozenset(guess.what for guess in guesses if guess.column is None) - _FACTS - said,
     )
 
 
 def _key(facts: TableFacts, note: Any) -> tuple[str, ...]:
-    if facts.table.key:
+    readable = {column.name for column in facts.table.columns}
+    if facts.found_key and facts.found_key.key:
+        note(None, "key", ", ".join(facts.found_key.key), facts.found_key.words)
+        return facts.found_key.key
+    if facts.table.key and set(facts.table.key) <= readable:
         return facts.table.key
     if facts.unique:
         key = facts.unique[0]
         note(None, "key", ", ".join(key), "the table has no primary key; these columns are unique and never empty")
         return key
-    if facts.counted_key:
-        note(
-            None,
-            "key",
-            ", ".join(facts.counted_key),
-            "nothing is declared; the rows as they are now differ in these columns",
+    if facts.table.key:
+        raise OnboardError(
+            f"{facts.written}: this login may not read {', '.join(name for name in facts.table.key if name not in readable)}, "
+            f"which its primary key needs: have its administrator run: {facts.grant}"
         )
-        return facts.counted_key
-    reason = (
-        "it is empty, so there is nothing to guess one from"
-        if facts.empty
-        else "no column, nor all together, tells its rows apart"
-    )
+    reason = facts.found_key.words if facts.found_key else "it is empty, so there is nothing to look for one in"
     raise OnboardError(
-        f"{facts.written} has neither a primary key nor a unique index over columns that are never empty, and {reason}: "
-        "have its agency declare a key, or have a view made that has one, and onboard that"
+        f"{facts.written} has neither a primary key nor a unique index over columns that are never empty, and {reason}: name one "
+        "with --key COLUMN,COLUMN if you know better, have its agency declare one, or have a view made that has one"
     )
 
 

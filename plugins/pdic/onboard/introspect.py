@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,12 @@ from psycopg2 import sql
 from pdic.contracts import pg_types
 from pdic.contracts.model import table_written
 from pdic.errors import OnboardError, SourceUnavailable
-from pdic.sources.catalogue import SourceTable, read_table
+from pdic.onboard import keys
+from pdic.onboard.attempt import attempt
+from pdic.onboard.keys import FoundKey
+from pdic.onboard.source_reach import Reach, reach_of
+from pdic.sources.catalogue import SourceColumn, SourceTable, read_table
+from pdic.sources.reading import own_rows
 from pdic.warehouse import connect, one
 
 if TYPE_CHECKING:
@@ -22,9 +27,10 @@ if TYPE_CHECKING:
 
 SAMPLE_ROWS: Final = 500
 SAMPLE_CHARACTERS: Final = 200
-COUNTED_ROWS: Final = 2_000_000
-"""A key that nobody declared is looked for in tables up to this size only: counting reads them whole."""
-CANDIDATES: Final = 8
+SCATTERED_FROM: Final = 10_000
+"""A table of more rows is looked at in other places too, not only where it begins."""
+_TELLING: Final = frozenset({"integer", "bigint", "numeric", "json", "jsonb"})
+"""Types beside text whose values may be a person's numbers."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,9 @@ class TableFacts:
 
     ``unique`` are the unique indexes over columns that are never empty; ``indexed`` columns that an index begins with;
     ``references`` columns that refer to another table; ``checks`` the values that a check constraint allows.
+    ``table`` has the columns that the login may read; ``unread`` are the others, and ``grant`` is the statement that opens
+    them. ``children`` are tables that inherit from it. ``rows`` is how many rows the source expects it to hold, ``bytes`` its
+    size there (0 for what has none). ``found_key`` is what somebody named, or what a search came to where nothing is declared.
     """
 
     schema: str
@@ -44,7 +53,12 @@ class TableFacts:
     references: frozenset[str] = frozenset()
     checks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     samples: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    counted_key: tuple[str, ...] = ()
+    found_key: FoundKey | None = None
+    unread: tuple[str, ...] = ()
+    grant: str = ""
+    children: tuple[str, ...] = ()
+    rows: float = 0
+    bytes: int = 0
 
     @property
     def written(self) -> str:
@@ -74,18 +88,15 @@ def open_source(uri: str, conn_id: str) -> Iterator[Connection]:
         connection.close()
 
 
-def tables_of(connection: Connection, schema: str) -> list[tuple[str, str, bool]]:
-    """(name, kind letter, may be read whole) of everything in a schema that stands for itself: partitions do not.
+def tables_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
+    """(name, kind letter) of everything in a schema that stands for itself: partitions do not.
 
     Raises `OnboardError` where there is nothing.
     """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            select
-                relation.relname::text,
-                relation.relkind::text,
-                has_schema_privilege(namespace.oid, 'usage') and has_table_privilege(relation.oid, 'select')
+            select relation.relname::text, relation.relkind::text
             from pg_class as relation
             inner join pg_namespace as namespace on namespace.oid = relation.relnamespace
             where namespace.nspname = %s
@@ -99,24 +110,46 @@ def tables_of(connection: Connection, schema: str) -> list[tuple[str, str, bool]
             """,
             (schema,),
         )
-        found = [(name, kind, readable) for name, kind, readable in cursor.fetchall()]
+        found = [(name, kind) for name, kind in cursor.fetchall()]
     if not found:
         raise OnboardError(f"there is no schema {schema} that holds a table: check the name (capitals count)")
     return found
 
 
-def facts(connection: Connection, schema: str, name: str) -> TableFacts:
-    """Everything about one table. Raises `OnboardError` where there is none."""
+def facts(connection: Connection, schema: str, name: str, key: Sequence[str] | None = ()) -> TableFacts:
+    """Everything about one table; ``key`` is what somebody says is its key, () where a declared one or a search decides, None
+    where no key is wanted.
+
+    Raises `OnboardError` where there is none, where it cannot be read (with the reason, and what mends it), and where
+    ``key`` does not hold. The connection can be used on.
+    """
     table = read_table(connection, schema, name)
     if table is None:
         raise OnboardError(f"there is no table {table_written(schema, name)} that this role may see: check the name")
-    relation = sql.Identifier(schema, name)
+    reach = reach_of(connection, schema, name)
+    if reach.refusal:
+        raise OnboardError(reach.refusal)
+    table = replace(table, columns=tuple(column for column in table.columns if column.name not in reach.unread))
+    try:
+        with attempt(connection):
+            return _facts(connection, schema, name, table, reach, key)
+    except psycopg2.Error as error:  # its text may quote a row
+        if connection.closed:
+            raise
+        raise OnboardError(reach.failed(error)) from error
+
+
+def _facts(
+    connection: Connection, schema: str, name: str, table: SourceTable, reach: Reach, key: Sequence[str] | None
+) -> TableFacts:
+    relation = own_rows(sql.Identifier(schema, name), reach.kind)
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("select not exists (select 1 from {})").format(relation))
         (empty,) = one(cursor)
-        cursor.execute("select oid from pg_class where oid = %s::regclass", (relation.as_string(connection),))
-        (oid,) = one(cursor)
-    unique, indexed = _indexes(connection, oid, table)
+        cursor.execute(sql.SQL("explain (format json) select 1 from {}").format(relation))
+        ((plan,),) = cursor.fetchall()
+    rows = 0 if empty else float(plan[0]["Plan"]["Plan Rows"])
+    unique, may_be_empty, indexed = _indexes(connection, reach.oid, table)
     found = TableFacts(
         schema,
         name,
@@ -124,23 +157,36 @@ def facts(connection: Connection, schema: str, name: str) -> TableFacts:
         empty=empty,
         unique=unique,
         indexed=indexed,
-        references=_references(connection, oid),
-        checks=_checks(connection, oid),
-        samples=_samples(connection, relation, table),
+        references=_references(connection, reach.oid),
+        checks=_checks(connection, reach.oid),
+        samples=_samples(connection, relation, table, rows if reach.kind in "rpm" else 0),
+        unread=reach.unread,
+        grant=reach.grant,
+        children=reach.children,
+        rows=rows,
+        bytes=reach.bytes,
     )
-    if table.key or unique or empty:
+    if key:
+        return replace(found, found_key=keys.check(connection, relation, table, found.written, key))
+    if key is None or table.key or unique or empty:
         return found
-    return _with_counted_key(connection, relation, oid, found)
+    return replace(found, found_key=keys.find(connection, relation, table, unique=may_be_empty, expected_rows=rows))
 
 
 def _indexes(
     connection: Connection, oid: int, table: SourceTable
-) -> tuple[tuple[tuple[str, ...], ...], frozenset[str]]:
+) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...], frozenset[str]]:
+    """Unique indexes over columns that are never empty, those over columns that may be, and columns that an index begins with.
+
+    A unique index of some rows, or of an expression, says nothing of the columns. One that is checked at commit holds for
+    everything that others can read.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             select
-                index.indisunique and index.indpred is null and index.indexprs is null and index.indimmediate,
+                index.indisunique and index.indpred is null and index.indexprs is null,
+                index.indpred is null,
                 (
                     select array_agg(attribute.attname::text order by part.position)
                     from unnest(index.indkey) with ordinality as part (attnum, position)
@@ -155,9 +201,15 @@ def _indexes(
             (oid,),
         )
         rows = cursor.fetchall()
-    filled = {column.name for column in table.columns if column.not_null}
-    unique = sorted((tuple(names) for is_unique, names in rows if is_unique and set(names) <= filled), key=len)
-    return tuple(unique), frozenset({names[0] for _, names in rows} | set(table.key[:1]))
+    known = {column.name: column for column in table.columns}
+    usable = {name for name, column in known.items() if column.carrier is None or pg_types.can_be_key(column.carrier)}
+    unique = sorted((tuple(names) for is_unique, _, names in rows if is_unique and set(names) <= usable), key=len)
+    filled = {name for name, column in known.items() if column.not_null}
+    return (
+        tuple(names for names in unique if set(names) <= filled),
+        tuple(names for names in unique if not set(names) <= filled),
+        frozenset({names[0] for _, of_all_rows, names in rows if of_all_rows} | set(table.key[:1])),
+    )
 
 
 def _references(connection: Connection, oid: int) -> frozenset[str]:
@@ -205,59 +257,36 @@ def _checks(connection: Connection, oid: int) -> dict[str, tuple[str, ...]]:
         return found
 
 
-def _samples(connection: Connection, relation: sql.Identifier, table: SourceTable) -> dict[str, tuple[str, ...]]:
-    """Column → some of its values as text, for the columns whose values can say what they are."""
-    wanted = [
-        column.name
-        for column in table.columns
-        if column.carrier is not None and (pg_types.is_text(column.carrier) or column.carrier in ("bigint", "numeric"))
-    ]
+def _samples(
+    connection: Connection, relation: sql.Composable, table: SourceTable, rows: float
+) -> dict[str, tuple[str, ...]]:
+    """Column → some of its values as text, for the columns whose values can say what they are.
+
+    The first rows, and where the table has places (``rows`` above 0) and is large, some from anywhere in it.
+    """
+    wanted = [column for column in table.columns if _is_telling(column)]
     if not wanted:
         return {}
+    values = sql.SQL(", ").join(
+        sql.SQL("left({}::text, {})").format(sql.Identifier(column.name), sql.Literal(SAMPLE_CHARACTERS))
+        for column in wanted
+    )
+    found: list[tuple[str | None, ...]] = []
     with connection.cursor() as cursor:
-        values = sql.SQL(", ").join(
-            sql.SQL("left({}::text, {})").format(sql.Identifier(name), sql.Literal(SAMPLE_CHARACTERS))
-            for name in wanted
-        )
-        cursor.execute(sql.SQL("select {} from {} limit {}").format(values, relation, sql.Literal(SAMPLE_ROWS)))
-        rows = cursor.fetchall()
+        if rows > SCATTERED_FROM:
+            share = sql.Literal(min(100.0, 400.0 * SAMPLE_ROWS / rows))
+            statement = sql.SQL("select {} from {} tablesample system ({}) limit {}")
+            cursor.execute(statement.format(values, relation, share, sql.Literal(SAMPLE_ROWS // 2)))
+            found += cursor.fetchall()
+        first = sql.Literal(SAMPLE_ROWS - len(found))
+        cursor.execute(sql.SQL("select {} from {} limit {}").format(values, relation, first))
+        found += cursor.fetchall()
+    texts = {column.name: [row[place] for row in found] for place, column in enumerate(wanted)}
     return {
-        name: tuple(row[place] for row in rows if row[place] is not None and row[place].strip())
-        for place, name in enumerate(wanted)
+        name: tuple(value for value in column if value is not None and value.strip()) for name, column in texts.items()
     }
 
 
-def _with_counted_key(connection: Connection, relation: sql.Identifier, oid: int, found: TableFacts) -> TableFacts:
-    """The facts with a key that the rows have although nobody declared it: one column, else all of them together."""
-    comparable = [
-        column.name
-        for column in found.table.columns
-        if column.carrier is not None and pg_types.can_be_key(column.carrier)
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute("select reltuples from pg_class where oid = %s", (oid,))
-        if one(cursor)[0] > COUNTED_ROWS or not comparable:
-            return found
-        likely = sorted(comparable, key=lambda name: not re.search(r"(^|_)(id|ma|code|so|no|key)(_|$)", name.lower()))
-        tried = likely[:CANDIDATES]
-        counts = sql.SQL(", ").join(
-            sql.SQL("count(distinct {0}) = count(*) and count({0}) = count(*)").format(sql.Identifier(name))
-            for name in tried
-        )
-        cursor.execute(sql.SQL("select {} from {}").format(counts, relation))
-        for name, is_key in zip(tried, one(cursor), strict=True):
-            if is_key:
-                return _keyed(found, (name,))
-        names = sql.SQL(", ").join(map(sql.Identifier, comparable))
-        filled = sql.SQL(" and ").join(sql.SQL("{} is not null").format(sql.Identifier(name)) for name in comparable)
-        cursor.execute(
-            sql.SQL(
-                "select (select count(*) from {table}) = "
-                "(select count(*) from (select distinct {names} from {table} where {filled}) as row)"
-            ).format(table=relation, names=names, filled=filled)
-        )
-        return _keyed(found, tuple(comparable)) if one(cursor)[0] else found
-
-
-def _keyed(found: TableFacts, key: tuple[str, ...]) -> TableFacts:
-    return replace(found, counted_key=key)
+def _is_telling(column: SourceColumn) -> bool:
+    carrier = (column.carrier or "text").removesuffix("[]")
+    return pg_types.is_text(carrier) or carrier in _TELLING

@@ -39,7 +39,11 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
     root = settings.project_root()
     contract = contracts.get(sector, dataset, root)
     with open_source(connect_to(contract.source_connection), contract.source_connection) as source:
-        found = facts(source, contract.table_schema, contract.table_name)
+        found = facts(source, contract.table_schema, contract.table_name, key=None)
+    if hidden := sorted(set(found.unread) & {column.source_name for column in contract.columns}):
+        raise OnboardError(
+            f"{contract.id}: this login may not read {', '.join(hidden)} any more: have the source's administrator run: {found.grant}"
+        )
     former = Shapes(connect_to("pdic_warehouse_loader")).former(contract)
     with settings.locked(settings.home(), "onboard"):
         change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from psycopg2 import sql
+
 from pdic.contracts import pg_types
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class SourceColumn:
     type that the warehouse can hold its values in, exactly: the type itself, a domain's base, text for an enum and for xml
     (not every server is built to read it), numeric for money (whose meaning hangs on a server's locale); None where there
     is none. ``cast`` says that the column has to be read by a cast to the carrier. ``labels``
-    are an enum's, in its order. ``not_null`` counts a domain's too.
+    are an enum's, in its order. ``not_null``: no row is empty there, a domain's promise counts too (see `NEVER_EMPTY`).
     """
 
     name: str
@@ -145,12 +147,31 @@ def _columns(connection: Connection, oid: int) -> tuple[SourceColumn, ...]:
         )
 
 
+NEVER_EMPTY: Final = sql.SQL(
+    """
+    (
+        attribute.attnotnull
+        and not exists (
+            select from pg_constraint as promise
+            where promise.conrelid = attribute.attrelid and promise.contype = 'n' and not promise.convalidated
+                and promise.conkey = array[attribute.attnum]
+        )
+        and not exists (select from pg_class as foreign_ where foreign_.oid = attribute.attrelid and foreign_.relkind = 'f')
+    )
+"""
+)
+"""Whether no row is empty in a column, the row `attribute` of `pg_attribute`.
+
+`not null … not valid` (PostgreSQL 18) holds for new rows only, and nobody checks what a foreign table declares.
+"""
+
 # Each type is peeled: a domain to what it is based on, an array of something foreign to its element. What is left is one of
 # PostgreSQL's own types, an enum, or something that only the source has.
-_COLUMNS: Final = """
+_COLUMNS: Final = sql.SQL(
+    """
 with recursive attribute as (
-    select attnum, attname, atttypid, atttypmod, attnotnull
-    from pg_attribute
+    select attnum, attname, atttypid, atttypmod, {never_empty} as attnotnull
+    from pg_attribute as attribute
     where attrelid = %(oid)s and attnum > 0 and not attisdropped
 ),
 
@@ -234,3 +255,4 @@ inner join pg_type as element on element.oid = coalesce(foreign_element.element_
 inner join pg_namespace as namespace on namespace.oid = element.typnamespace
 order by attribute.attnum
 """
+).format(never_empty=NEVER_EMPTY)

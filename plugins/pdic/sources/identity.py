@@ -152,7 +152,11 @@ _IDENTITY = sql.SQL(
         select next.oid
         from reached
         cross join lateral (
-            select inhrelid as oid from pg_inherits where inhparent = reached.oid
+            select child.oid
+            from pg_inherits
+            inner join pg_class as child on child.oid = pg_inherits.inhrelid
+            -- The rows of tables that inherit from the contract's own are not read with it.
+            where inhparent = reached.oid and (child.relispartition or inhparent <> to_regclass(%(table)s))
             union all
             select dependency.refobjid
             from pg_rewrite as rule

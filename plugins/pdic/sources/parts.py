@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, BinaryIO, cast
+from zoneinfo import ZoneInfo
 
 import psycopg2
 from psycopg2 import sql
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 LEAST_BYTES = 32 << 20
 """A table's bytes for each session that reads it: for less, another session costs more than it brings."""
+
+CLOCK_STEP = timedelta(minutes=15)
+CLOCK_STEPS = 27 * 4
+"""A zone's clocks are looked at for so many steps ahead: offsets lie within 26 hours, so later stamps are later anyway."""
 
 TID_RANGE_SCANS = 140000
 """The first server version that finds a range of rows by their place without reading the others."""
@@ -45,12 +50,9 @@ class Part:
             self.connection.cancel()
 
 
-def select(contract: Contract, *conditions: sql.Composable) -> sql.Composed:
-    """The rows that meet all conditions, with the contract's columns in its order."""
-    query = sql.SQL("select {columns} from {table}").format(
-        columns=read_columns(contract),
-        table=source_table(contract),
-    )
+def select(contract: Contract, table: sql.Composable, *conditions: sql.Composable) -> sql.Composed:
+    """The rows of ``table`` that meet all conditions, with the contract's columns in its order."""
+    query = sql.SQL("select {columns} from {table}").format(columns=read_columns(contract), table=table)
     return query + sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else query
 
 
@@ -60,26 +62,41 @@ def written_since(xid: int) -> sql.Composed:
     return sql.SQL("age(xmin) <= (select age({}::xid))").format(sql.Literal(str(max(xid % 2**32, 3))))
 
 
-def stamped_since(contract: Contract, since: datetime, *, unstamped: bool) -> sql.Composed:
+def stamped_since(contract: Contract, table: sql.Composable, since: datetime, *, unstamped: bool) -> sql.Composed:
     """The rows stamped at or after `since`; with `unstamped`, those without a stamp too, which are looked for each time."""
     assert contract.cursor_column is not None, "only cursor loads go by stamps"
     cursor = sql.Identifier(contract.cursor_column)
     # Inclusive, so that ties are safe. Two branches, as one condition with `or` would not use the cursor's index well.
-    stamped = select(contract, sql.SQL("{} >= {}").format(cursor, bound(contract, since)))
+    stamped = select(contract, table, sql.SQL("{} >= {}").format(cursor, bound(contract, since)))
     if not unstamped:
         return stamped
-    return sql.SQL("{} union all {}").format(stamped, select(contract, sql.SQL("{} is null").format(cursor)))
+    return sql.SQL("{} union all {}").format(stamped, select(contract, table, sql.SQL("{} is null").format(cursor)))
+
+
+def earliest_local(since: datetime, zone: str) -> datetime:
+    """The earliest that clocks of a time zone may show at `since` or later, without a zone.
+
+    Where clocks are set back, an hour comes twice: what is stamped after `since` may then show less than `since` does. Such
+    an hour is read again for as long as it is ahead (a day). Without a change of clocks it is `since` itself, there.
+    """
+    moments = [since + CLOCK_STEP * step for step in range(CLOCK_STEPS)]
+    ahead = min(cast(timedelta, moment.astimezone(ZoneInfo(zone)).utcoffset()) for moment in moments)
+    return since.astimezone(UTC).replace(tzinfo=None) + ahead
 
 
 def bound(contract: Contract, since: datetime) -> sql.Composable:
-    """A moment as the cursor's column writes it."""
-    if contract.cursor_time_zone is None:
-        return sql.Literal(since)
-    return sql.SQL("({} at time zone {})").format(sql.Literal(since), sql.Literal(contract.cursor_time_zone))
+    """A moment as the cursor's column writes it: nothing that is stamped later is less."""
+    zone = contract.cursor_time_zone
+    return sql.Literal(since if zone is None else earliest_local(since, zone))
 
 
 def split(
-    sessions: ExitStack, connection: Connection, uri: str, contract: Contract, *conditions: sql.Composable
+    sessions: ExitStack,
+    connection: Connection,
+    uri: str,
+    contract: Contract,
+    table: sql.Composable,
+    *conditions: sql.Composable,
 ) -> tuple[Part, ...]:
     """Divide rows that are found by reading the table among as many sessions as the contract allows and its size merits.
 
@@ -88,7 +105,7 @@ def split(
     blocks, size = _extent(connection, contract) if contract.source_connections > 1 else (0, 0)
     count = min(contract.source_connections, size // LEAST_BYTES)
     if count < 2:
-        return (Part(connection, select(contract, *conditions)),)
+        return (Part(connection, select(contract, table, *conditions)),)
     with connection.cursor() as cursor:
         cursor.execute("select pg_export_snapshot()")
         (snapshot,) = one(cursor)
@@ -104,12 +121,12 @@ def split(
             for sign, page, open_end in ((">=", ends[0], number == 0), ("<", ends[1], number == count - 1))
             if not open_end
         ]
-        parts.append(Part(session, select(contract, *conditions, *between)))
+        parts.append(Part(session, select(contract, table, *conditions, *between)))
     return tuple(parts)
 
 
 def _extent(connection: Connection, contract: Contract) -> tuple[int, int]:
-    """Pages and bytes of the table, of its largest partition where it has some; 0 where its rows have no place (a view)."""
+    """Pages and bytes of the table, of its largest partition where it has some; 0 where its rows have no place that may be read."""
     if connection.info.server_version < TID_RANGE_SCANS:
         return 0, 0
     with connection.cursor() as cursor:
@@ -121,13 +138,18 @@ def _extent(connection: Connection, contract: Contract) -> tuple[int, int]:
                 select inhrelid from pg_inherits inner join family on inhparent = family.oid
             ),
             largest as (
-                select coalesce(max(pg_relation_size(oid)), 0)::bigint as bytes
+                select
+                    case
+                        when has_column_privilege(to_regclass(%s), (-1)::smallint, 'select') -- (ctid)
+                            then coalesce(max(pg_relation_size(oid)), 0)::bigint
+                        else 0
+                    end as bytes
                 from family inner join pg_class using (oid)
                 where relkind in ('r', 'm')
             )
             select bytes / current_setting('block_size')::bigint, bytes from largest
             """,
-            (source_table(contract).as_string(connection),),
+            (source_table(contract).as_string(connection),) * 2,
         )
         blocks, size = one(cursor)
     return blocks, size

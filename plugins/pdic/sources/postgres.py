@@ -13,11 +13,11 @@ from psycopg2 import sql
 from pdic import transfer
 from pdic.arrival import Arrival
 from pdic.errors import PdicError
+from pdic.sources import access
 from pdic.sources.drift import check_drift
 from pdic.sources.guest import behave, reading, visit
 from pdic.sources.identity import difference, former_identity, identify
 from pdic.sources.parts import Part, select, split, stamped_since, written_since
-from pdic.sources.reading import source_table
 from pdic.sources.shapes import Shapes
 from pdic.sources.standing import look
 from pdic.sources.window import Seam, Window, Xids, former_seam, next_seam, window
@@ -35,13 +35,14 @@ if TYPE_CHECKING:
 class Snapshot:
     """One repeatable-read view of a source table: the rows to read, and where the next load starts (cursor loads).
 
-    ``parts`` are the rows in one or more ranges, each with a session of its own, all of the same snapshot. ``compare`` says
-    that all of them have to be compared with what is known, and why: rows may be gone, or have changed without a stamp.
-    ``position`` is what the ledger keeps of the seam.
+    ``table`` is how the table is written where its rows are read. ``parts`` are the rows in one or more ranges, each with a
+    session of its own, all of the same snapshot. ``compare`` says that all of them have to be compared with what is known, and
+    why: rows may be gone, or have changed without a stamp. ``position`` is what the ledger keeps of the seam.
     """
 
     connection: Connection
     contract: Contract
+    table: sql.Composable
     parts: tuple[Part, ...]
     seam: Seam | None = None
     drift: str | None = None
@@ -92,7 +93,9 @@ def snapshot(
             if contract.cursor_column is None:
                 behave(connection, contract, exported)
                 drift = check_drift(connection, contract, shapes)
-                opened = Snapshot(connection, contract, split(sessions, connection, uri, contract), drift=drift)
+                found = access.require(connection, contract)
+                parts = split(sessions, connection, uri, contract, found.rows)
+                opened = Snapshot(connection, contract, found.rows, parts, drift=_joined(drift, found.remark))
             else:
                 since = (None, None) if full else (watermark, position)
                 opened = _open(sessions, connection, uri, contract, *since, shapes)
@@ -116,6 +119,7 @@ def _open(
     behave(connection, contract)
     xids = _xids(connection)
     drift = check_drift(connection, contract, shapes)
+    found = access.require(connection, contract)
     identity = identify(connection, contract)
     former, known = former_seam(watermark, position), former_identity(position)
     why: str | None
@@ -130,25 +134,32 @@ def _open(
     return Snapshot(
         connection,
         contract,
-        _parts(sessions, connection, uri, contract, wanted, standing),
+        found.rows,
+        _parts(sessions, connection, uri, contract, found.rows, wanted, standing),
         seam,
-        drift,
-        "; ".join(filter(None, (why, held))) or None,
+        _joined(drift, found.remark),
+        _joined(why, held),
         wanted.compare,
         seam.position() | {"identity": identity.as_json()},
     )
 
 
 def _parts(
-    sessions: ExitStack, connection: Connection, uri: str, contract: Contract, wanted: Window, standing: Standing
+    sessions: ExitStack,
+    connection: Connection,
+    uri: str,
+    contract: Contract,
+    table: sql.Composable,
+    wanted: Window,
+    standing: Standing,
 ) -> tuple[Part, ...]:
     """The rows of a window, divided where they are found by reading the table. A comparison reads them in one session."""
     if wanted.compare is not None:
-        return (Part(connection, select(contract)),)
+        return (Part(connection, select(contract, table)),)
     if wanted.since is not None:
-        return (Part(connection, stamped_since(contract, wanted.since, unstamped=standing.cursor_nullable)),)
+        return (Part(connection, stamped_since(contract, table, wanted.since, unstamped=standing.cursor_nullable)),)
     conditions = [written_since(wanted.since_xid)] if wanted.since_xid is not None else []
-    return split(sessions, connection, uri, contract, *conditions)
+    return split(sessions, connection, uri, contract, table, *conditions)
 
 
 def count_rows_of(uri: str, contracts: Sequence[Contract]) -> dict[str, int | PdicError]:
@@ -162,11 +173,15 @@ def count_rows_of(uri: str, contracts: Sequence[Contract]) -> dict[str, int | Pd
             try:
                 with reading(contract), connection, connection.cursor() as cursor:
                     behave(connection, contract)
-                    cursor.execute(sql.SQL("select count(*) from {}").format(source_table(contract)))
+                    cursor.execute(sql.SQL("select count(*) from {}").format(access.require(connection, contract).rows))
                     found[contract.id] = int(one(cursor)[0])
             except PdicError as error:
                 found[contract.id] = error
     return found
+
+
+def _joined(*remarks: str | None) -> str | None:
+    return "; ".join(filter(None, remarks)) or None
 
 
 def _xids(connection: Connection) -> Xids:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from psycopg2 import sql
 
@@ -26,3 +26,16 @@ def read_columns(contract: Contract) -> sql.Composed:
 def source_table(contract: Contract) -> sql.Identifier:
     """The table at the source."""
     return sql.Identifier(contract.table_schema, contract.table_name)
+
+
+_ROWS_ELSEWHERE: Final = frozenset({"p", "v", "m"})
+"""Kinds of `pg_class.relkind` whose rows are not their own: in partitions, or behind a query."""
+
+
+def own_rows(table: sql.Identifier, kind: str) -> sql.Composed:
+    """The table in a `from` that brings the rows which are its own. ``kind`` is its letter in `pg_class.relkind`.
+
+    Tables that inherit from another one are tables of their own, whose keys are not checked against the parent's: without
+    `only`, their rows would come twice. Partitions hold the rows of the table they belong to.
+    """
+    return sql.SQL("{}" if kind in _ROWS_ELSEWHERE else "only {}").format(table)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from pdic.sources.catalogue import NEVER_EMPTY
 from pdic.sources.clocks import Instant, here
 from pdic.warehouse import one
 
@@ -29,7 +30,7 @@ class Standing:
     shows was committed at the primary (None: nothing yet). ``sees_starts``: every transaction that may write the table is
     known by its start; ``open`` are they, each with the process it runs in. ``prepared``: a prepared transaction has
     written, or may have written, the table. ``has_row_ids``: rows carry the id of the transaction that wrote them (a table, no view).
-    ``cursor_nullable``: the table itself allows rows without a stamp.
+    ``cursor_nullable``: the table may hold rows without a stamp.
     """
 
     clock: datetime
@@ -79,14 +80,18 @@ def look(connection: Connection, contract: Contract) -> Standing:
         # end, and those of prepared transactions belong to no process. Rows that a subscription brings carry the stamps of
         # another server's transactions.
         cursor.execute(
-            """
+            sql.SQL(
+                """
             with recursive family as (
                 select to_regclass(%(table)s)::oid as oid
                 union
                 select inhrelid from pg_inherits inner join family on inhparent = family.oid
             ),
             kind as (
-                select bool_and(relkind in ('r', 'p', 'm')) as has_row_ids from pg_class inner join family using (oid)
+                select
+                    bool_and(relkind in ('r', 'p', 'm'))
+                    and has_column_privilege(to_regclass(%(table)s), (-2)::smallint, 'select') as has_row_ids -- (xmin)
+                from pg_class inner join family using (oid)
             )
             select
                 coalesce((select has_row_ids from kind), false),
@@ -103,14 +108,13 @@ def look(connection: Connection, contract: Contract) -> Standing:
                     )
                     else exists (select from pg_prepared_xacts where database = current_database())
                 end,
-                coalesce(
-                    (
-                        select not attnotnull from pg_attribute
-                        where attrelid = to_regclass(%(table)s) and attname = %(cursor)s
-                    ),
-                    true
+                not exists (
+                    select from pg_attribute as attribute
+                    where attribute.attrelid = to_regclass(%(table)s) and attribute.attname = %(cursor)s
+                        and {never_empty}
                 )
-            """,
+            """
+            ).format(never_empty=NEVER_EMPTY),
             {"table": table, "cursor": contract.cursor_column},
         )
         has_row_ids, subscribed, prepared, cursor_nullable = one(cursor)

@@ -71,7 +71,7 @@ def _compared(
     contract: Contract, view: Snapshot, batch: Batch, warehouse_uri: str, approval: guard.Approval | None
 ) -> Arrival:
     with psycopg.connect(warehouse_uri, application_name=f"pdic compare {contract.id}"[:63]) as warehouse:
-        comparison = Comparison(contract, view.connection, warehouse)
+        comparison = Comparison(contract, view.connection, view.table, warehouse)
         findings = comparison.land(batch.batch_id, batch.watermark_from)
         objection = guard.objection(contract, findings, approval, view.compare)
         if objection:

@@ -22,7 +22,7 @@ from psycopg2 import sql
 
 from pdic import raw
 from pdic.errors import SourceUnavailable
-from pdic.sources.reading import read_column, source_table
+from pdic.sources.reading import read_column
 from pdic.sweep import difference, known
 from pdic.sweep.findings import Findings
 from pdic.sweep.hashing import SAMPLE, Hashing
@@ -51,10 +51,11 @@ WORTH_NARROWING = 0.25
 
 @dataclass
 class Comparison:
-    """One comparison: the source in its snapshot, the warehouse in a transaction of the caller's."""
+    """One comparison: the source's ``table`` in its snapshot, the warehouse in a transaction of the caller's."""
 
     contract: Contract
     source: Connection
+    table: sql.Composable
     warehouse: psycopg.Connection[Any]
     bytes: int = 0
     crc: int = 0
@@ -122,7 +123,7 @@ class Comparison:
         """How many buckets to compare: a power of two that grows with the table; 0 to compare all rows."""
         explain = "explain (format json) select from {}"
         with self.source.cursor() as cursor:
-            cursor.execute(sql.SQL(explain).format(source_table(self.contract)))
+            cursor.execute(sql.SQL(explain).format(self.table))
             ((plan,),) = cursor.fetchall()
         ((here,),) = self.run(sql.SQL(explain).format(raw.parent(self.contract))).fetchall()
         rows = int(max(plan[0]["Plan"]["Plan Rows"], here[0]["Plan"]["Plan Rows"]))
@@ -239,14 +240,13 @@ class Comparison:
     @property
     def _rows(self) -> sql.Composable:
         """The source's rows as the warehouse holds them: where a type is carried by a cast, that too."""
-        table = source_table(self.contract)
         if all(column.source_type is None for column in self.contract.columns):
-            return table
+            return self.table
         columns = (
             sql.SQL("{} as {}").format(read_column(column), sql.Identifier(column.source_name))
             for column in self.contract.columns
         )
-        return sql.SQL("(select {} from {})").format(sql.SQL(", ").join(columns), table)
+        return sql.SQL("(select {} from {})").format(sql.SQL(", ").join(columns), self.table)
 
     def run(self, statement: sql.Composable) -> psycopg.Cursor[Any]:
         """Run a statement in the warehouse's transaction."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from pdic.sources.catalogue import NEVER_EMPTY
 from pdic.sources.cdc.errors import not_granted
 from pdic.warehouse import one
 
@@ -116,7 +117,8 @@ def _require_identity(source: Connection, contract: Contract, oid: int, identity
     columns = ", ".join(sql.Identifier(name).as_string(source) for name in contract.key)
     with source.cursor() as cursor:
         cursor.execute(
-            """
+            sql.SQL(
+                """
             select
                 indisprimary, indisreplident,
                 array(select attname::text from pg_attribute where attrelid = indrelid and attnum = any(indkey[:indnkeyatts - 1]))
@@ -125,9 +127,11 @@ def _require_identity(source: Connection, contract: Contract, oid: int, identity
                 indrelid = %s and indisunique and indisvalid and indimmediate
                 and indpred is null and indexprs is null
                 and not exists (
-                    select 1 from pg_attribute where attrelid = indrelid and attnum = any(indkey) and not attnotnull
+                    select 1 from pg_attribute as attribute
+                    where attribute.attrelid = indrelid and attribute.attnum = any(indkey) and not {never_empty}
                 )
-            """,
+            """
+            ).format(never_empty=NEVER_EMPTY),
             (oid,),
         )
         indexes = [(primary, marked, set(names)) for primary, marked, names in cursor.fetchall()]

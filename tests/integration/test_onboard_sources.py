@@ -1,0 +1,315 @@
+"""What onboarding finds in tables as they really are: keys that nobody declared, tables read in part, parents and children."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pdic import connections, contracts, load, warehouse
+from pdic.errors import OnboardError
+from pdic.onboard import onboard
+from pdic.onboard.guess import Draft, guess_contract
+from pdic.onboard.introspect import facts, open_source
+from pdic.onboard.update import update
+from pdic.sources import postgres
+from tests.conftest import Postgres
+
+DATABASE = "la"
+
+
+class Strange:
+    """A database of odd tables, and a login that may read some of them."""
+
+    def __init__(self, owner: str, reader: str) -> None:
+        self.owner, self.reader = owner, reader
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.owner) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def draft(self, table: str, *key: str, as_owner: bool = False) -> Draft:
+        with open_source(self.owner if as_owner else self.reader, "c") as source:
+            return guess_contract(facts(source, "public", table, key), DATABASE, table)
+
+    def refusal(self, table: str, *key: str) -> str:
+        with pytest.raises(OnboardError) as refusal:
+            self.draft(table, *key)
+        return str(refusal.value)
+
+
+@pytest.fixture(scope="module")
+def strange(postgres: Postgres) -> Iterator[Strange]:
+    owner = postgres.create_database(DATABASE)
+    reader = postgres.create_database(f"{DATABASE}_reader").removesuffix("_reader")
+    made = Strange(owner, reader)
+    with psycopg.connect(postgres.uri(DATABASE), autocommit=True) as admin:
+        admin.execute("grant connect on database la to la_reader_owner")
+        admin.execute("grant usage on schema public to la_reader_owner")
+        admin.execute(
+            "alter default privileges for role la_owner in schema public grant select on tables to la_reader_owner"
+        )
+    yield made
+
+
+def why(draft: Draft, what: str) -> str:
+    return next(guess.why for guess in draft.guesses if guess.column is None and guess.what == what)
+
+
+KEYS = {
+    # The issue's own: rows differ only together, in few of the columns.
+    "versions": (
+        "create table {0} (id integer, version integer, note text, at timestamptz);"
+        "insert into {0} select i % 10, i / 10, case when i % 3 = 0 then 'x' end, now() from generate_series(0, 199) as i",
+        ("id", "version"),
+    ),
+    # A column that is empty once is no key, however distinct it is; two others are.
+    "once_empty": (
+        "create table {0} (ma text, nhom smallint, stt smallint);"
+        "insert into {0} select 'm' || i, i % 7, i / 7 from generate_series(1, 100) as i; update {0} set ma = null where ma = 'm9'",
+        ("stt", "nhom"),
+    ),
+    # Three columns of a dozen; what looks like an id does not help.
+    "three": (
+        "create table {0} (id integer, a integer, b integer, c integer, d integer, e integer, f text, g text, h boolean);"
+        "insert into {0} select 1, i / 100, i / 10 % 10, i % 10, i % 2, 0, 'f', 'g', true from generate_series(0, 999) as i",
+        ("a", "b", "c"),
+    ),
+    # Five columns: found by leaving columns out of all.
+    "five": (
+        "create table {0} (a integer, b integer, c integer, d integer, e integer, f integer);"
+        "insert into {0} select i % 2, i / 2 % 2, i / 4 % 2, i / 8 % 2, i / 16, 7 from generate_series(0, 31) as i",
+        ("a", "b", "c", "d", "e"),
+    ),
+    # The first rows lie: only the whole table shows that `code` comes again.
+    "late_double": (
+        "create table {0} (code text, part integer);"
+        "insert into {0} select 'c' || i, 0 from generate_series(1, 6000) as i; insert into {0} values ('c1', 1)",
+        ("code", "part"),
+    ),
+    # A unique index that allows empty values, of which there are none now, is better than what differs by chance.
+    "may_be_empty": (
+        "create table {0} (so integer unique, ma text, quyen text); create unique index on {0} (ma, quyen) nulls not distinct;"
+        "insert into {0} select null, 'a' || i, 'q' from generate_series(1, 20) as i",
+        ("ma", "quyen"),
+    ),
+    # An index over some rows says nothing of the others, and one that is checked at commit holds.
+    "deferred": (
+        "create table {0} (id integer not null, no integer not null, constraint {0}_no unique (no) deferrable initially deferred);"
+        "create unique index on {0} (id) where id > 5; insert into {0} select 1, i from generate_series(1, 9) as i",
+        ("no",),
+    ),
+    # Equal is not identical: 2.5 and 2.50 are one key.
+    "numbers": (
+        "create table {0} (ma numeric, lan integer); insert into {0} values (2.5, 1), (2.50, 2), (3, 1)",
+        ("ma", "lan"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_the_smallest_key_is_found(strange: Strange, name: str) -> None:
+    statements, key = KEYS[name]
+    strange.run(statements.format(f"k_{name}"))
+    draft = strange.draft(f"k_{name}")
+    assert set(draft.key) == set(key), why(draft, "key")
+    assert all(column.required for column in draft.columns if column.source.name in draft.key)
+    assert "key" in draft.guessed
+
+
+def test_where_there_is_no_key_what_was_tried_is_said(strange: Strange) -> None:
+    strange.run(
+        "create table doubled (a integer, b integer, c text);"
+        "insert into doubled select i % 5, i % 3, case when i > 2 then 'x' end from generate_series(1, 30) as i;"
+        "create table nothing (a integer, b text); create table only_json (j json); insert into only_json values ('1');"
+        "create table all_empty (a integer, b text); insert into all_empty values (1, null), (null, 'b')"
+    )
+    said = strange.refusal("doubled")
+    assert "3 combinations of up to 2 of its 2 columns (a, b) were tried over all 30 rows" in said
+    assert "c may be no part of a key, for some rows are empty there" in said
+    assert "26 rows are the same as another one in every column" in said
+    assert "it is empty, so there is nothing to look for one in" in strange.refusal("nothing")
+    assert "of a type whose values can be compared" in strange.refusal("only_json")
+    assert "none of its columns can be part of a key in all of its 2 rows" in strange.refusal("all_empty")
+    assert all("--key" in strange.refusal(table) for table in ("doubled", "nothing", "all_empty"))
+
+
+def test_a_key_that_somebody_names_is_held_against_the_rows(strange: Strange) -> None:
+    strange.run(
+        "create table named (a integer, b integer, c integer, j json);"
+        "insert into named select i % 4, i % 5, case when i > 1 then i end, '1' from generate_series(1, 20) as i;"
+        f"create table wide ({', '.join(f'c{i} integer' for i in range(40))}); create table unfilled (a integer, b integer)"
+    )
+    draft = strange.draft("named", "b", "a")
+    assert (draft.key, "key" in draft.guessed) == (("b", "a"), False)
+    assert "tells all 20 rows apart" in why(draft, "key")
+    assert "a is no key: 20 of 20 rows have the same values there as another row" in strange.refusal("named", "a")
+    assert "c is no key: 1 of 20 rows are empty" in strange.refusal("named", "c")
+    assert "has no column x" in strange.refusal("named", "x")
+    assert "values of j cannot be compared" in strange.refusal("named", "j", "a")
+    assert "at most 32" in strange.refusal("wide", *(f"c{i}" for i in range(33)))
+    unproven = strange.draft("unfilled", "a")
+    assert unproven.key == ("a",)
+    assert "nothing proves it yet" in why(unproven, "key")
+
+
+def test_a_wide_table_is_searched_within_bounds(strange: Strange) -> None:
+    columns = ", ".join(f"c{i} integer" for i in range(40))
+    values = ", ".join(f"(i * {i + 3}) % {i + 2}" for i in range(40))
+    strange.run(
+        f"create table broad ({columns}); insert into broad select {values} from generate_series(1, 400) as i;"
+        f"insert into broad select {values} from generate_series(1, 1) as i"
+    )
+    said = strange.refusal("broad")
+    assert "2 rows are the same as another one in every column" in said
+    assert "of its 14 columns" in said
+
+
+def test_columns_that_may_not_be_read_are_left_out_and_the_grant_is_named(strange: Strange) -> None:
+    strange.run(
+        "create table partly (id integer primary key, \"Tên\" text, secret text); insert into partly values (1, 'a', 'x');"
+        "revoke select on partly from la_reader_owner;"
+        'grant select (id, "Tên") on partly to la_reader_owner;'
+        "create table keyless (id integer primary key, ten text); insert into keyless values (1, 'a');"
+        "revoke select on keyless from la_reader_owner; grant select (ten) on keyless to la_reader_owner;"
+        "create table shut (id integer primary key); revoke select on shut from la_reader_owner;"
+        "create schema hidden; create table hidden.inside (id integer primary key)"
+    )
+    draft = strange.draft("partly")
+    assert [column.source.name for column in draft.columns] == ["id", "Tên"]
+    assert "grant select (secret) on public.partly to la_reader_owner" in why(draft, "columns")
+    assert "columns" not in draft.guessed
+    assert "grant select (id) on public.keyless to la_reader_owner" in strange.refusal("keyless")
+    assert "run: grant select on public.shut to la_reader_owner" in strange.refusal("shut")
+    with open_source(strange.reader, "c") as source, pytest.raises(OnboardError) as refusal:
+        facts(source, "hidden", "inside")
+    assert "grant usage on schema hidden to la_reader_owner; grant select on hidden.inside" in str(refusal.value)
+
+
+def test_what_raises_is_refused_alone_with_its_reason(strange: Strange) -> None:
+    """One look goes on over tables that cannot be read; a refusal holds no value of theirs."""
+    strange.run(
+        "create table behind (id integer primary key, ma text); insert into behind values (1, 'a7x3');"
+        "create view raising as select id, ma::integer as number from behind;"
+        "create materialized view never_filled as select * from behind with no data;"
+        "create table sound (id integer primary key); insert into sound values (1)"
+    )
+    with open_source(strange.reader, "c") as source:
+        reasons = {}
+        for table in ("raising", "never_filled", "sound"):
+            try:
+                guess_contract(facts(source, "public", table), DATABASE, table)
+            except OnboardError as error:
+                reasons[table] = str(error)
+    assert "reading the view fails at the source (InvalidTextRepresentation)" in reasons["raising"]
+    assert "a7x3" not in reasons["raising"]
+    assert "run: refresh materialized view public.never_filled" in reasons["never_filled"]
+    assert "sound" not in reasons
+
+
+def test_a_promise_that_was_not_checked_is_none(strange: Strange) -> None:
+    """`not null … not valid` (PostgreSQL 18) lets old rows be empty: no key, and not required."""
+    strange.run(
+        "create table unchecked (ma text, so integer, unique (ma)); insert into unchecked values (null, 1), ('b', 2);"
+        "alter table unchecked add constraint filled not null ma not valid"
+    )
+    draft = strange.draft("unchecked")
+    assert draft.key == ("so",)
+    assert {column.source.name: column.required for column in draft.columns} == {"ma": False, "so": True}
+
+
+def test_a_parent_is_drafted_without_its_children(strange: Strange) -> None:
+    strange.run(
+        "create table parent (id integer primary key, x text); create table child (y text) inherits (parent);"
+        "insert into parent values (1, 'a'), (2, 'b'); insert into child values (1, 'a', 'c'), (3, 'd', 'e')"
+    )
+    assert "public.child inherit from it" in why(strange.draft("parent"), "physicalType")
+    assert strange.draft("child").key == ("id",)
+
+
+class Loaded:
+    """Drafts of the odd database written as contracts, and loads over them."""
+
+    def __init__(self, strange: Strange, root: Path) -> None:
+        self.strange, self.root = strange, root
+
+    def connect_to(self, conn_id: str) -> str:
+        return self.strange.reader if conn_id == f"pdic_source_{DATABASE}" else connections.uri(conn_id)
+
+    def onboard(self, table: str, **options: Any) -> dict[str, Any]:
+        return onboard(f"pdic_source_{DATABASE}", self.strange.reader, table=("public", table), agency="Sở", **options)
+
+    def load(self, dataset: str) -> dict[str, Any]:
+        (report,) = load.load([f"{DATABASE}.{dataset}"], self.connect_to)
+        return report
+
+    def living(self, dataset: str, columns: str) -> list[tuple[Any, ...]]:
+        """The newest version of each key, as raw has it."""
+        key = contracts.get(DATABASE, dataset, self.root).key[0]
+        with psycopg.connect(connections.warehouse("loader")) as loader:
+            return loader.execute(  # type: ignore[call-overload,no-any-return]
+                f"select {columns} from (select distinct on ({key}) * from raw.{DATABASE}__{dataset} "
+                f"order by {key}, _batch_id desc) as newest where _op = 'U' order by 1"
+            ).fetchall()
+
+
+@pytest.fixture(scope="module")
+def loaded(strange: Strange, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+    root = tmp_path_factory.mktemp("la")
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    warehouse.migrate(connections.warehouse("admin"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_ROOT", str(root))
+        yield Loaded(strange, root)
+
+
+def test_rows_of_children_come_once(loaded: Loaded) -> None:
+    """Parent and child are two datasets: each row is of one of them, by every load and count."""
+    loaded.strange.run(
+        "create table asset (id integer primary key, name text); create table vehicle (plate text) inherits (asset);"
+        "insert into asset values (1, 'a'), (2, 'b'); insert into vehicle values (1, 'c', '74A'), (3, 'd', '74B')"
+    )
+    loaded.onboard("asset")
+    loaded.onboard("vehicle")
+    assert [loaded.load(name)["status"] for name in ("asset", "vehicle")] == ["accepted", "accepted"]
+    loaded.strange.run("update only asset set name = 'a2' where id = 1; insert into vehicle values (4, 'e', '74C')")
+    assert [loaded.load(name)["status"] for name in ("asset", "vehicle")] == ["accepted", "accepted"]
+    assert loaded.living("asset", "id, name") == [(1, "a2"), (2, "b")]
+    assert loaded.living("vehicle", "id, plate") == [(1, "74A"), (3, "74B"), (4, "74C")]
+    assert "the rows of vehicle, which inherit from it, are not read with it" in loaded.load("asset")["drift"]
+    asset = contracts.get(DATABASE, "asset", loaded.root)
+    assert postgres.count_rows_of(loaded.strange.reader, [asset]) == {asset.id: 2}
+
+
+def test_a_table_read_in_part_is_loaded_and_what_is_taken_away_later_is_named(loaded: Loaded) -> None:
+    loaded.strange.run(
+        "create table shown (id integer primary key, a text, b text); insert into shown values (1, 'x', 'y');"
+        "revoke select on shown from la_reader_owner; grant select (id, a) on shown to la_reader_owner"
+    )
+    loaded.onboard("shown")
+    assert loaded.load("shown")["status"] == "accepted"
+    loaded.strange.run("insert into shown values (2, 'z', 'w')")
+    assert loaded.load("shown")["status"] == "accepted"
+    assert loaded.living("shown", "id, a") == [(1, "x"), (2, "z")]
+    loaded.strange.run("revoke select (a) on shown from la_reader_owner")
+    report = loaded.load("shown")
+    assert report["status"] == "failed"
+    assert "grant select (a) on public.shown to la_reader_owner" in str(report)
+    with pytest.raises(OnboardError, match=r"grant select \(a, b\) on public\.shown"):
+        update(DATABASE, "shown", loaded.connect_to)
+
+
+def test_a_materialized_view_that_lost_its_data_is_said_so(loaded: Loaded) -> None:
+    loaded.strange.run(
+        "create table facts (id integer primary key); insert into facts values (1), (2);"
+        "create materialized view summed as select id from facts"
+    )
+    loaded.onboard("summed")
+    assert loaded.load("summed")["status"] == "accepted"
+    loaded.strange.run("refresh materialized view summed with no data")
+    report = loaded.load("summed")
+    assert "run: refresh materialized view public.summed" in str(report)
+    assert loaded.living("summed", "id") == [(1,), (2,)]
