@@ -19,6 +19,7 @@ from pdic.contracts import Contract, compile_all
 from pdic.errors import OnboardError, PdicError
 from pdic.onboard import Guess, onboard
 from pdic.onboard.share import share
+from pdic.release import steps
 from tests.conftest import Postgres
 
 OURS = Path(__file__).parents[2]
@@ -276,6 +277,33 @@ def test_a_persons_answers_stand_and_are_no_guesses(strangers: Strangers) -> Non
             (strangers.root / path).unlink()
         compile_all(strangers.root)
     assert strangers.files() == before
+
+
+def test_a_release_holds_no_transaction_while_it_reads_rules(
+    released: Strangers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: list[tuple[Any, ...]] = []
+    coverage = steps.coverage
+
+    def look(root: Path) -> Any:
+        with psycopg.connect(embedded.superuser_uri(settings.home())) as admin:
+            waiting.extend(
+                admin.execute(
+                    "select application_name, state from pg_stat_activity "
+                    "where usename = 'pdic_publisher' and xact_start is not null"
+                ).fetchall()
+            )
+        return coverage(root)
+
+    monkeypatch.setattr(steps, "coverage", look)
+    assert release.release(force=True, connect_to=released.connect_to)["status"] == "published"
+    assert waiting == []
+
+    def refuse(_: Path) -> None:
+        raise AssertionError("rules were read for a release that has nothing to bring")
+
+    monkeypatch.setattr(steps, "coverage", refuse)
+    assert release.open_release(connect_to=released.connect_to)["status"] == "unchanged"
 
 
 def test_later_it_still_equals_its_source(released: Strangers) -> None:

@@ -10,6 +10,7 @@ import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -77,14 +78,21 @@ def limits(root: Path, dataset: str) -> Limits:
     if not path.is_file():
         return Limits.model_validate({})
     try:
-        file = _File.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-        of_each = {name: Limits.model_validate({**file.defaults, **own}) for name, own in file.datasets.items()}
-        return of_each.get(dataset) or Limits.model_validate(file.defaults)
+        usual, of_each = _read(path.read_text(encoding="utf-8"))
+        return of_each.get(dataset, usual)
     except yaml.YAMLError as error:
         raise RuleError(f"{path} is not valid YAML: {error}") from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise RuleError(f"{path}: {found}. Correct it; docs/quality.md says what each limit is") from None
+
+
+@lru_cache(maxsize=4)
+def _read(text: str) -> tuple[Limits, dict[str, Limits]]:
+    """The usual limits and those of single datasets: every dataset asks, and the same text is read once."""
+    file = _File.model_validate(yaml.safe_load(text) or {})
+    usual = Limits.model_validate(file.defaults)
+    return usual, {name: Limits.model_validate({**file.defaults, **own}) for name, own in file.datasets.items()}
 
 
 def compare(

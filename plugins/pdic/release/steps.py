@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from psycopg2.extras import execute_values
+
 from pdic import connections, contracts, identity, quality, raw, settings
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced
 from pdic.quality import data_docs
@@ -18,6 +20,8 @@ from pdic.release.swap import swap, views
 from pdic.warehouse import Connect, connect, one, transaction
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from psycopg2.extensions import connection as Connection
 
 Progress = Callable[[str], None]
@@ -52,31 +56,20 @@ def open_release(*, full_refresh: bool = False, force: bool = False, connect_to:
 
     Returns its id and `building`, or the live release's id and `unchanged` where there is nothing to bring.
     """
-    code_digest = code.digest(settings.project_root(), code.LOGIC + code.AROUND)
+    root = settings.project_root()
+    code_digest = code.digest(root, code.LOGIC + code.AROUND)
+    needed = full_refresh or force
+    with transaction(connect_to("pdic_warehouse_publisher"), "release news") as publisher:
+        if not needed and (live := _unchanged(publisher, _newest(publisher), code_digest)):
+            return live
+    promises = _promises(root)  # between two transactions: reading the rules of many datasets takes seconds
     with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
         _take_lock(publisher)
-        cursor.execute(
-            "select sector, dataset, accepted_batch_id from control.dataset where accepted_batch_id is not null order by 1, 2"
-        )
-        newest = cursor.fetchall()
+        newest = _newest(publisher)
         if not newest:
             raise ReleaseError("there is no accepted batch to release: run `pdic load` first")
-        cursor.execute(
-            """
-            select release.release_id, release.code_digest
-            from live.release_slot as slot
-            inner join control.release using (release_id)
-            where slot.complete
-            """
-        )
-        live = cursor.fetchone()
-        if live is not None and not full_refresh and not force:
-            cursor.execute(
-                "select sector, dataset, batch_id from control.release_batch where release_id = %s order by 1, 2",
-                live[:1],
-            )
-            if cursor.fetchall() == newest and live[1] == code_digest:
-                return {"release_id": live[0], "status": "unchanged"}
+        if not needed and (live := _unchanged(publisher, newest, code_digest)):
+            return live
         cursor.execute(
             "update control.release set status = 'abandoned', message = 'a newer release began' where status = any(%s)",
             (list(OPEN_STATES),),
@@ -90,37 +83,69 @@ def open_release(*, full_refresh: bool = False, force: bool = False, connect_to:
             "insert into control.release_batch (release_id, sector, dataset, batch_id) values (%s, %s, %s, %s)",
             [(release_id, *row) for row in newest],
         )
-        _promise(publisher, release_id)
+        _record_promises(publisher, release_id, promises)
     return {"release_id": release_id, "status": "building"}
 
 
-def _promise(publisher: Connection, release_id: int) -> None:
-    """Record what contracts and rule files say of each dataset, for the models that measure quality."""
-    root = settings.project_root()
-    known = contracts.load_all(root)
+def _newest(publisher: Connection) -> list[tuple[Any, ...]]:
+    """Sector, dataset and id of the newest accepted batch of every dataset that has one."""
     with publisher.cursor() as cursor:
-        cursor.executemany(
+        cursor.execute(
+            "select sector, dataset, accepted_batch_id from control.dataset where accepted_batch_id is not null order by 1, 2"
+        )
+        return cursor.fetchall()
+
+
+def _unchanged(publisher: Connection, newest: list[tuple[Any, ...]], code_digest: str) -> Report | None:
+    """The live release, where it is made of these batches by this code."""
+    with publisher.cursor() as cursor:
+        cursor.execute(
+            """
+            select release.release_id, release.code_digest
+            from live.release_slot as slot
+            inner join control.release using (release_id)
+            where slot.complete
+            """
+        )
+        live = cursor.fetchone()
+        if live is None or live[1] != code_digest:
+            return None
+        cursor.execute(
+            "select sector, dataset, batch_id from control.release_batch where release_id = %s order by 1, 2", live[:1]
+        )
+        return {"release_id": live[0], "status": "unchanged"} if cursor.fetchall() == newest else None
+
+
+def _promises(root: Path) -> list[tuple[Any, ...]]:
+    """What contracts and rule files say of each dataset, for the models that measure quality."""
+    known = contracts.load_all(root)
+    return [
+        (
+            found.sector,
+            found.dataset,
+            contract.title,
+            contract.owner_agency,
+            contract.freshness,
+            found.columns,
+            found.columns - len(found.without_rule),
+            found.rules,
+            found.freshness or None,
+        )
+        for found in coverage(root)
+        for contract in [known[found.sector, found.dataset]]
+    ]
+
+
+def _record_promises(publisher: Connection, release_id: int, promises: list[tuple[Any, ...]]) -> None:
+    with publisher.cursor() as cursor:
+        execute_values(
+            cursor,
             """
             insert into control.release_dataset (
                 release_id, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules, freshness_by
-            ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            ) values %s
             """,
-            [
-                (
-                    release_id,
-                    found.sector,
-                    found.dataset,
-                    contract.title,
-                    contract.owner_agency,
-                    contract.freshness,
-                    found.columns,
-                    found.columns - len(found.without_rule),
-                    found.rules,
-                    found.freshness or None,
-                )
-                for found in coverage(root)
-                for contract in [known[found.sector, found.dataset]]
-            ],
+            [(release_id, *promise) for promise in promises],
         )
 
 
