@@ -11,11 +11,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable
+from airflow.sdk import DAG, CronTriggerTimetable
 
 from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS
-from pdic.operators import LOAD_DEFAULTS, AcceptOperator, CheckOperator, ExtractOperator, ReportOperator
+from pdic.operators import (
+    LOAD_DEFAULTS,
+    AcceptOperator,
+    CheckOperator,
+    ExtractOperator,
+    ReportOperator,
+    datasets_with_news,
+    sector_asset,
+)
 
 for sector, about in sorted(SECTORS.items()):
     with DAG(
@@ -50,7 +58,7 @@ for sector, about in sorted(SECTORS.items()):
             task_id="accept",
             sector=sector,
             check=check.task_id,
-            outlets=[Asset(about["asset_name"], about["asset_uri"])],
+            outlets=[sector_asset(sector), datasets_with_news(sector)],
             execution_timeout=timedelta(hours=1),
         )
         report = ReportOperator(

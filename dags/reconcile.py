@@ -16,11 +16,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, CronTriggerTimetable
+from airflow.sdk import DAG, CronTriggerTimetable
 
 from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS
-from pdic.operators import LOAD_DEFAULTS, ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
+from pdic.operators import (
+    LOAD_DEFAULTS,
+    ApproveDeletionsOperator,
+    HealApprovedOperator,
+    ReconcileOperator,
+    dataset_asset,
+    sector_asset,
+)
 
 for sector, about in sorted(SECTORS.items()):
     with DAG(
@@ -36,11 +43,11 @@ for sector, about in sorted(SECTORS.items()):
         reading = {
             "sector": sector,
             "pool": POOL.format(sector=sector),
-            "outlets": [Asset(about["asset_name"], about["asset_uri"])],
             "execution_timeout": timedelta(hours=4),
         }
         for dataset in sorted(about["datasets"]):
-            reconcile = ReconcileOperator(task_id=f"reconcile.{dataset}", dataset=dataset, **reading)
+            outlets = [sector_asset(sector), dataset_asset(sector, dataset)]
+            reconcile = ReconcileOperator(task_id=f"reconcile.{dataset}", dataset=dataset, outlets=outlets, **reading)
             approve = ApproveDeletionsOperator(
                 task_id=f"approve.{dataset}",
                 reconcile=reconcile.task_id,
@@ -50,6 +57,6 @@ for sector, about in sorted(SECTORS.items()):
                 trigger_rule="none_failed",
             )
             heal = HealApprovedOperator(
-                task_id=f"heal.{dataset}", dataset=dataset, reconcile=reconcile.task_id, **reading
+                task_id=f"heal.{dataset}", dataset=dataset, reconcile=reconcile.task_id, outlets=outlets, **reading
             )
             reconcile >> approve >> heal

@@ -10,12 +10,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, Asset, AssetAny, Param
+from airflow.sdk import DAG, AssetAny, Param
 
-from pdic.generated.catalogue import SECTORS
-from pdic.operators import RELEASE_RETRIES, AuditOperator, ConformOperator, OpenOperator, PublishOperator
+from pdic.generated.catalogue import SECTORS, SHARED_TABLES
+from pdic.operators import (
+    RELEASE_RETRIES,
+    AuditOperator,
+    ConformOperator,
+    OpenOperator,
+    PublishOperator,
+    sector_asset,
+    shared_asset,
+)
 
-news = [Asset(about["asset_name"], about["asset_uri"]) for _, about in sorted(SECTORS.items())]
+news = [sector_asset(sector) for sector in sorted(SECTORS)]
 
 with DAG(
     dag_id="release",
@@ -38,5 +46,10 @@ with DAG(
     open_release = OpenOperator(task_id="open", execution_timeout=timedelta(minutes=30))
     conform = ConformOperator(task_id="conform", opened="open", execution_timeout=timedelta(hours=4))
     audit = AuditOperator(task_id="audit", opened="open", execution_timeout=timedelta(hours=1))
-    publish = PublishOperator(task_id="publish", opened="open", execution_timeout=timedelta(minutes=15))
+    publish = PublishOperator(
+        task_id="publish",
+        opened="open",
+        outlets=[shared_asset(table) for table in sorted(SHARED_TABLES)],
+        execution_timeout=timedelta(minutes=15),
+    )
     open_release >> conform >> audit >> publish

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from pdic import airflow_names
 from pdic.airflow_names import POOL, TIME_ZONE
-from pdic.generated.catalogue import SECTORS
+from pdic.generated.catalogue import SECTORS, SHARED_TABLES
 from pdic.settings import project_root
 
 DAGS = project_root() / "dags"
@@ -140,18 +141,29 @@ def test_a_source_is_read_through_its_pool_only(dags: dict[str, Any]) -> None:
 
 
 def test_loads_run_on_the_provinces_clock_and_announce_what_the_release_waits_for(dags: dict[str, Any]) -> None:
-    announced = set()
     for sector, about in SECTORS.items():
         timetable = dags[f"load_{sector}"]["timetable"]["__var"]
         assert timetable["expression"] == about["schedule"]
         assert timetable["timezone"] == TIME_ZONE
         assert timetable["run_immediately"] == 0.0, "turning the DAG on must not start a load of its own accord"
-    for dag_id, task in tasks(dags):
-        for outlet in task.get("outlets", []):
-            announced.add((dag_id, outlet["__var"]["uri"]))
-    assert announced == {
-        (f"{kind}_{sector}", about["asset_uri"]) for kind in ("load", "reconcile") for sector, about in SECTORS.items()
+    announced = {
+        (dag_id, outlet["__var"]["name"]) for dag_id, task in tasks(dags) for outlet in task.get("outlets", [])
     }
+    for sector, about in SECTORS.items():
+        own = airflow_names.of_sector(sector)[0]
+        assert {
+            (f"load_{sector}", own),
+            (f"load_{sector}", f"{own}.datasets"),
+            (f"reconcile_{sector}", own),
+        } <= announced
+        datasets = {airflow_names.of_dataset(sector, dataset)[0] for dataset in about["datasets"]}
+        assert {name for dag_id, name in announced if dag_id == f"reconcile_{sector}"} == {own, *datasets}
+    assert {name for dag_id, name in announced if dag_id == "release"} == {f"shared.{table}" for table in SHARED_TABLES}
+
+
+def test_a_load_with_news_in_many_datasets_starts_one_release(dags: dict[str, Any]) -> None:
+    """The release waits for sectors, of which a load announces its own once, and for none of their datasets."""
     condition = json.dumps(dags["release"]["timetable"])
-    for about in SECTORS.values():
-        assert about["asset_uri"] in condition
+    for sector, about in SECTORS.items():
+        assert f'"{airflow_names.of_sector(sector)[1]}"' in condition
+        assert not any(airflow_names.of_dataset(sector, dataset)[1] in condition for dataset in about["datasets"])

@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 
 from pdic import airflow_stack, connections, contracts, embedded, ports, processes, release, settings
-from pdic.generated.catalogue import SECTORS
+from pdic.generated.catalogue import SECTORS, SHARED_TABLES
 from pdic.processes import Started
 from tests.integration.province import Province
 
@@ -127,6 +127,21 @@ def test_the_scheduler_loads_all_sectors_and_releases(province: Province, uri: C
     status = province.pdic("status")
     assert all(found["balanced"] for found in status["datasets"]), status["datasets"]
     assert sum(found["rows"] for found in status["shared"]) > 0
+    assert status["problems"] == []
+    extracted = {(found["sector"], found["dataset"]): found["last_batch"]["batch_id"] for found in status["datasets"]}
+    announced = {event["name"]: event["extra"] for event in asset_events(province.home)}
+    for (sector, dataset), batch_id in extracted.items():
+        assert announced[f"raw.{sector}.{dataset}"]["batch_id"] == batch_id
+    for table in SHARED_TABLES:
+        assert announced[f"shared.{table}"]["release_id"] == status["release"]["live"]
+
+
+def asset_events(home: Path) -> list[dict[str, Any]]:
+    """What was announced, oldest first."""
+    found: list[dict[str, Any]] = airflow_stack.api(home).get("assets/events", order_by="timestamp", limit=1000)[
+        "asset_events"
+    ]
+    return found
 
 
 def test_a_reader_sees_the_shared_tables_and_nothing_else(province: Province, uri: Callable[[str], str]) -> None:
@@ -175,6 +190,9 @@ def test_a_dataset_whose_source_drifted_fails_visibly_and_alone(
         owner.execute(rename.format(table, sql.Identifier("renamed"), sql.Identifier(column)))
     assert state == "failed"
     assert {task for task, found in tasks.items() if found == "failed"} == {"extract.xml2", "report"}
+    complaints = errors_of(province.home, "load_health")
+    assert column in complaints, "the task and the report say what drifted"
+    assert "/airflow/sdk/execution_time/" not in complaints, "a refusal is a sentence, not a traceback"
     assert tasks["accept"] == "success"
     wait_for_release(province, uri)
     state, tasks = run(province, "load_health")["load_health"]

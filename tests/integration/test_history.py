@@ -8,9 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import history, status, warehouse
+from pdic import connections, history, status, warehouse
 from pdic.contracts import ContractError
 from pdic.problems import of_dataset, problems
+from pdic.quality import tally
+from pdic.warehouse import transaction
 from tests.conftest import Postgres
 from tests.integration.sectors import SNAPSHOT, Sector, own_sector
 
@@ -79,6 +81,19 @@ def test_a_batch_that_its_rules_hold_is_told_too(sector: Sector) -> None:
     assert report["status"] == "rejected"
     error = standing(sector, "giu")["last_error"]
     assert (error["kind"], error["reason"]) == ("BatchRejected", report["message"])
+
+
+def test_a_check_is_told_in_counts(sector: Sector) -> None:
+    sector.add("dem", capture=SNAPSHOT)
+    sector.source("insert into dem values (1, 'a'), (2, null), (3, null)")
+    batch_id = sector.load("dem")["batch_id"]
+    with transaction(connections.warehouse("auditor"), "test") as auditor:
+        found = tally.of_batches(auditor, [batch_id, -1])
+    assert found[-1] == tally.Tally(0, 0)
+    assert (found[batch_id].rows, found[batch_id].broken) == (3, {"dem.Nhãn_X.required": (2, "quarantine")})
+    assert str(found[batch_id]).endswith(
+        " rules judged 3 rows; 1 are broken: dem.Nhãn_X.required by 2 rows (quarantine)"
+    )
 
 
 def test_a_dataset_that_was_never_loaded_says_so(sector: Sector) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +13,9 @@ import psycopg
 import pytest
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from pdic import contracts, errors, load, reconcile, release
+from pdic import contracts, errors, load, reconcile, release, warehouse
 from pdic.operators import (
     LOAD_RETRIES,
     RELEASE_RETRIES,
@@ -28,6 +31,7 @@ from pdic.operators import (
     base,
 )
 from pdic.operators.report import verdict
+from pdic.quality import tally
 from pdic.sources.cdc import watch
 from pdic.sources.rest.endpoint import read_endpoint
 
@@ -41,15 +45,33 @@ class Task:
         self.xcoms = xcoms
         self.pushed: dict[str, Any] = {}
 
-    def xcom_pull(self, task_ids: str | list[str]) -> Any:
-        return self.xcoms.get(task_ids) if isinstance(task_ids, str) else [self.xcoms.get(task) for task in task_ids]
+    def xcom_pull(self, task_ids: str | list[str], key: str = "return_value") -> Any:
+        found = self.xcoms if key == "return_value" else self.xcoms.get(key, {})
+        return found.get(task_ids) if isinstance(task_ids, str) else [found.get(task) for task in task_ids]
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.pushed[key] = value
 
 
 def context(task: Task, **params: Any) -> Any:
-    return {"ti": task, "params": params}
+    return {"ti": task, "params": params, "outlet_events": OutletEventAccessors()}
+
+
+@contextmanager
+def no_warehouse(*_: Any) -> Iterator[None]:
+    yield None
+
+
+@pytest.fixture(autouse=True)
+def tallies(monkeypatch: pytest.MonkeyPatch) -> dict[int, tally.Tally]:
+    """What checks recorded, by batch; no warehouse is asked."""
+    recorded: dict[int, tally.Tally] = {}
+    monkeypatch.setattr(warehouse, "transaction", no_warehouse)
+    monkeypatch.setattr(tally, "of_batches", lambda _, batches: {batch: recorded[batch] for batch in recorded})
+    monkeypatch.setattr(tally, "rows_of_release", lambda _, release_id: {"fct_birth": 10, "dim_school": 3})
+    for module in ("check", "release"):
+        monkeypatch.setattr(f"pdic.operators.{module}.connect_to", lambda conn_id: conn_id)
+    return recorded
 
 
 def accepting(monkeypatch: pytest.MonkeyPatch, outcomes: dict[str, Any]) -> list[str]:
@@ -87,7 +109,7 @@ def test_check_judges_what_was_extracted_and_skips_where_nothing_was(monkeypatch
     operator = CheckOperator(task_id="check", sector="health", extracts=["x.a", "x.b"])
     found = operator.execute(context(Task(**{"x.a": {"dataset": "a", "batch_id": 5, "rows": 1}})))
     assert asked == {"a": 5}
-    assert found == {"a": {"batch_id": 5, "status": "rejected"}}
+    assert found == {"a": {"batch_id": 5, "status": "rejected", "message": "…"}}
     with pytest.raises(AirflowSkipException):
         operator.execute(context(Task()))
 
@@ -149,15 +171,20 @@ def test_the_report_fails_the_run_for_every_dataset_left_behind(monkeypatch: pyt
     )
     task = Task(
         **{f"x.{name}": {"dataset": name, "batch_id": at, "rows": 10} for at, name in enumerate("abc")},
-        check={"a": {"batch_id": 0, "status": "checked"}, "b": {"batch_id": 1, "status": "rejected"}},
+        check={
+            "a": {"batch_id": 0, "status": "checked"},
+            "b": {"batch_id": 1, "status": "rejected", "message": "b._rows.between: too few rows."},
+        },
+        refusal={"x.d": "s.d: the source is away; try later"},
         accept={"a": {"batch_id": 0}},
     )
     with pytest.raises(errors.LoadError) as raised:
         operator.execute(context(task))
     message = str(raised.value)
-    assert "b was rejected (batch 1)" in message
+    assert message.startswith("s: 3 of 4 datasets did not arrive, 1 did: ")
+    assert "b was rejected (batch 1): b._rows.between: too few rows;" in message
     assert "c was not checked (batch 2)" in message
-    assert "d was not extracted" in message
+    assert "d was not extracted: s.d: the source is away; try later" in message
     assert "its slot grows" in message
     assert " a was" not in message
 
@@ -171,8 +198,10 @@ def test_the_report_of_a_whole_load(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_batch_that_was_checked_but_not_accepted_is_named() -> None:
     extracted, checked = {"batch_id": 1}, {"batch_id": 1, "status": "checked"}
-    assert verdict(extracted, checked, None) == "was not accepted (batch 1)"
-    assert verdict(extracted, checked, {"batch_id": None, "error": "Busy"}) == "was not accepted (batch 1)"
+    assert str(verdict(extracted, checked, None)).startswith("was not accepted (batch 1): see the log")
+    found = verdict(extracted, checked, {"batch_id": None, "error": "Busy", "message": "wait for it"})
+    assert found == "was not accepted (batch 1): wait for it"
+    assert verdict(None, None, None) == "was not extracted: its task ended without a word, see its log"
     assert verdict(extracted, checked, {"batch_id": 1}) is None
 
 

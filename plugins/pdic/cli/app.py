@@ -182,7 +182,7 @@ def contracts_compile(
         print_json([str(difference) for difference in differences])
     else:
         for difference in differences:
-            say(f"{difference}", "  ")
+            say(f"{difference}" if check or difference.kind == "foreign" else f"mended: {difference}", "  ")
             if check and difference.detail:
                 give(difference.detail)
         many = f"{len(differences)} file{'s' if len(differences) != 1 else ''}"

@@ -9,7 +9,7 @@ from pdic.contracts.model import Contract, SharedContract
 from pdic.contracts.output import GENERATED, Output, header
 
 _TEMPLATE = '''# {header}
-"""The datasets of each sector, when they are loaded and what a load announces."""
+"""The datasets of each sector and when they are loaded, and the shared tables."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ class Sector(TypedDict):
     tags: tuple[str, ...]
     owner_agency: str
     datasets: tuple[str, ...]
-    asset_name: str
-    asset_uri: str
 
 
 SECTORS: Final[dict[str, Sector]] = {{
@@ -57,8 +55,6 @@ def _sector(sector: str, contracts: Sequence[Contract]) -> str:
         f'        "tags": ("load", {_text(sector)}),\n'
         f'        "owner_agency": {_text(contracts[0].owner_agency)},\n'
         f'        "datasets": {_names((contract.dataset for contract in contracts), indent=8)},\n'
-        f'        "asset_name": {_text(f"raw.{sector}")},\n'
-        f'        "asset_uri": {_text(f"postgres://warehouse:5432/warehouse/raw/{sector}")},\n'
         "    },\n"
     )
 

@@ -61,11 +61,11 @@ class Difference:
                 "expectations/batch/ and expectations/release/"
             )
         found = {
-            "missing": "are not there yet",
-            "changed": "are not what it says (it was changed, or they were edited by hand)",
-            "stale": "are left over: nothing asks for them any more",
+            "missing": "is not there yet",
+            "changed": "is not what it says: the contract was changed since, or what follows from it was edited by hand",
+            "stale": "is left over, and nothing asks for it any more",
         }[self.kind]
-        return f"{self.source}: the {self._called()} that follow from it {found}"
+        return f"{self.source}: what follows from it ({self._called()}) {found}"
 
     def _called(self) -> str:
         return next((name for pattern, name in OUTPUT_GLOBS.items() if _lies_in(self.path, pattern)), "files")

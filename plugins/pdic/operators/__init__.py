@@ -3,11 +3,13 @@
     ExtractOperator, CheckOperator, AcceptOperator, ReportOperator     the steps of a sector's load
     ReconcileOperator, ApproveDeletionsOperator, HealApprovedOperator  a dataset's reconcile
     OpenOperator, ConformOperator, AuditOperator, PublishOperator      the steps of a release
+    sector_asset, dataset_asset, shared_asset, datasets_with_news      what they announce to other DAGs: docs/airflow.md
 
 The functions are imported when a task runs, never when a DAG file is parsed. XComs carry ids, names and counts, no data.
 """
 
 from pdic.operators.accept import AcceptOperator
+from pdic.operators.assets import dataset_asset, datasets_with_news, sector_asset, shared_asset
 from pdic.operators.check import CheckOperator
 from pdic.operators.extract import ExtractOperator
 from pdic.operators.reconcile import ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
@@ -30,4 +32,8 @@ __all__ = [
     "PublishOperator",
     "ReconcileOperator",
     "ReportOperator",
+    "dataset_asset",
+    "datasets_with_news",
+    "sector_asset",
+    "shared_asset",
 ]

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pdic.errors import PdicError
+from pdic.operators.assets import NEWS, announce_batches, has_news
 from pdic.operators.base import PdicOperator, connect_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-NEWS = ("rows_accepted", "rows_deleted", "rows_quarantined")
 
 
 class AcceptOperator(PdicOperator):
     """Accepts each batch the task `check` passed; returns dataset → counts.
 
     A dataset that cannot be accepted does not stop the others: its entry has no batch_id, and the load's report fails the run.
-    Ends as skipped, so that its outlets announce nothing, where no batch held any news.
+    Its outlets are `sector_asset` and `datasets_with_news`: only datasets with news are announced. Where no batch held any, it
+    ends as skipped, so that nothing is.
     """
 
     def __init__(self, *, sector: str, check: str, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ class AcceptOperator(PdicOperator):
                 report = load.accept(self.sector, dataset, checked["batch_id"], connect_to)
             except PdicError as error:
                 self.log.error("%s.%s: %s", self.sector, dataset, error)  # noqa: TRY400 (the trace can quote rows)
-                accepted[dataset] = {"batch_id": None, "error": type(error).__name__}
+                accepted[dataset] = {"batch_id": None, "error": type(error).__name__, "message": str(error)}
                 passing = error if error.retryable else passing
                 continue
             counts = {name: report.get(name) for name in (*NEWS, "rows_unchanged")}
@@ -49,7 +49,8 @@ class AcceptOperator(PdicOperator):
             accepted[dataset] = {"batch_id": checked["batch_id"], **counts}
         if passing is not None and task.try_number <= task.max_tries:
             raise passing
-        if not any(entry.get(name) for entry in accepted.values() for name in NEWS):
+        if not any(map(has_news, accepted.values())):
             task.xcom_push(key="return_value", value=accepted)
             raise AirflowSkipException(f"{self.sector}: nothing new, so nothing is announced")
+        announce_batches(context, self.sector, accepted)
         return accepted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import BaseOperator, Connection
 
@@ -13,6 +13,9 @@ from pdic.errors import PdicError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+REFUSAL: Final = "refusal"
+"""The XCom under which a step that was refused leaves its sentence for the load's report."""
 
 DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
 
@@ -26,6 +29,20 @@ def connect_to(conn_id: str) -> str:
     return connections.to_uri({name: getattr(found, name) for name in fields} | {"extra": found.extra_dejson})
 
 
+def refused(error: PdicError) -> PdicError:
+    """The same error, of its own kind and of the kind SystemExit too.
+
+    Airflow's task runner logs a traceback for every exception but SystemExit, of which it says `Task exited` and no more. The
+    retry policy is asked all the same, and finds the kind of PdicError that it knows.
+    """
+    kind = type(type(error).__name__, (type(error), SystemExit), {"__module__": type(error).__module__})
+    same: Any = kind.__new__(kind, *error.args)
+    same.args = error.args
+    same.__dict__.update(vars(error))
+    same.code = error.exit_code
+    return cast("PdicError", same)
+
+
 class StepFailed(Exception):
     """A step failed in a way PDIC did not foresee. Says what kind of error and where, not what it said: that can quote rows."""
 
@@ -34,11 +51,17 @@ class PdicOperator(BaseOperator):
     """One step. Subclasses say what to do in `run`; errors reach the task's log without the rows they were about."""
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Runs the step and returns ids and counts. Raises PdicError as it is, database errors as StepFailed."""
+        """Runs the step and returns ids and counts.
+
+        A PdicError is one line of the task's log, is left for the report under the XCom key REFUSAL, and is raised as `refused`
+        makes it, without its causes, which can quote rows. Database errors are raised as StepFailed.
+        """
         try:
             return self.run(context)
         except PdicError as error:
-            raise error from None  # its causes can quote rows
+            self.log.error("%s", error)  # noqa: TRY400 (a refusal is expected: the sentence says it all)
+            context["ti"].xcom_push(key=REFUSAL, value=str(error))
+            raise refused(error) from None
         except Exception as error:
             if described := describe(error):
                 raise StepFailed(described) from None

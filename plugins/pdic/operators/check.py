@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
@@ -29,11 +29,26 @@ class CheckOperator(PdicOperator):
         if not brought:
             raise AirflowSkipException(f"{self.sector}: no dataset was extracted, so there is nothing to check")
         reports = load.check(self.sector, {found["dataset"]: found["batch_id"] for found in brought}, connect_to)
+        self._tell(reports)
         for dataset, report in reports.items():
             if report["status"] != "checked":
                 self.log.error("%s.%s: %s: %s", self.sector, dataset, report["status"], report.get("message"))
             elif warning := report.get("warning"):
                 self.log.warning("%s.%s: %s", self.sector, dataset, warning)
         return {
-            dataset: {"batch_id": report["batch_id"], "status": report["status"]} for dataset, report in reports.items()
+            dataset: {name: report.get(name) for name in ("batch_id", "status", "message")}
+            for dataset, report in reports.items()
         }
+
+    def _tell(self, reports: Mapping[str, Mapping[str, Any]]) -> None:
+        """Log what each batch's rules came to: how many, rows judged, and each broken rule's count."""
+        from pdic.quality import tally
+        from pdic.warehouse import transaction
+
+        batches = [report["batch_id"] for report in reports.values() if report.get("batch_id") is not None]
+        with transaction(connect_to("pdic_warehouse_auditor"), f"tally {self.sector}") as auditor:
+            tallies = tally.of_batches(auditor, batches)
+        for dataset, report in sorted(reports.items()):
+            if report.get("batch_id") in tallies:
+                said = tallies[report["batch_id"]]
+                self.log.info("%s.%s: batch %s: %s", self.sector, dataset, report["batch_id"], said)

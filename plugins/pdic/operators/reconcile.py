@@ -8,6 +8,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pdic.errors import BatchRejected
+from pdic.operators.assets import announce_batch, has_news
 from pdic.operators.base import PdicOperator, connect_to
 
 if TYPE_CHECKING:
@@ -51,11 +52,10 @@ class ReconcileOperator(PdicOperator):
             raise BatchRejected(report["message"])
         result = {name: report[name] for name in ("batch_id", "held", "message", *COUNTS)}
         self.log.info("%s.%s: %s: %s", self.sector, self.dataset, report["status"], result)
-        if report["held"] or not any(
-            report.get(name) for name in ("rows_accepted", "rows_deleted", "rows_quarantined")
-        ):
+        if report["held"] or not has_news(report):
             context["ti"].xcom_push(key="return_value", value=result)
             raise AirflowSkipException(report["message"] or f"{self.sector}.{self.dataset}: nothing differs")
+        announce_batch(context, self.sector, self.dataset, report)
         return result
 
 

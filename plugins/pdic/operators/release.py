@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from pdic.operators.assets import announce_release
 from pdic.operators.base import PdicOperator, connect_to
 
 if TYPE_CHECKING:
@@ -67,6 +68,17 @@ class AuditOperator(ReleaseStepOperator):
 
 
 class PublishOperator(ReleaseStepOperator):
-    """Shows the candidate to readers."""
+    """Shows the candidate to readers, and announces each shared table: its outlets are a `shared_asset` a table."""
 
     step = "publish"
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Raises what `ReleaseStepOperator` raises."""
+        from pdic.quality import tally
+        from pdic.warehouse import transaction
+
+        result = super().run(context)
+        release_id = result["release_id"]
+        with transaction(connect_to("pdic_warehouse_auditor"), f"release {release_id} rows") as auditor:
+            announce_release(context, release_id, tally.rows_of_release(auditor, release_id))
+        return result

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pdic.errors import LoadError
-from pdic.operators.base import PdicOperator, connect_to
+from pdic.operators.base import REFUSAL, PdicOperator, connect_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,7 +26,7 @@ class ReportOperator(PdicOperator):
         self.accept = accept
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises LoadError naming each dataset that was not extracted, was rejected or not accepted."""
+        """Raises LoadError that says of each dataset that was not extracted, was rejected or not accepted: why."""
         from pdic.sources.cdc import watch
 
         task = context["ti"]
@@ -37,15 +37,16 @@ class ReportOperator(PdicOperator):
         }
         checked = task.xcom_pull(task_ids=self.check) or {}
         accepted = task.xcom_pull(task_ids=self.accept) or {}
-        troubles = {
-            dataset: trouble
-            for dataset in self.extracts
-            if (trouble := verdict(extracted.get(dataset), checked.get(dataset), accepted.get(dataset)))
-        }
+        troubles = {}
+        for dataset, extract in self.extracts.items():
+            said = None if dataset in extracted else task.xcom_pull(task_ids=extract, key=REFUSAL)
+            if trouble := verdict(extracted.get(dataset), checked.get(dataset), accepted.get(dataset), said):
+                troubles[dataset] = trouble
         if troubles:
-            listed = "; ".join(f"{dataset} {trouble}" for dataset, trouble in sorted(troubles.items()))
+            listed = "; ".join(f"{dataset} {trouble.rstrip('.')}" for dataset, trouble in sorted(troubles.items()))
+            many = len(self.extracts)
             raise LoadError(
-                f"{self.sector}: {listed}. The other datasets were loaded; see the tasks' logs and `pdic status`"
+                f"{self.sector}: {len(troubles)} of {many} datasets did not arrive, {many - len(troubles)} did: {listed}"
                 + "".join(f". {warning}" for warning in warnings)
             )
         rows = sum(found["rows"] or 0 for found in extracted.values())
@@ -53,15 +54,19 @@ class ReportOperator(PdicOperator):
 
 
 def verdict(
-    extracted: Mapping[str, Any] | None, checked: Mapping[str, Any] | None, accepted: Mapping[str, Any] | None
+    extracted: Mapping[str, Any] | None,
+    checked: Mapping[str, Any] | None,
+    accepted: Mapping[str, Any] | None,
+    refusal: str | None = None,
 ) -> str | None:
-    """What went wrong with one dataset, in words; None where it was accepted."""
+    """What went wrong with one dataset and why, in words; None where it was accepted. `refusal`: what its extract said."""
     if extracted is None:
-        return "was not extracted"
+        return f"was not extracted: {refusal or 'its task ended without a word, see its log'}"
     if checked is None:
         return f"was not checked (batch {extracted['batch_id']})"
     if checked["status"] == "rejected":
-        return f"was rejected (batch {checked['batch_id']})"
+        return f"was rejected (batch {checked['batch_id']}): {checked.get('message') or 'see the log of the check'}"
     if accepted is None or accepted.get("batch_id") is None:
-        return f"was not accepted (batch {checked['batch_id']})"
+        why = (accepted or {}).get("message") or "see the log of the task that accepts"
+        return f"was not accepted (batch {checked['batch_id']}): {why}"
     return None
