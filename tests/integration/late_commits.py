@@ -1,8 +1,8 @@
 """A source whose clock, transactions and loads are driven step by step, so that every interleaving can be played exactly.
 
 The rows, transactions, snapshots and prepared transactions are PostgreSQL's own. Only time is played: the source's
-`clock_timestamp()` and the transactions' start times come from a schema that stands before pg_catalog in the reader's
-search_path, and the time that passes on the loader's side from `instant`.
+`clock_timestamp()` and the transactions' start times come from a schema that a patch puts before pg_catalog in the
+reader's search_path, and the time that passes on the loader's side from `instant`.
 """
 
 from __future__ import annotations
@@ -90,9 +90,7 @@ class Source:
     def __init__(self, uri: str, readers: dict[Role, str], writers: int = 3) -> None:
         self.control = psycopg.connect(uri, autocommit=True)
         self.writers = [Writer(psycopg.connect(uri, options="-c lock_timeout=2ms")) for _ in range(writers)]
-        self._readers = {
-            role: f"{reader}?options=-csearch_path%3Dplayed,pg_catalog" for role, reader in readers.items()
-        }
+        self._readers = readers
         self.begin_example()
 
     def begin_example(self, overlap: timedelta = timedelta()) -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pdic import connections, embedded, ports
 from pdic.errors import SourceUnavailable
 from pdic.reach import runner
-from pdic.sources import clocks, parts, postgres, standing
+from pdic.sources import clocks, parts, postgres, session, standing
 from pdic.sources.guest import prefer_standby
 from tests.integration.late_commits import EPOCH, SCHEMA, Role, Source
 
@@ -54,6 +54,7 @@ def source(server: embedded.Server) -> Iterator[Source]:
     made = Source(uri(server, "postgres"), {"monitor": uri(server, "monitor"), "plain": uri(server, "plain")}, WRITERS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(standing, "here", made.instant)
+        patch.setattr(session, "FIRST_IN_PATH", "played, pg_catalog")
         yield made
     for connection in (made.control, *(writer.connection for writer in made.writers)):
         connection.close()
@@ -212,6 +213,7 @@ def test_stamps_without_time_zone_are_of_the_contracts(server: embedded.Server, 
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(standing, "here", clocks.here)
+            patch.setattr(session, "FIRST_IN_PATH", "pg_catalog")
             with postgres.snapshot(uri(server, "monitor"), contract) as view:
                 assert view.seam is not None
                 watermark, position = view.seam.watermark, view.seam.position()

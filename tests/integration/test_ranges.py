@@ -16,7 +16,7 @@ from pdic import connections, memory, raw, transfer, warehouse
 from pdic.contracts.model import Contract
 from pdic.errors import LoadError, PdicError, SourceUnavailable
 from pdic.pace import Pace
-from pdic.sources import guest, parts, postgres
+from pdic.sources import parts, postgres, session
 from tests.conftest import Postgres
 from tests.integration.late_commits import CONTRACT
 
@@ -141,7 +141,7 @@ def test_a_table_that_may_not_be_read_is_refused_in_words(source: str) -> None:
 
 def test_a_locked_table_is_left_alone(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fault: the table is being altered. Invariant: the load waits no longer than its limit, and may be tried again."""
-    monkeypatch.setattr(guest, "LOCK_TIMEOUT", timedelta(milliseconds=50))
+    monkeypatch.setattr(session, "LOCK_TIMEOUT", timedelta(milliseconds=50))
     with psycopg.connect(source) as owner:
         owner.execute("lock table plain in access exclusive mode")
         with (

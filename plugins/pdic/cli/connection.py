@@ -14,7 +14,8 @@ from pdic.cli.names import Json
 from pdic.cli.output import print_json, say
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
-from pdic.warehouse import connect, one
+from pdic.sources.session import open_session
+from pdic.warehouse import one
 
 connection_app = typer.Typer(help="Connections to sources.", no_args_is_help=True)
 app.add_typer(connection_app, name="connection")
@@ -57,7 +58,7 @@ def add(
 def _look(conn_id: str, uri: str) -> dict[str, Any]:
     """Enter the database once: what is there, and what an administrator should know of the login."""
     try:
-        connection = connect(uri, "connection add")
+        connection = open_session(uri, "connection add", autocommit=True)
     except psycopg2.OperationalError as error:
         what = str(error).strip().split("\n", 1)[0]
         raise PdicError(f"{conn_id}: it cannot be reached ({what}). Nothing was kept") from None

@@ -20,7 +20,8 @@ from pdic.onboard.keys import FoundKey
 from pdic.onboard.source_reach import Reach, reach_of
 from pdic.sources.catalogue import SourceColumn, SourceTable, read_table
 from pdic.sources.reading import own_rows
-from pdic.warehouse import connect, one
+from pdic.sources.session import SHORT, open_session, pin
+from pdic.warehouse import one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -70,14 +71,13 @@ class TableFacts:
 def open_source(uri: str, conn_id: str) -> Iterator[Connection]:
     """A read-only look into a source: one snapshot, with a time limit per statement. Raises `SourceUnavailable`."""
     try:
-        connection = connect(uri, "onboard")
+        connection = open_session(uri, "onboard")
     except psycopg2.OperationalError as error:
         what = str(error).strip().split("\n", 1)[0]
         raise SourceUnavailable(f"the source of connection {conn_id} cannot be reached ({what})") from error
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with connection.cursor() as cursor:
-            cursor.execute("set local statement_timeout = '60s'")
+        pin(connection, SHORT)
         yield connection
     except psycopg2.Error as error:  # its text may quote a row
         raise OnboardError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,15 +11,12 @@ import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, make_dsn
 
 from pdic.errors import LoadError, SourceUnavailable
-from pdic.warehouse import connect
+from pdic.sources.session import Limits, open_session, pin
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
     from pdic.contracts import Contract
-
-LOCK_TIMEOUT = timedelta(seconds=30)
-"""A table under a schema change is left alone soon: the load fails, and is tried again later."""
 
 
 def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Connection:
@@ -33,7 +29,7 @@ def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Con
     else:
         where = make_dsn(uri, host=beside.info.host, port=beside.info.port, target_session_attrs="any")
     try:
-        connection = connect(where, f"load {contract.sector}.{contract.dataset}")
+        connection = open_session(where, f"load {contract.sector}.{contract.dataset}")
     except psycopg2.OperationalError as error:
         raise SourceUnavailable(
             f"{contract.id}: the source of sector {contract.sector} cannot be reached ({_first_line(error)}). "
@@ -44,25 +40,15 @@ def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Con
 
 
 def behave(connection: Connection, contract: Contract, exported: str | None = None) -> None:
-    """Begin a transaction with its limits, which end with it: a pooler may hand the session on to others.
+    """Begin a transaction with its settings, which end with it: a pooler may hand the session on to others.
 
-    It sees what the snapshot `exported` by another session sees, where one is given.
-
-    The server gives up on a client that has vanished after a minute and a half, on an idle or endless one as the contract
-    says.
+    It sees what the snapshot `exported` by another session sees, where one is given. The server gives up on an idle or
+    endless transaction as the contract says.
     """
-    limits = {
-        "statement_timeout": contract.statement_timeout,
-        "idle_in_transaction_session_timeout": contract.idle_timeout,
-        "lock_timeout": LOCK_TIMEOUT,
-    }
-    settings = {name: f"{int(limit.total_seconds() * 1000)}ms" for name, limit in limits.items()}
-    settings |= {"tcp_keepalives_idle": "60", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
-    with connection.cursor() as cursor:
-        if exported is not None:  # before anything else: a transaction can take one over only as its first statement
+    if exported is not None:  # before anything else: a transaction can take one over only as its first statement
+        with connection.cursor() as cursor:
             cursor.execute("set transaction snapshot %s", (exported,))
-        calls = ", ".join("set_config(%s, %s, true)" for _ in settings)
-        cursor.execute(f"select {calls}", [word for setting in settings.items() for word in setting])  # noqa: S608
+    pin(connection, Limits(contract.statement_timeout, contract.idle_timeout))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg2 import sql
 
 from pdic import raw, transfer
@@ -15,7 +14,7 @@ from pdic.sources import postgres
 from pdic.sources.shapes import Shapes
 from pdic.sweep import guard, record
 from pdic.sweep.compare import Comparison
-from pdic.warehouse import one, transaction
+from pdic.warehouse import one, open_comparable, transaction
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -70,7 +69,7 @@ def difference(
 def _compared(
     contract: Contract, view: Snapshot, batch: Batch, warehouse_uri: str, approval: guard.Approval | None
 ) -> Arrival:
-    with psycopg.connect(warehouse_uri, application_name=f"pdic compare {contract.id}"[:63]) as warehouse:
+    with open_comparable(warehouse_uri, f"compare {contract.id}") as warehouse:
         comparison = Comparison(contract, view.connection, view.table, warehouse)
         findings = comparison.land(batch.batch_id, batch.watermark_from)
         objection = guard.objection(contract, findings, approval, view.compare)

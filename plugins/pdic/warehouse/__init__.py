@@ -5,6 +5,7 @@ Tables of datasets follow from contracts (`pdic.raw`), models from dbt.
 """
 
 from pdic.warehouse.connect import Connect, connect, one, records, transaction
+from pdic.warehouse.formats import open_comparable
 from pdic.warehouse.migrate import migrate
 
-__all__ = ["Connect", "connect", "migrate", "one", "records", "transaction"]
+__all__ = ["Connect", "connect", "migrate", "one", "open_comparable", "records", "transaction"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 
+from pdic.warehouse.formats import CLIENT_ENCODING
+
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
@@ -24,7 +26,11 @@ KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalive
 def connect(uri: str, step: str, *, autocommit: bool = False) -> Connection:
     """Open a psycopg2 connection; `step` appears in `pg_stat_activity` as `pdic <step>`."""
     connection: Connection = psycopg2.connect(
-        uri, application_name=f"pdic {step}"[:63], connect_timeout=10, **KEEPALIVES
+        uri,
+        application_name=f"pdic {step}"[:63],
+        client_encoding=CLIENT_ENCODING,
+        connect_timeout=10,
+        **KEEPALIVES,
     )
     connection.autocommit = autocommit
     return connection

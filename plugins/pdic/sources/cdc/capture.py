@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import psycopg2
 
 from pdic.arrival import Arrival
@@ -27,7 +27,8 @@ from pdic.sources.cdc.reread import reread
 from pdic.sources.cdc.rows import IncompleteKey, Rows
 from pdic.sources.cdc.walsender import Walsender
 from pdic.sources.drift import check_drift
-from pdic.warehouse import Connect, connect, transaction
+from pdic.sources.session import Limits, open_session
+from pdic.warehouse import Connect, open_comparable, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
     from pdic.ledger import Batch
     from pdic.sources.postgres import Snapshot
+
+LOG_LIMITS = Limits(statement=timedelta(hours=4), idle=timedelta(hours=4))
+"""Of the session that stands beside the one that reads the log: it reads rows again that the log does not give whole."""
 
 Position = dict[str, Any]
 """slot, lsn: where the next load starts. table, publication, columns: what must not have changed since the copy."""
@@ -111,7 +115,7 @@ def _changes(
     """What was committed from the batch's position to the source's present one."""
     since = lsn.number((batch.position_from or {})["lsn"])
     target = slot.current_position(source)
-    with psycopg.connect(warehouse_uri, application_name=f"pdic load {contract.id}"[:63]) as warehouse:
+    with open_comparable(warehouse_uri, f"load {contract.id}") as warehouse:
         landing = Landing(warehouse, source, contract, batch.batch_id)
         with landing.stream() as block, Walsender(uri, contract) as walsender:
             messages = walsender.messages(position["slot"], publication.name(contract), since, target)
@@ -208,12 +212,9 @@ def _require_unbroken(source: Connection, contract: Contract, last: Position, no
 
 def _connect(uri: str, contract: Contract) -> Connection:
     try:
-        source = connect(uri, f"load {contract.id}", autocommit=True)
+        return open_session(uri, f"load {contract.id}", autocommit=True, limits=LOG_LIMITS)
     except psycopg2.OperationalError as error:
         raise SourceUnavailable(
             f"{contract.id}: the source of sector {contract.sector} cannot be reached. Check the connection "
             f"{contract.source_connection} and that the server is up, then load again."
         ) from error
-    with source.cursor() as cursor:
-        cursor.execute("set statement_timeout = '4h'; set idle_session_timeout = 0")
-    return source

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
 
 KEYS_AT_ONCE: Final = 1000
-PINNED: Final = "set local datestyle = 'ISO'; set local intervalstyle = 'postgres'; set local extra_float_digits = 1"
 
 
 def reread(source: Connection, landing: Landing, contract: Contract, truncated_at: int) -> tuple[int, int]:
@@ -32,7 +31,6 @@ def reread(source: Connection, landing: Landing, contract: Contract, truncated_a
     source.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True, autocommit=False)
     try:
         with source.cursor() as cursor:
-            cursor.execute(PINNED)
             came = 0
             for keys in landing.keys_in_part(truncated_at, KEYS_AT_ONCE):
                 with landing.more() as copy:

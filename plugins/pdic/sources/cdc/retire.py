@@ -10,6 +10,7 @@ from pdic import contracts, ledger
 from pdic.contracts.model import default_connection
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc import slot
+from pdic.sources.session import open_session
 from pdic.warehouse import Connect, connect
 
 
@@ -39,7 +40,7 @@ def end(dataset_id: str, connect_to: Connect) -> dict[str, Any]:
 
 def _drop(uri: str, sector: str, name: str) -> bool:
     try:
-        source = connect(uri, "slot", autocommit=True)
+        source = open_session(uri, "slot", autocommit=True)
     except psycopg2.OperationalError as error:
         raise SourceUnavailable(
             f"the source of sector {sector} cannot be reached; its slot {name} may still be there. Try again, or have its "

@@ -22,7 +22,9 @@ from pdic.errors import Busy, SourceUnavailable
 from pdic.sources.cdc import lsn, pgoutput
 from pdic.sources.cdc.errors import lost, not_granted
 from pdic.sources.cdc.slot import PATIENCE
+from pdic.sources.session import replication_options, unlimited
 from pdic.warehouse.connect import KEEPALIVES
+from pdic.warehouse.formats import CLIENT_ENCODING
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -51,7 +53,8 @@ class Walsender:
             uri,
             replication="database",
             application_name=f"pdic read log {contract.id}"[:63],
-            client_encoding="UTF8",
+            client_encoding=CLIENT_ENCODING,
+            options=replication_options(uri),
             connect_timeout=10,
             **KEEPALIVES,
         )
@@ -60,6 +63,8 @@ class Walsender:
         if self._session.status != pq.ConnStatus.OK:
             self._session.finish()
             raise self._unavailable("takes no replication session: see that pg_hba.conf and max_wal_senders allow one")
+        if statement := unlimited(self._session.server_version):
+            self._execute(statement)
 
     def __enter__(self) -> Walsender:
         return self

@@ -11,7 +11,8 @@ from pdic.contracts.model import default_connection
 from pdic.errors import PdicError
 from pdic.sources.cdc import lsn, slot
 from pdic.sources.cdc.slot import Slot
-from pdic.warehouse import Connect, connect, one, transaction
+from pdic.sources.session import open_session
+from pdic.warehouse import Connect, one, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -112,7 +113,7 @@ def _of_source(
     positions: dict[str, dict[str, Any] | None],
 ) -> list[Report]:
     try:
-        source = connect(connect_to(conn_id), "status", autocommit=True)
+        source = open_session(connect_to(conn_id), "status", autocommit=True)
     except (psycopg2.Error, PdicError):
         return [
             _report(sector, dataset, warning="the source cannot be reached; its slot may be growing.")
