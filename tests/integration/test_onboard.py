@@ -346,3 +346,39 @@ def test_a_connection_is_tried_and_kept(strangers: Strangers) -> None:
     assert str(parts.password) not in right.output
     with psycopg.connect(connections.uri("Kho-2")) as connection:
         assert connection.execute("select current_database()").fetchone() == ("trader",)
+
+
+def test_what_looks_like_a_persons_or_was_never_seen_is_not_shared_by_naming_it(strangers: Strangers) -> None:
+    """The classes of columns by their values, in a table that is filled and in one that is empty."""
+    with psycopg.connect(strangers.uris["pdic_source_library"]) as library:
+        library.execute(
+            """
+            create table reader_card (card_id integer primary key, holder text, ref text, says text, papers text);
+            insert into reader_card
+            select
+                i, 'Nguyễn Văn ' || chr(64 + i),
+                '0' || (array['44', '45', '01'])[1 + i % 3] || '1' || (60 + i) || lpad((i * 7919)::text, 6, '0'),
+                'sách ' || i, 'B' || (1234567 + i * 9973)
+            from generate_series(1, 20) as i;
+            create table waiting (id integer primary key, holder_name text, says text)
+            """
+        )
+    before = strangers.files()
+    try:
+        for table in ("reader_card", "waiting"):
+            strangers.onboard("pdic_source_library", table=("public", table), sector="cards", agency="Thư viện tỉnh")
+        card = contracts.get("cards", "reader_card")
+        found = {column.name: column.classification for column in card.columns}
+        assert (found["ref"], found["papers"], found["says"]) == ("identifier", "identifier", "personal")
+        with pytest.raises(OnboardError, match="ref is identifier"):
+            share("cards", "reader_card", ["ref"])
+        with pytest.raises(OnboardError, match="holder is not opened by naming it .*people's names"):
+            share("cards", "reader_card", ["holder"])
+        for column in ("holder_name", "says"):
+            with pytest.raises(OnboardError, match="no value to look at"):
+                share("cards", "waiting", [column])
+        assert share("cards", "reader_card", ["says"])["opened"] == ["says"]
+    finally:
+        for path in strangers.files().keys() - before.keys():
+            (strangers.root / path).unlink()
+        compile_all(strangers.root)

@@ -25,7 +25,7 @@ RESERVED: Final = frozenset(
 )
 """Columns that the raw and quarantine tables, and what staging reads of them, add to those of the source."""
 
-_PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit", "sourceType", "cleaning", "guessed"})
+_PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit", "sourceType", "cleaning", "guessed", "heldBack"})
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "string": frozenset({"pattern", "maxLength"}),
     "integer": frozenset({"minimum", "maximum"}),

@@ -7,18 +7,14 @@ in Vietnamese and English; the groups follow docs/contracts.md (Classification).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, cast
 
 from pdic.contracts import pg_types
 from pdic.contracts.model import Classification
+from pdic.onboard import identifiers
 from pdic.onboard.names import snake_case
-
-MOST: Final = 0.6
-"""The share of a column's values that has to look alike for the column to be taken for it."""
-FEW_VALUES: Final = 4
-"""Fewer values than this say nothing about a column."""
 
 _SENSITIVE_NAME: Final = re.compile(
     r"(^|_)(dan_?toc|ton_?giao|ethnic\w*|race|relig\w*|nhom_?mau|blood\w*|benh|ma_?benh\w*|ten_?benh\w*|chan_?doan\w*|diagnos\w*|icd\w*"
@@ -26,12 +22,6 @@ _SENSITIVE_NAME: Final = re.compile(
     r"|crim\w*|convict\w*|nguyen_?nhan(_tu_vong)?|cause_of_death|symptom\w*|trieu_?chung|thuoc|ma_thuoc|drug\w*|medication\w*|allerg\w*"
     r"|di_?ung|pregnan\w*|thai_?(san|nghen)|sexual\w*|gioi_tinh_thuc|politic\w*|dang_?vien|van_?tay|fingerprint\w*|biometric\w*"
     r"|khuon_?mat|genetic\w*|dna|adn|ho_?ngheo|hongheo|poor\w*|chinh_?sach|bank_?account\w*|so_?tai_?khoan|iban|credit_?card\w*|card_?number)(_|$)"
-)
-_IDENTIFIER_NAME: Final = re.compile(
-    r"(^|_)(so_?dinh_?danh(_ca_nhan)?|ma_?dinh_?danh|cccd|cmnd|cmt|cmtnd|can_?cuoc|personal_?(id|number)|national_?id|citizen_?id"
-    r"|identity_?(card|number)|id_?card\w*|ssn|social_?security\w*|passport\w*|ho_?chieu|giay_?to\w*|bhyt|bhxh|bao_?hiem|so_the|ma_?the"
-    r"|insurance_?(no|number|id|card)|ma_?so_?thue_?ca_?nhan|tax_?(id|code|number)|mst|tin|driver\w*_?licen[cs]e\w*|gplx|ma_?benh_?nhan|patient_?(id|code|no|number)"
-    r"|ma_?hoc_?sinh|ma_?sinh_?vien|student_?(code|no|number)|employee_?(code|no|number)|ma_?nhan_?vien|mrn)(_|$)"
 )
 _PERSONAL_NAME: Final = re.compile(
     r"(^|_)(ho_?(va_?)?ten\w*|hoten\w*|ho_dem|ten_?(cha|me|con|chong|vo|nguoi\w*|khach\w*|benh_?nhan|hoc_?sinh)|nguoi_\w+|ten_goi_khac"
@@ -44,30 +34,30 @@ _PERSONAL_NAME: Final = re.compile(
     r"|photo\w*|picture\w*|avatar|anh|portrait|chu_?ky|signature|ghi_?chu|note|notes|comment|comments|remark\w*|ip|ip_?address|location|toa_?do"
     r"|latitude|longitude|ngay_?mat|ngay_?chet|death\w*|ngay_kham|ngay_vao_vien|ngay_ra_vien|visit_?date|admission\w*|discharge\w*)(_|$)"
 )
-_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
-_PHONE: Final = re.compile(r"(\+84|84|0)[\s.-]?[235789](?:[\s.-]?\d){8}|\+\d{1,3}[\s.-]?(?:[\s.-]?\d){7,11}")
-_PERSONAL_ID: Final = re.compile(r"0\d{2}[0-3]\d{8}")
-"""Số định danh: the province of birth (001 to 096), sex and century, two digits of the year of birth, six more."""
-_OLD_ID: Final = re.compile(r"[0-3]\d{8}")
-_INSURANCE: Final = re.compile(r"[A-Z]{2}\d{13}")
 _ICD: Final = re.compile(r"[A-TV-Z]\d{2}(\.\d{1,2})?")
 _WORDS_FAMILY_NAMES: Final = """
     nguyen tran le pham hoang huynh phan vu vo dang bui do ho ngo duong ly doan trinh dinh lam luong mai to ha dao truong
     cao chau thai ta phung vuong tong quach la kieu tang luu
 """
 _FAMILY_NAMES: Final = frozenset(_WORDS_FAMILY_NAMES.split())
+_COUNTED: Final = re.compile(r"integer|bigint|numeric.*")
 _NUMBERED: Final = frozenset({"smallint", "integer", "bigint", "uuid"})
 _NOT_SHOWN_AS_TEXT: Final = frozenset(
     {"text[]", "jsonb", "json", "bytea", "tsvector", "inet", "cidr", "point", "macaddr"}
 )
 
 
+_WITHOUT_NUMBERS: Final = re.compile(r"boolean|date|timestamp.*|time .*")
+"""Types that cannot hold a number of a person, whatever the column is called."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClassGuess:
-    """A class, and why."""
+    """A class, and why. ``held`` says why naming a `personal` column is not enough to share it, None where it is."""
 
     classification: Classification
     why: str
+    held: str | None = None
 
 
 def classify(
@@ -76,24 +66,38 @@ def classify(
     """The class of a column called ``name`` at the source, which holds ``values`` among others (empty ones left out).
 
     ``is_key``: part of a key or reference; ``has_codes``: the source itself allows few values only. The values are looked
-    at here and go nowhere else.
+    at here and go nowhere else. A `personal` column can be shared by naming it only where values were seen, and nothing in
+    them is a person's.
     """
+    guess = _class(name, physical_type, values, is_key=is_key, has_codes=has_codes)
+    if guess.classification != "personal" or guess.held:
+        return guess
+    if not values:
+        return replace(guess, held=f"{guess.why}, and there was no value to look at")
+    return replace(guess, held=identifiers.mentions(values))
+
+
+def _class(name: str, physical_type: str, values: Sequence[str], *, is_key: bool, has_codes: bool) -> ClassGuess:
     folded = snake_case(name)
-    for pattern, class_, why in (
-        (_IDENTIFIER_NAME, "identifier", "its name says that it numbers a person or a paper"),
-        (_SENSITIVE_NAME, "sensitive", "its name says health, ethnicity, religion or the like"),
-    ):
-        if pattern.search(folded):
-            return ClassGuess(class_, why)  # type: ignore[arg-type]
+    numbers_a_person = identifiers.named(name)
+    about_a_paper = numbers_a_person and (
+        identifiers.is_about_a_paper(name) or _WITHOUT_NUMBERS.fullmatch(physical_type) is not None
+    )
+    if numbers_a_person and not about_a_paper:
+        return ClassGuess("identifier", numbers_a_person)
+    if _SENSITIVE_NAME.search(folded):
+        return ClassGuess("sensitive", "its name says health, ethnicity, religion or the like")
     if found := _by_values(values, physical_type):
         return found
+    if about_a_paper:
+        return ClassGuess("personal", "its name says something of a person's paper")
     if is_key and physical_type in _NUMBERED:
         return ClassGuess("internal", "a number that is part of a key or a reference")
     if _PERSONAL_NAME.search(folded):
         return ClassGuess("personal", "its name says something of a person")
     if has_codes:
         return ClassGuess("internal", "the source allows listed codes only")
-    if is_key and (not pg_types.is_text(physical_type) or _are_codes(values)):
+    if is_key and (not pg_types.is_text(physical_type) or (values and _are_codes(values))):
         return ClassGuess("internal", "part of a key or a reference")
     if pg_types.is_text(physical_type):
         if _are_flags(values):
@@ -106,29 +110,32 @@ def classify(
 
 def _by_values(values: Sequence[str], physical_type: str) -> ClassGuess | None:
     """What the values themselves look like; None where they look like nothing known, or are too few."""
-    if len(values) < FEW_VALUES or not (pg_types.is_text(physical_type) or physical_type in ("bigint", "numeric")):
+    is_text = pg_types.is_text(physical_type)
+    if not (is_text or _COUNTED.fullmatch(physical_type)):
         return None
-    if _share(values, _PERSONAL_ID) >= MOST:
-        return ClassGuess("identifier", "most values look like số định danh")
-    if not pg_types.is_text(physical_type):
+    if found := identifiers.looks(values, is_text=is_text):
+        class_, why = found
+        return ClassGuess(cast(Classification, class_), why)
+    if not is_text or len(values) < identifiers.FEW_VALUES:
         return None
-    if _share(values, _INSURANCE) >= MOST:
-        return ClassGuess("identifier", "most values look like insurance cards")
-    if _share(values, _EMAIL) >= MOST:
-        return ClassGuess("personal", "most values are e-mail addresses")
-    if _share(values, _PHONE) >= MOST:
-        return ClassGuess("personal", "most values look like telephone numbers")
-    if _share(values, _OLD_ID) >= MOST:
-        return ClassGuess("identifier", "most values look like CMND of nine digits")
-    if len(set(values)) >= FEW_VALUES and _share(values, _ICD) >= MOST:
+    for what, fits in (
+        ("are e-mail addresses", identifiers.is_email),
+        ("look like telephone numbers", identifiers.is_phone),
+        ("look like people's names", _is_a_vietnamese_name),
+    ):
+        if _share(values, fits) >= identifiers.MOST:
+            return ClassGuess("personal", f"most values {what}", held=f"most values {what}")
+    if len(set(values)) >= identifiers.FEW_VALUES and _share(values, _is_icd) >= identifiers.MOST:
         return ClassGuess("sensitive", "most values look like ICD-10 codes")
-    if sum(map(_is_a_vietnamese_name, values)) / len(values) >= MOST:
-        return ClassGuess("personal", "most values look like people's names")
     return None
 
 
-def _share(values: Sequence[str], pattern: re.Pattern[str]) -> float:
-    return sum(pattern.fullmatch(value.strip()) is not None for value in values) / len(values)
+def _share(values: Sequence[str], fits: Callable[[str], bool]) -> float:
+    return sum(fits(value.strip()) for value in values) / len(values)
+
+
+def _is_icd(value: str) -> bool:
+    return _ICD.fullmatch(value) is not None
 
 
 def _is_a_vietnamese_name(value: str) -> bool:

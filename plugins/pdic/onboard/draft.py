@@ -71,6 +71,8 @@ def column_entry(column: ColumnDraft, key: tuple[str, ...]) -> dict[str, Any]:
         custom["sourceType"] = column.source_type
     if column.guessed:
         custom["guessed"] = sorted(column.guessed)
+    if column.held:
+        custom["heldBack"] = column.held
     entry: dict[str, Any] = {
         "name": column.name,
         "physicalName": column.source.name,
@@ -90,8 +92,8 @@ def column_entry(column: ColumnDraft, key: tuple[str, ...]) -> dict[str, Any]:
     return entry | {"customProperties": _properties(custom)}
 
 
-def drafted_column(source: SourceColumn, name: str, classification: Any) -> ColumnDraft:
-    """A column that a source has gained, as :func:`column_entry` takes it; its class is a guess."""
+def drafted_column(source: SourceColumn, name: str, classification: Any, held: str | None = None) -> ColumnDraft:
+    """A column that a source has gained, as :func:`column_entry` takes it; its class is a guess (``held`` as `ClassGuess` has it)."""
     carrier = source.carrier or ("text[]" if source.type.endswith("[]") else "text")
     return ColumnDraft(
         source=source,
@@ -102,6 +104,7 @@ def drafted_column(source: SourceColumn, name: str, classification: Any) -> Colu
         required=source.not_null,
         codes=source.labels,
         guessed=frozenset({"classification"}),
+        held=held,
     )
 
 

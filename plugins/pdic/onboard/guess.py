@@ -41,7 +41,7 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDraft:
-    """A column to be. ``guessed`` names the fields that a person has not looked at."""
+    """A column to be. ``guessed`` names the fields that a person has not looked at; ``held`` is why naming it is not enough to share it."""
 
     source: SourceColumn
     name: str
@@ -51,6 +51,7 @@ class ColumnDraft:
     required: bool
     codes: tuple[str, ...]
     guessed: frozenset[str]
+    held: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Draft:
         Nothing is marked as guessed any more. Raises `OnboardError` for an answer that is none of the options.
         """
         draft = replace(self, guesses=(), guessed=frozenset())
-        columns = {column.source.name: replace(column, guessed=frozenset()) for column in self.columns}
+        columns = {column.source.name: replace(column, guessed=frozenset(), held=None) for column in self.columns}
         for guess, answer in answers.items():
             if guess.options and answer not in guess.options:
                 raise OnboardError(f"{guess.dataset}: {guess.what} may be {', '.join(guess.options)}, not {answer!r}")
@@ -214,7 +215,8 @@ def _column(facts: TableFacts, source: SourceColumn, name: str, key: tuple[str, 
     if name != source.name:
         guessed.add("name")
         note(source.name, "name", name, f"folded from {source.name!r}")
-    note(source.name, "classification", guess.classification, guess.why, get_args(Classification))
+    why = guess.why if guess.held in (None, guess.why) else f"{guess.why}; not shared by naming it: {guess.held}"
+    note(source.name, "classification", guess.classification, why, get_args(Classification))
     return ColumnDraft(
         source=source,
         name=name,
@@ -224,4 +226,5 @@ def _column(facts: TableFacts, source: SourceColumn, name: str, key: tuple[str, 
         required=source.not_null or source.name in key,
         codes=codes,
         guessed=frozenset(guessed),
+        held=guess.held,
     )

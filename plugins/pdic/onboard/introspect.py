@@ -30,7 +30,7 @@ SAMPLE_ROWS: Final = 500
 SAMPLE_CHARACTERS: Final = 200
 SCATTERED_FROM: Final = 10_000
 """A table of more rows is looked at in other places too, not only where it begins."""
-_TELLING: Final = frozenset({"integer", "bigint", "numeric", "json", "jsonb"})
+_TELLING: Final = re.compile(r"integer|bigint|numeric.*|jsonb?")
 """Types beside text whose values may be a person's numbers."""
 
 
@@ -289,4 +289,4 @@ def _samples(
 
 def _is_telling(column: SourceColumn) -> bool:
     carrier = (column.carrier or "text").removesuffix("[]")
-    return pg_types.is_text(carrier) or carrier in _TELLING
+    return pg_types.is_text(carrier) or _TELLING.fullmatch(carrier) is not None

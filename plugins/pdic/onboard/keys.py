@@ -36,6 +36,8 @@ COMBINED: Final = 14
 LARGEST: Final = 4
 """Combinations have up to so many columns; larger ones are only found by leaving columns out of all together."""
 SAMPLE_ROWS: Final = 5_000
+FEW_ROWS: Final = 20
+"""Fewer rows than this differ in much by chance."""
 MOST_PROOFS: Final = 12
 SEARCH_SECONDS: Final = 45.0
 CHECK_SECONDS: Final = 600
@@ -301,7 +303,8 @@ class _Search:
     def _found_words(self, size: int) -> str:
         few = f", and none of {self.tried - 1:,} likelier or smaller ones does" if self.tried > 1 else ""
         what = "it tells" if size == 1 else "together they tell"
-        return f"nothing is declared; {what} all {self.rows:,} rows apart as they are now{few}"
+        doubt = ": so few rows say little" if self.rows < FEW_ROWS else ""
+        return f"nothing is declared; {what} all {self.rows:,} rows apart as they are now{few}{doubt}"
 
     def _none_words(self) -> str:
         words = [f"{self.tried_words()}, and none tells its rows apart"] if self.filled else [self.tried_words()]

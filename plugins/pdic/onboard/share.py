@@ -23,8 +23,9 @@ def share(sector: str, dataset: str, columns: Sequence[str] = (), name: str | No
     """Draft the published table of a dataset and write it.
 
     ``columns`` are names in the warehouse; none means those that are open already. A column whose class was only guessed to
-    be personal is opened by naming it (its contract says `public` from then on); one that a person classified, or that is
-    sensitive or an identifier, has to be reclassified in the contract first. Key columns are always part of the table.
+    be personal is opened by naming it (its contract says `public` from then on); one that a person classified, that is
+    sensitive or an identifier, or that is held back since its values are a person's or nobody has seen any, has to be
+    reclassified in the contract first. Key columns are always part of the table.
     Raises `OnboardError`; then, as after a ContractError, nothing has been written.
     """
     root = settings.project_root()
@@ -68,7 +69,7 @@ def _opened(root: Path, contract: Contract, columns: Sequence[str]) -> tuple[str
     """The dataset's contract with the named columns opened, and which they are."""
     by_name = {column.name: column for column in contract.columns}
     text = ContractText((root / contract.path).read_text(encoding="utf-8"))
-    guessed = _guessed(text.text)
+    marks = _marks(text.text)
     opened = set()
     for name in columns:
         column = by_name.get(name)
@@ -76,13 +77,18 @@ def _opened(root: Path, contract: Contract, columns: Sequence[str]) -> tuple[str
             raise OnboardError(f"{contract.id} has no column {name!r}; it has {', '.join(by_name)}")
         if column.is_open:
             continue
-        if column.classification != "personal" or "classification" not in guessed.get(name, ()):
+        if column.classification != "personal" or "classification" not in marks[name].get("guessed", ()):
             raise OnboardError(
                 f"{contract.id}: column {name} is {column.classification}: whoever may decide that it can be shown changes "
                 f"its classification in {contract.path} first"
             )
+        if held := marks[name].get("heldBack"):
+            raise OnboardError(
+                f"{contract.id}: column {name} is not opened by naming it ({held}): whoever may decide that it can be shown changes "
+                f"its classification in {contract.path} first"
+            )
         text.set_field(column.source_name, "classification", "public")
-        rest = sorted(set(guessed[name]) - {"classification"})
+        rest = sorted(set(marks[name]["guessed"]) - {"classification"})
         if rest:
             text.set_custom(column.source_name, "guessed", rest)
         else:
@@ -107,14 +113,12 @@ def _chosen(contract: Contract, columns: Sequence[str], opened: set[str]) -> lis
     return wanted
 
 
-def _guessed(text: str) -> dict[str, list[str]]:
-    """Column → the fields that are marked as guessed."""
-    found = {}
-    for column in yaml_text.load(text)["schema"][0]["properties"]:
-        for entry in column.get("customProperties", ()):
-            if entry["property"] == "guessed":
-                found[column["name"]] = list(entry["value"])
-    return found
+def _marks(text: str) -> dict[str, dict[str, Any]]:
+    """Column → what onboarding left with it: `guessed`, the fields that it guessed, and `heldBack`, why naming is not enough."""
+    return {
+        column["name"]: {entry["property"]: entry["value"] for entry in column.get("customProperties", ())}
+        for column in yaml_text.load(text)["schema"][0]["properties"]
+    }
 
 
 def _contract_text(contract: Contract, table: str, columns: Sequence[Column]) -> str:

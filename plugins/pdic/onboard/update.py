@@ -9,7 +9,7 @@ from pdic import contracts, settings
 from pdic.contracts import Contract, pg_types
 from pdic.errors import OnboardError
 from pdic.onboard import draft as drafts
-from pdic.onboard.classify import classify
+from pdic.onboard.classify import ClassGuess, classify
 from pdic.onboard.edit import ContractText
 from pdic.onboard.files import try_out, write_all
 from pdic.onboard.introspect import TableFacts, facts, open_source
@@ -113,7 +113,8 @@ class _Change:
         for source in added:
             here = order.index(source.name)
             before = [name for name in order[:here] if name in known]
-            drafted = drafts.drafted_column(source, names[source.name], self._class(source))
+            guess = self._class(source)
+            drafted = drafts.drafted_column(source, names[source.name], guess.classification, guess.held)
             self.text.insert_column(drafts.column_entry(drafted, ()), before[-1] if before else None)
             known.add(source.name)
             self._say(f"column {source.name} ({drafted.physical_type}) is new: {drafted.classification}, a guess")
@@ -159,7 +160,7 @@ class _Change:
         else:
             self.text.remove_custom(source.name, "sourceType")
 
-    def _class(self, source: SourceColumn) -> str:
+    def _class(self, source: SourceColumn) -> ClassGuess:
         carrier = source.carrier or "text"
         values = self.found.samples.get(source.name, ())
         return classify(
@@ -168,7 +169,7 @@ class _Change:
             values,
             is_key=source.name in self.found.references,
             has_codes=bool(source.labels),
-        ).classification
+        )
 
     def _no_key(self, name: str, what: str) -> None:
         if name in self.contract.key:
