@@ -22,6 +22,7 @@ from demo.people import FAR, NOBODY, People, serials
 from demo.profile import stream
 from demo.records import civil_registry, education, health, investment, one_stop
 from demo.table import STAMP, Table, World, falses, stamped
+from pdic.warehouse import locks
 
 GENERATOR = "2026-11-25.3"  # change it whenever the same arguments give other rows
 CHUNK = 200_000  # visits, and birth registrations, made at a time
@@ -59,7 +60,7 @@ def seed(
     digest = hashlib.sha256("/".join((GENERATOR, chosen.digest, known.digest)).encode()).hexdigest()
     with store.connect(uris["truth"]) as lock:
         lock.autocommit = True
-        lock.execute("select pg_advisory_lock(%s)", (store.LOCK,))  # one seed or tick at a time
+        lock.execute("select pg_advisory_lock(%s, %s)", locks.DEMO.key)  # one seed or tick at a time
         found = present(uris["truth"])
         if found is not None and not force:
             if (found["citizens"], found["seed"], found["profile_digest"]) == (citizens, seed, digest):

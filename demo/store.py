@@ -22,7 +22,6 @@ SCHEMA = Path(__file__).with_name("schema")
 DATABASES = (*SECTORS, "truth")
 AFTER_LOAD = "-- after load\n"
 META = "demo_meta"
-LOCK = 440_031_122  # advisory lock in the truth: who holds it may seed or tick
 ZONE = "Asia/Ho_Chi_Minh"
 _CSV = csv.WriteOptions(include_header=False, batch_size=16_384)
 

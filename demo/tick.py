@@ -19,6 +19,7 @@ from demo.day import Plan, Planner
 from demo.errors import DemoError
 from demo.profile import on_day, to_date, to_days
 from demo.table import SECTORS, STAMP, World
+from pdic.warehouse import locks
 
 Connection = psycopg.Connection[Any]
 Progress = Callable[[str, int, int], None]
@@ -41,7 +42,7 @@ def tick(
         for connection in db.values():
             connection.autocommit = True
         truth = db["truth"]
-        truth.execute("select pg_advisory_lock(%s)", (store.LOCK,))
+        truth.execute("select pg_advisory_lock(%s, %s)", locks.DEMO.key)
         if truth.execute("select to_regclass('public.seed_run')").fetchone() == (None,):
             raise DemoError("there is no sample province yet: seed one first")
         run = truth.cursor(row_factory=dict_row).execute("select * from seed_run").fetchone()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from abc import abstractmethod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import BaseOperator, Connection
 
+from pdic import failures
 from pdic.errors import PdicError
 
 if TYPE_CHECKING:
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 REFUSAL: Final = "refusal"
 """The XCom under which a step that was refused leaves its sentence for the load's report."""
-
-DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
 
 
 def connect_to(conn_id: str) -> str:
@@ -63,31 +60,10 @@ class PdicOperator(BaseOperator):
             context["ti"].xcom_push(key=REFUSAL, value=str(error))
             raise refused(error) from None
         except Exception as error:
-            if described := describe(error):
+            if described := failures.of_database(error):
                 raise StepFailed(described) from None
             raise
 
     @abstractmethod
     def run(self, context: Context) -> dict[str, Any]:
         """The step itself."""
-
-
-def describe(error: BaseException) -> str | None:
-    """A database's error without its message (`duplicate key … (079301000001)` names a person); None for other errors."""
-    found: BaseException | None = error
-    while found is not None:
-        code = getattr(found, "sqlstate", None) or getattr(found, "pgcode", None)
-        if code or type(found).__module__.split(".")[0] in DATABASE_LIBRARIES:
-            diagnosis = getattr(found, "diag", None)
-            names = [getattr(diagnosis, f"{part}_name", None) for part in ("schema", "table", "column", "constraint")]
-            where = ".".join(name for name in names if name)
-            said = [type(found).__name__, code and f"(SQLSTATE {code})", where and f"at {where}", raised_in(error)]
-            return " ".join(filter(None, said))
-        found = found.__cause__ or found.__context__
-    return None
-
-
-def raised_in(error: BaseException) -> str | None:
-    """The last line of PDIC's own code that an error passed through."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/pdic/" in frame.filename]
-    return f"in {Path(frames[-1].filename).name}:{frames[-1].lineno} ({frames[-1].name})" if frames else None

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from psycopg2 import sql
 
-from pdic.warehouse.connect import one, transaction
+from pdic.errors import PdicError
+from pdic.warehouse import locks
+from pdic.warehouse.connect import connect, one, transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FUNCTIONS = Path(__file__).parent / "functions"
@@ -18,11 +23,56 @@ UNITS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds" / "adminis
 SCHEMAS: Final = ("clean", "valid")
 """Schemas that hold nothing but the functions of `functions/*.sql`."""
 _USERS: Final = ("pdic_loader", "pdic_auditor", "pdic_transformer", "pdic_publisher")
-_LOCK: Final = 4402
+_WAIT_S: Final = 300.0
+"""How long a migration of another process is waited for."""
 
 
 def migrate(admin_uri: str) -> None:
-    """Apply the migrations that the warehouse lacks, and its functions. Safe to repeat; runs as the owner of the database."""
+    """Apply the migrations that the warehouse lacks, and its functions. Safe to repeat; runs as the owner of the database.
+
+    A warehouse that lacks nothing is looked at and left: no lock is taken, whoever holds one. Raises PdicError where the
+    warehouse is newer than this code, `Busy` where another process migrates it for longer than anybody waits.
+    """
+    if not _is_newest(admin_uri):
+        with _alone(admin_uri):
+            if not _is_newest(admin_uri):
+                _upgrade(admin_uri)
+    replace_functions(admin_uri)
+
+
+@contextmanager
+def _alone(admin_uri: str) -> Iterator[None]:
+    """One migrator at a time. Raises `Busy`."""
+    connection = connect(admin_uri, "migrate")
+    try:
+        with locks.hold(connection, locks.MIGRATION, _WAIT_S):
+            yield
+    finally:
+        connection.close()
+
+
+def newest() -> str:
+    """The newest migration of this code: the files in `migrations/versions` are called `<revision>_<name>.py`."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def _is_newest(admin_uri: str) -> bool:
+    with transaction(admin_uri, "migrate") as connection, connection.cursor() as cursor:
+        cursor.execute("select to_regclass('control.alembic_version') is not null")
+        if not one(cursor)[0]:
+            return False
+        cursor.execute("select version_num from control.alembic_version")
+        row = cursor.fetchone()
+    found = row[0] if row else ""
+    if found > newest():
+        raise PdicError(
+            f"the warehouse is at migration {found}, and this version of PDIC knows them up to {newest()} only: use the version "
+            "that migrated it, or a newer one"
+        )
+    return bool(found == newest())
+
+
+def _upgrade(admin_uri: str) -> None:
     # Here, not above: every load imports this package, and alembic with SQLAlchemy is half of what a load would import.
     from alembic import command
     from alembic.config import Config
@@ -31,26 +81,53 @@ def migrate(admin_uri: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["uri"] = admin_uri
     command.upgrade(config, "head")
-    replace_functions(admin_uri)
+
+
+@dataclass(frozen=True)
+class _Functions:
+    """What belongs into the schemas `clean` and `valid`: statements, and the codes of all units."""
+
+    texts: tuple[str, ...]
+    codes: tuple[str, ...]
+
+    @classmethod
+    def read(cls) -> _Functions:
+        texts = tuple(file.read_text(encoding="utf-8") for file in sorted(FUNCTIONS.glob("*.sql")))
+        with UNITS.open(encoding="utf-8", newline="") as lines:
+            return cls(texts, tuple(sorted({row["unit_code"] for row in csv.DictReader(lines)})))
+
+    @property
+    def comment(self) -> str:
+        """What the comment on schema `clean` says once they are in."""
+        digest = hashlib.sha256("\0".join([*self.texts, *self.codes]).encode()).hexdigest()
+        return f"Functions that clean values and judge them; files {digest}."
+
+
+def _has_functions(admin_uri: str, files: _Functions) -> bool:
+    with transaction(admin_uri, "migrate") as connection, connection.cursor() as cursor:
+        cursor.execute("select obj_description(to_regnamespace('clean'), 'pg_namespace')")
+        return bool(one(cursor)[0] == files.comment)
 
 
 def replace_functions(admin_uri: str) -> bool:
     """Create or replace the functions in the schemas `clean` and `valid` where their files changed. Returns whether.
 
-    All in one transaction, one migrator at a time. The comment on schema `clean` keeps the digest of the files that are in.
+    All in one transaction that waits for no reader, one migrator at a time. The comment on schema `clean` keeps the digest of
+    the files that are in.
     A function that a file no longer has stays until somebody drops it: a running statement may still call it.
     """
-    files = sorted(FUNCTIONS.glob("*.sql"))
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    with UNITS.open(encoding="utf-8", newline="") as lines:
-        codes = sorted({row["unit_code"] for row in csv.DictReader(lines)})
-    digest = hashlib.sha256("\0".join([*texts, *codes]).encode()).hexdigest()
-    comment = f"Functions that clean values and judge them; files {digest}."
-    with transaction(admin_uri, "migrate") as connection, connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-        cursor.execute("select obj_description(to_regnamespace('clean'), 'pg_namespace')")
-        if one(cursor)[0] == comment:
+    files = _Functions.read()
+    if _has_functions(admin_uri, files):
+        return False
+    with _alone(admin_uri):
+        if _has_functions(admin_uri, files):
             return False
+        _put_in(admin_uri, files)
+    return True
+
+
+def _put_in(admin_uri: str, files: _Functions) -> None:
+    with transaction(admin_uri, "migrate") as connection, connection.cursor() as cursor:
         users = sql.SQL(", ").join(map(sql.Identifier, _USERS))
         for schema in SCHEMAS:
             name = sql.Identifier(schema)
@@ -63,13 +140,14 @@ def replace_functions(admin_uri: str) -> bool:
         cursor.execute("select to_regcollation('clean.letters') is null")
         if one(cursor)[0]:
             cursor.execute(f"create collation clean.letters (provider = {provider}, locale = 'C.UTF-8')")
-        for text in texts:
+        for text in files.texts:
             cursor.execute(text)
         # Every code that a unit has or had on the lists, for rules to look up; the conformed list is dbt's.
         cursor.execute("create table if not exists valid.unit (code text primary key)")
         cursor.execute(sql.SQL("grant select on valid.unit to {}").format(users))
-        cursor.execute("truncate valid.unit")
-        cursor.execute("insert into valid.unit select unnest(%s)", (codes,))
+        # Not by truncate: that would wait for every rule that looks something up, and hold up all that come after.
+        codes = list(files.codes)
+        cursor.execute("delete from valid.unit where code <> all(%s)", (codes,))
+        cursor.execute("insert into valid.unit select unnest(%s) on conflict do nothing", (codes,))
         cursor.execute("analyze valid.unit")
-        cursor.execute(sql.SQL("comment on schema clean is {}").format(sql.Literal(comment)))
-    return True
+        cursor.execute(sql.SQL("comment on schema clean is {}").format(sql.Literal(files.comment)))

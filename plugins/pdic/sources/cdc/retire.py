@@ -11,7 +11,7 @@ from pdic.contracts.model import default_connection
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc import slot
 from pdic.sources.session import open_session
-from pdic.warehouse import Connect, connect
+from pdic.warehouse import Connect, connect, locks
 
 
 def end(dataset_id: str, connect_to: Connect) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def end(dataset_id: str, connect_to: Connect) -> dict[str, Any]:
         raise LoadError(f"{dataset_id!r} names no dataset: write SECTOR.DATASET")
     warehouse = connect(connect_to("pdic_warehouse_loader"), f"slot {dataset_id}")
     try:
-        with ledger.load_lock(warehouse, dataset_id):
+        with locks.hold(warehouse, locks.dataset(dataset_id)):
             name = slot.name(warehouse, sector, dataset)
             # The position goes first: a slot without one is dropped by the next load, one that is missing stops it.
             with warehouse:

@@ -1,18 +1,15 @@
-"""Alembic's entry: one transaction, the version table in schema `control`, one migrator at a time."""
+"""Alembic's entry: one transaction, the version table in schema `control`. `pdic.warehouse.migrate` lets one migrator in at a time."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import context
 
-MIGRATION_LOCK = 4401
-
 
 def run() -> None:
     uri = context.config.attributes["uri"].replace("postgresql://", "postgresql+psycopg2://", 1)
     engine = sa.create_engine(uri, poolclass=sa.pool.NullPool)
     with engine.begin() as connection:
-        connection.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(sa.text("create schema if not exists control"))
         context.configure(connection=connection, version_table_schema="control")
         context.run_migrations()

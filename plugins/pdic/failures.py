@@ -1,0 +1,79 @@
+"""What may be said of an error that nobody foresaw: its kind and where it came from. Its own words can quote a row."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from pdic.errors import PdicError
+
+DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
+_BROKEN_OFF = {"OperationalError", "InterfaceError"}
+
+
+def words(error: BaseException) -> str:
+    """What a report may say of any error: a refusal's own words, else its kind and the place in PDIC's code."""
+    return str(error) if isinstance(error, PdicError) else kind(error)
+
+
+def kind(error: BaseException) -> str:
+    """What kind of error this is and where it was raised, without its message."""
+    return of_database(error) or " ".join(filter(None, [type(error).__name__, raised_in(error)]))
+
+
+def of_database(error: BaseException) -> str | None:
+    """A database's error without its message (`duplicate key … (079301000001)` names a person); None for other errors."""
+    for found in _chain(error):
+        code = getattr(found, "sqlstate", None) or getattr(found, "pgcode", None)
+        if code or type(found).__module__.split(".")[0] in DATABASE_LIBRARIES:
+            diagnosis = getattr(found, "diag", None)
+            names = [getattr(diagnosis, f"{part}_name", None) for part in ("schema", "table", "column", "constraint")]
+            where = ".".join(name for name in names if name)
+            said = [type(found).__name__, code and f"(SQLSTATE {code})", where and f"at {where}", raised_in(error)]
+            return " ".join(filter(None, said))
+    return None
+
+
+def raised_in(error: BaseException) -> str | None:
+    """The last line of PDIC's own code that an error passed through."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/pdic/" in frame.filename]
+    return f"in {Path(frames[-1].filename).name}:{frames[-1].lineno} ({frames[-1].name})" if frames else None
+
+
+def trace(error: BaseException) -> str:
+    """Where an error and its causes passed through, one line a frame: places and kinds, no value."""
+    lines = []
+    for found in _chain(error):
+        lines.append(type(found).__name__)
+        lines += [
+            f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(found.__traceback__)
+        ]
+    return "\n".join(lines)
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same step may go well another time: a refusal that says so, or a database that broke off."""
+    if isinstance(error, PdicError):
+        return error.retryable
+    return any(
+        base.__name__ in _BROKEN_OFF and base.__module__.split(".")[0] in DATABASE_LIBRARIES
+        for found in _chain(error)
+        for base in type(found).__mro__
+    )
+
+
+def log(logger: logging.Logger, where: str, error: BaseException) -> None:
+    """Keep the trace of an error that nobody foresaw, for who mends it. A refusal needs none: its words say it all."""
+    if not isinstance(error, PdicError):
+        logger.info("%s failed: %s\n%s", where, kind(error), trace(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    seen: set[int] = set()
+    while found is not None and id(found) not in seen:
+        seen.add(id(found))
+        yield found
+        found = found.__cause__ or found.__context__

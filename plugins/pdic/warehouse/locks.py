@@ -1,0 +1,196 @@
+"""Every advisory lock of PDIC: its numbers, how long it is waited for, and who holds it.
+
+A lock is a pair (class, object) in the database where it is taken. All code that takes one comes here, so that no two
+matters share a number and every wait is logged with the name of the session that is waited for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+import psycopg2
+
+from pdic.errors import Busy
+from pdic.warehouse.connect import Connect, connect, one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+POLL_S: Final = 0.25
+SAY_AGAIN_S: Final = 30.0
+"""How often a wait that goes on is logged again."""
+
+_log = logging.getLogger(__name__)
+
+
+class Kind(IntEnum):
+    """What a lock is about: the first of its two numbers."""
+
+    MIGRATION = 44_001
+    RELEASE = 44_002
+    DATASET = 44_003
+    DEMO = 44_004
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """One lock. `name` is what people call it."""
+
+    kind: Kind
+    objid: int
+    name: str
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The two numbers, as `pg_advisory_lock` takes them."""
+        return int(self.kind), self.objid
+
+
+MIGRATION: Final = Lock(Kind.MIGRATION, 0, "the warehouse's migrations")
+RELEASE: Final = Lock(Kind.RELEASE, 0, "the release")
+DEMO: Final = Lock(Kind.DEMO, 0, "the demo province")
+"""In the demo's database `truth`: who holds it may seed or tick."""
+
+
+def dataset(dataset_id: str) -> Lock:
+    """The lock of one dataset (`sector.dataset`). Whoever works on a batch of it holds this lock.
+
+    The number is a hash. Two datasets that share one (of 1,000 datasets: once in 9,000 provinces) wait for each other.
+    """
+    digest = hashlib.sha256(dataset_id.encode()).digest()
+    return Lock(Kind.DATASET, int.from_bytes(digest[:4], "big", signed=True), dataset_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The session that holds a lock. Every role sees its name; `since` is None where it is another role's."""
+
+    pid: int
+    step: str
+    since: datetime | None
+
+    def __str__(self) -> str:
+        since = f" since {self.since:%Y-%m-%d %H:%M:%S}" if self.since else ""
+        return f"`{self.step or 'a session without a name'}` (database process {self.pid}{since})"
+
+
+@contextmanager
+def hold(connection: Connection, lock: Lock, wait: float = 0.0) -> Iterator[None]:
+    """Hold a lock for as long as the block runs and the session lives. Commits what is open on the connection.
+
+    Waits at most `wait` seconds for who holds it. Raises `Busy`, which says who that is.
+    """
+    take(connection, lock, wait)
+    try:
+        yield
+    finally:
+        let_go(connection, lock)
+
+
+def take(connection: Connection, lock: Lock, wait: float = 0.0) -> None:
+    """Take a lock until `let_go`, or until the session ends. Raises `Busy`. Commits what is open on the connection."""
+    began = said = time.monotonic()
+    former = None
+    while not _try(connection, lock):
+        found = holder(connection, lock)
+        now = time.monotonic()
+        if now - began >= wait:
+            waited = f"; it was waited for {now - began:.0f} s" if wait else ""
+            raise Busy(
+                f"{lock.name}: {found or 'another session'} is at work on it{waited}. Wait until it has ended, or stop "
+                "it, then try again"
+            )
+        if found and (found != former or now - said >= SAY_AGAIN_S):
+            _log.warning("waiting for %s: %s is at work on it (at most %.0f s)", lock.name, found, wait)
+            former, said = found, now
+        time.sleep(min(POLL_S, max(0.0, began + wait - now)))
+
+
+def let_go(connection: Connection, lock: Lock) -> None:
+    """Give a lock back. Rolls back what is open on the connection."""
+    if connection.closed:
+        return
+    try:
+        if not connection.autocommit:
+            connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s, %s)", lock.key)
+        if not connection.autocommit:
+            connection.commit()
+    except psycopg2.Error as error:
+        # The session is gone, and its locks with it. To raise here would hide why it was used to its end.
+        _log.warning("%s: the session that held its lock broke off (%s)", lock.name, type(error).__name__)
+        connection.close()
+
+
+def _try(connection: Connection, lock: Lock) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s, %s)", lock.key)
+        taken = bool(one(cursor)[0])
+    if not connection.autocommit:
+        connection.commit()
+    return taken
+
+
+def holder(connection: Connection, lock: Lock) -> Holder | None:
+    """Who holds a lock; None where nobody does."""
+    return holders(connection, lock.kind).get(lock.objid)
+
+
+def holders(connection: Connection, kind: Kind) -> dict[int, Holder]:
+    """Who holds the locks of one kind, by the lock's `objid`. Commits what is open on the connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select
+                case when lock.objid::bigint >= 2147483648 then lock.objid::bigint - 4294967296 else lock.objid::bigint end,
+                lock.pid, activity.application_name, activity.backend_start
+            from pg_locks as lock
+            left join pg_stat_activity as activity on activity.pid = lock.pid
+            where lock.locktype = 'advisory' and lock.granted and lock.objsubid = 2 and lock.classid::bigint = %s
+                and lock.database = (select oid from pg_database where datname = current_database())
+            """,
+            (int(kind),),
+        )
+        found = {objid: Holder(pid, step or "", since) for objid, pid, step, since in cursor.fetchall()}
+    if not connection.autocommit:
+        connection.commit()
+    return found
+
+
+class Session:
+    """A session that does nothing but hold locks, until it is closed or its process dies."""
+
+    def __init__(self, connect_to: Connect, conn_id: str, step: str) -> None:
+        self._connection = connect(connect_to(conn_id), step, autocommit=True)
+        self._held: dict[Lock, None] = {}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def take(self, lock: Lock, wait: float = 0.0) -> None:
+        """Hold a lock from now on. Raises `Busy`."""
+        if lock not in self._held:
+            take(self._connection, lock, wait)
+            self._held[lock] = None
+
+    def let_go(self, lock: Lock) -> None:
+        """Give a lock back, if it is held."""
+        if lock in self._held:
+            del self._held[lock]
+            let_go(self._connection, lock)
+
+    def close(self) -> None:
+        """End the session, and with it every lock that it holds."""
+        self._connection.close()

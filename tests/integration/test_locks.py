@@ -1,0 +1,190 @@
+"""Advisory locks: no two matters share one, nobody waits for a lock that is not theirs, and a wait says for whom."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg2.extensions import connection as Connection
+
+from pdic import connections, settings, warehouse
+from pdic.errors import Busy, PdicError
+from pdic.warehouse import connect, locks
+from pdic.warehouse.migrate import migrate, newest, replace_functions
+from tests.conftest import Postgres
+
+
+@pytest.fixture(scope="module", autouse=True)
+def migrated(pdic_home: Path) -> None:
+    warehouse.migrate(connections.warehouse("admin"))
+
+
+@pytest.fixture
+def worker() -> Iterator[Connection]:
+    connection = connect(connections.warehouse("loader"), "load education.lop")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def other() -> Iterator[Connection]:
+    connection = connect(connections.warehouse("loader"), "another load")
+    yield connection
+    connection.close()
+
+
+def test_no_two_matters_share_a_lock() -> None:
+    keys = [
+        lock.key for lock in (locks.MIGRATION, locks.RELEASE, locks.DEMO, locks.dataset("a.b"), locks.dataset("a.c"))
+    ]
+    assert len(set(keys)) == len(keys)
+
+
+def test_locks_are_numbered_in_one_module_only() -> None:
+    root = settings.project_root()
+    found = {
+        path.relative_to(root).as_posix(): re.findall(
+            r"pg_\w*advisory\w*lock\w*\((.*?)\)", path.read_text(encoding="utf-8")
+        )
+        for folder in ("plugins", "demo", "dags")
+        for path in (root / folder).rglob("*.py")
+    }
+    takers = {path: set(arguments) for path, arguments in found.items() if arguments}
+    assert takers.pop("plugins/pdic/warehouse/locks.py") == {"%s, %s"}
+    assert takers == {"demo/seed.py": {"%s, %s"}, "demo/tick.py": {"%s, %s"}}, "these pass `locks.DEMO.key`"
+
+
+def test_a_lock_that_is_taken_is_refused_with_the_name_of_its_holder(worker: Connection, other: Connection) -> None:
+    lock = locks.dataset("education.lop")
+    with locks.hold(worker, lock):
+        with pytest.raises(Busy, match=r"^education.lop: `pdic load education.lop` \(database process \d+ since 20"):
+            locks.take(other, lock)
+        locks.take(other, locks.dataset("education.truong"))
+    locks.take(other, lock)
+
+
+def test_another_roles_session_is_named_too(worker: Connection) -> None:
+    """PostgreSQL shows every role who holds a lock and what that session is called; when it began, only its own role."""
+    with connect(connections.warehouse("publisher"), "release settle") as publisher:
+        locks.take(worker, locks.dataset("education.lop"))
+        found = locks.holders(publisher, locks.Kind.DATASET)[locks.dataset("education.lop").objid]
+        assert (found.step, found.since) == ("pdic load education.lop", None)
+        assert found.pid == worker.info.backend_pid
+    publisher.close()
+
+
+def test_a_wait_is_logged_and_ends_when_the_lock_is_free(
+    worker: Connection, other: Connection, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = locks.dataset("education.lop")
+    locks.take(worker, lock)
+    said = threading.Event()
+
+    class Seen(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.set()
+
+    logging.getLogger("pdic.warehouse.locks").addHandler(seen := Seen())
+    waiting = threading.Thread(target=locks.take, args=(other, lock, 60.0))
+    try:
+        waiting.start()
+        assert said.wait(30)
+        locks.let_go(worker, lock)
+        waiting.join(30)
+    finally:
+        logging.getLogger("pdic.warehouse.locks").removeHandler(seen)
+    assert not waiting.is_alive()
+    assert "waiting for education.lop: `pdic load education.lop` (database process" in caplog.text
+    with pytest.raises(Busy):
+        locks.take(worker, lock)
+
+
+def test_a_wait_ends_by_itself(worker: Connection, other: Connection) -> None:
+    locks.take(worker, locks.RELEASE)
+    with pytest.raises(Busy, match="it was waited for 0 s"):
+        locks.take(other, locks.RELEASE, 0.1)
+
+
+def test_the_locks_of_a_session_that_dies_are_free(postgres: Postgres, other: Connection) -> None:
+    lock = locks.dataset("education.lop")
+    with locks.Session(connections.uri, "pdic_warehouse_loader", "load"):
+        pass  # one that is closed
+    session = locks.Session(connections.uri, "pdic_warehouse_loader", "load all")
+    session.take(lock)
+    held = locks.holder(other, lock)
+    assert held is not None
+    with psycopg.connect(postgres.uri("warehouse"), autocommit=True) as admin:
+        admin.execute("select pg_terminate_backend(%s, 10000)", (held.pid,))
+    locks.take(other, lock)
+    session.let_go(lock)  # what it no longer has it can give back all the same
+    session.close()
+
+
+class TestMigrate:
+    """Bringing a warehouse up to date, beside others that use it or do the same."""
+
+    @pytest.fixture
+    def admin(self) -> str:
+        return connections.warehouse("admin")
+
+    def test_a_warehouse_that_lacks_nothing_is_left_alone_whoever_holds_what(
+        self, admin: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys.modules[migrate.__module__], "_WAIT_S", 0.0)
+        holder = connect(admin, "migrate")
+        publisher = connect(connections.warehouse("publisher"), "release 7 conform")
+        locks.take(holder, locks.MIGRATION)
+        locks.take(publisher, locks.RELEASE)
+        try:
+            migrate(admin)
+        finally:
+            holder.close()
+            publisher.close()
+
+    def test_changed_functions_wait_for_another_migrator_and_for_no_release_and_no_reader(
+        self, admin: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys.modules[migrate.__module__], "_WAIT_S", 0.0)
+        with psycopg.connect(admin) as connection:
+            connection.execute("comment on schema clean is 'of another version'")
+        holder = connect(admin, "migrate")
+        with pytest.raises(Busy, match="migrations: `pdic migrate`"), locks.hold(holder, locks.MIGRATION):
+            migrate(admin)
+        holder.close()
+        release = connect(connections.warehouse("publisher"), "release 7 conform")
+        locks.take(release, locks.RELEASE)
+        with psycopg.connect(connections.warehouse("transformer")) as reader:
+            before = reader.execute("select count(*) from valid.unit").fetchone()
+            impatient = admin + ("&" if "?" in admin else "?") + "options=-c%20lock_timeout%3D5000"
+            assert replace_functions(impatient)
+            assert reader.execute("select count(*) from valid.unit").fetchone() == before
+        release.close()
+        assert not replace_functions(admin)
+
+    def test_two_that_begin_at_once_both_end_well(self, postgres: Postgres) -> None:
+        postgres.create_database("migrated_twice")
+        uri = postgres.uri("migrated_twice")
+        ended: list[str] = []
+        threads = [threading.Thread(target=lambda: (migrate(uri), ended.append("well"))) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert ended == ["well", "well"]
+        with psycopg.connect(uri) as connection:
+            assert connection.execute("select version_num from control.alembic_version").fetchall() == [(newest(),)]
+
+    def test_a_newer_warehouse_is_refused_in_words(self, postgres: Postgres) -> None:
+        postgres.create_database("migrated_ahead")
+        uri = postgres.uri("migrated_ahead")
+        migrate(uri)
+        with psycopg.connect(uri) as connection:
+            connection.execute("update control.alembic_version set version_num = '9999'")
+        with pytest.raises(PdicError, match="the warehouse is at migration 9999, and this version of PDIC knows"):
+            migrate(uri)
