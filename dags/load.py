@@ -65,8 +65,6 @@ for sector, about in sorted(SECTORS.items()):
             task_id="report",
             sector=sector,
             extracts=tasks,
-            check=check.task_id,
-            accept=accept.task_id,
             trigger_rule="all_done",
             execution_timeout=timedelta(minutes=5),
         )

@@ -29,7 +29,11 @@ class LoadError(PdicError):
 
 
 class BatchFenced(LoadError):
-    """A newer load of the same dataset has begun; this batch may not be accepted any more."""
+    """This batch may not be accepted any more. `newer` is the batch of the load that took over; None where there is none."""
+
+    def __init__(self, message: str, newer: int | None = None) -> None:
+        super().__init__(message)
+        self.newer = newer
 
 
 class BatchRejected(LoadError):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from pdic.errors import BatchFenced, Busy, LoadError
-from pdic.warehouse import one, records
+from pdic.errors import BatchFenced, BatchRejected, Busy, LoadError
+from pdic.warehouse import locks, one, records
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -45,32 +44,11 @@ class Batch:
     known_up_to: dict[str, int] | None = None
 
 
-@contextmanager
-def dataset_lock(connection: Connection, contract: Contract) -> Iterator[None]:
-    """Serialise the loads of one dataset for as long as the session lives. Raises `Busy` where another holds it."""
-    with load_lock(connection, contract.id):
-        yield
-
-
-@contextmanager
-def load_lock(connection: Connection, dataset_id: str) -> Iterator[None]:
-    """The same lock by the dataset's id (`sector.dataset`): it may have no contract any more."""
-    name = f"load {dataset_id}"
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(hashtextextended(%s, 0))", (name,))
-        if not one(cursor)[0]:
-            connection.rollback()
-            raise Busy(
-                f"{dataset_id}: another load of this dataset is under way; wait for it or stop it, then load again."
-            )
-    connection.commit()
-    try:
-        yield
-    finally:
-        if not connection.closed:
-            connection.rollback()
-            with connection, connection.cursor() as cursor:
-                cursor.execute("select pg_advisory_unlock(hashtextextended(%s, 0))", (name,))
+_BATCH = sql.SQL(
+    "batch_id, status, rows_extracted, watermark_from, watermark_to, message, coalesce(rows_deleted, 0), rows_unchanged, "
+    "position_from, position_to, capture, known_up_to"
+)
+"""The columns of `control.batch` that make a `Batch`."""
 
 
 def begin(connection: Connection, contract: Contract, capture: str | None = None) -> Batch:
@@ -129,11 +107,7 @@ def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool
             )
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            select batch_id, status, rows_extracted, watermark_from, watermark_to, message, coalesce(rows_deleted, 0),
-                rows_unchanged, position_from, position_to, capture, known_up_to
-            from control.batch where batch_id = %s and sector = %s and dataset = %s
-            """,
+            sql.SQL("select {} from control.batch where batch_id = %s and sector = %s and dataset = %s").format(_BATCH),
             (batch_id, contract.sector, contract.dataset),
         )
         row = cursor.fetchone()
@@ -142,16 +116,119 @@ def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool
     return Batch(*row)
 
 
-def require(batch: Batch, contract: Contract, *states: str) -> None:
-    """Refuse a batch that is not in one of `states`: `BatchFenced` where a newer load took over."""
+def since(
+    connection: Connection, sector: str, dataset: str, batch_id: int | None, moment: datetime | None
+) -> list[Batch]:
+    """A dataset's batches from `batch_id` on, or from `moment` on where that is None; the oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                """
+                select {} from control.batch
+                where sector = %s and dataset = %s and case when %s::bigint is null then started_at >= %s else batch_id >= %s end
+                order by batch_id
+                """
+            ).format(_BATCH),
+            (sector, dataset, batch_id, moment, batch_id),
+        )
+        return [Batch(*row) for row in cursor.fetchall()]
+
+
+def require(connection: Connection, batch: Batch, contract: Contract, *states: str) -> None:
+    """Refuse a batch that is not in one of `states`: `BatchFenced` where it was given up, perhaps for a newer one."""
     if batch.status in states:
         return
     if batch.status == "abandoned":
-        raise BatchFenced(f"{contract.id}: batch {batch.batch_id} was overtaken by a newer load; nothing to do.")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "select max(batch_id) from control.batch where sector = %s and dataset = %s and batch_id > %s",
+                (contract.sector, contract.dataset, batch.batch_id),
+            )
+            (newer,) = one(cursor)
+        if newer is not None:
+            what = f"was superseded by batch {newer} of another load; nothing to do"
+            raise BatchFenced(f"{contract.id}: batch {batch.batch_id} {what}.", newer)
+        raise BatchFenced(
+            f"{contract.id}: batch {batch.batch_id} was given up ({batch.message or 'nobody worked on it'}). Load it again."
+        )
     raise LoadError(
         f"{contract.id}: batch {batch.batch_id} is {batch.status}, not {' or '.join(states)}"
         f"{f' ({batch.message})' if batch.message else ''}. Load it again."
     )
+
+
+@dataclass(frozen=True)
+class Open:
+    """A batch that has not come to an end. `idle` counts the seconds since its last step let go of it, for the next step to
+    take up; None where whoever began it meant to hold its lock to the end."""
+
+    batch_id: int
+    dataset_id: str
+    status: str
+    since: datetime
+    idle: float | None
+
+
+def under_way(connection: Connection) -> list[Open]:
+    """Every batch that has not come to an end, by dataset."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select batch_id, sector || '.' || dataset, status, started_at,
+                extract(epoch from clock_timestamp() - let_go_at)::double precision
+            from control.batch where status = any(%s) order by 2, 1
+            """,
+            (list(OPEN_STATES),),
+        )
+        return [Open(*row) for row in cursor.fetchall()]
+
+
+def sweep(connection: Connection, batch: Open) -> bool:
+    """End a batch that nobody works on and nobody will; its table goes. Returns whether it was one. Commits."""
+    lock = locks.dataset(batch.dataset_id)
+    try:
+        locks.take(connection, lock)
+    except Busy:
+        return False
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("set local lock_timeout = '2s'")
+            cursor.execute(
+                """
+                update control.batch set status = 'abandoned', message = coalesce(message, 'its load died')
+                where batch_id = %s and status = any(%s) and let_go_at is null
+                returning sector, dataset
+                """,
+                (batch.batch_id, list(OPEN_STATES)),
+            )
+            row = cursor.fetchone()
+            if row is not None:
+                table = sql.Identifier("raw_batch", f"{row[0]}__{row[1]}__{batch.batch_id}")
+                cursor.execute(sql.SQL("drop table if exists {}").format(table))
+        return row is not None
+    except psycopg2.errors.LockNotAvailable:
+        return False  # the dead load's session still reads: the next load of the dataset drops the table
+    finally:
+        locks.let_go(connection, lock)
+
+
+def give_up(connection: Connection, batch_id: int, message: str, error: BaseException) -> None:
+    """End a batch that cannot go further, and keep why; one that has ended stays as it is."""
+    status = "rejected" if isinstance(error, BatchRejected) else "abandoned"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            update control.batch set status = %s, message = %s, error_kind = %s
+            where batch_id = %s and status = any(%s)
+            """,
+            (status, message, type(error).__name__, batch_id, list(OPEN_STATES)),
+        )
+
+
+def let_go(connection: Connection, batch_id: int) -> None:
+    """Note that a step of a batch has ended, and that the next one takes the lock of the dataset anew."""
+    with connection.cursor() as cursor:
+        cursor.execute("update control.batch set let_go_at = clock_timestamp() where batch_id = %s", (batch_id,))
 
 
 def arrived(connection: Connection, batch_id: int, arrival: Arrival, seconds: float) -> None:

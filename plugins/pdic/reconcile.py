@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pdic import connections, contracts, ledger, load, sweep
-from pdic.errors import BatchRejected, LoadError, PdicError
-from pdic.warehouse import Connect, one, transaction
+from pdic.errors import BatchRejected, LoadError
+from pdic.warehouse import Connect, locks, one, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -44,15 +44,15 @@ def reconcile(
     reports = []
     for sector, datasets in load.resolve_targets(words).items():
         for dataset in datasets:
-            contract = contracts.get(sector, dataset)
-            if contract.capture not in CAPTURES and f"{sector}.{dataset}" not in words:
-                continue
-            if progress:
-                progress(contract.id)
             try:
-                reports.append(one_dataset(sector, dataset, connect_to, approve=approve))
-            except PdicError as error:
-                reports.append({"sector": sector, "dataset": dataset, "status": "failed", "message": str(error)})
+                contract = contracts.get(sector, dataset)
+                if contract.capture not in CAPTURES and f"{sector}.{dataset}" not in words:
+                    continue
+                if progress:
+                    progress(contract.id)
+                reports.append(one_dataset(sector, dataset, connect_to, approve=approve, wait=load.LOAD_WAIT_S))
+            except Exception as error:
+                reports.append(load.failed(sector, dataset, "reconcile", error))
     return reports
 
 
@@ -63,8 +63,11 @@ def one_dataset(
     *,
     approve: bool = False,
     approved_batch: int | None = None,
+    wait: float = load.STEP_WAIT_S,
 ) -> Report:
     """Reconcile one dataset. Where the guard holds it, the report says `held`, and nothing was changed.
+
+    A load that is at work on it is waited for, at most `wait` seconds.
 
     `approve` consents to what the held comparison `approved_batch` (None: the newest) found, and to no larger deletion.
     Raises `LoadError` where nothing waits for approval, where the dataset has no table to compare with or was never loaded;
@@ -73,6 +76,16 @@ def one_dataset(
     contract = contracts.get(sector, dataset)
     if contract.capture not in CAPTURES:
         raise LoadError(f"{contract.id}: capture {contract.capture} has no table at the source to compare with.")
+    with locks.Session(connect_to, "pdic_warehouse_loader", f"reconcile {contract.id}") as session:
+        session.take(locks.dataset(contract.id), wait)
+        return _reconcile(contract, connect_to, approve=approve, approved_batch=approved_batch)
+
+
+def _reconcile(
+    contract: contracts.Contract, connect_to: Connect, *, approve: bool, approved_batch: int | None
+) -> Report:
+    """The same, by who holds the dataset's lock."""
+    sector, dataset = contract.sector, contract.dataset
     with transaction(connect_to("pdic_warehouse_loader"), f"reconcile {contract.id}") as loader:
         _require_loaded(loader, contract)
         healed = sweep.healed_by(loader, approved_batch) if approved_batch is not None else None
@@ -82,11 +95,17 @@ def one_dataset(
     began = time.monotonic()
     try:
         batch = load.bring(
-            contract, partial(sweep.capture_difference, approval=approval), connect_to, called=ledger.RECONCILE
+            contract,
+            partial(sweep.capture_difference, approval=approval),
+            connect_to,
+            called=ledger.RECONCILE,
+            held=True,
         )
         batch_id = batch["batch_id"]
-        load.check(sector, {dataset: batch_id}, connect_to)
-        load.accept(sector, dataset, batch_id, connect_to)
+        checked = load.check(sector, {dataset: batch_id}, connect_to, held=True)[dataset]
+        if checked["status"] in ("failed", "superseded"):
+            raise LoadError(checked["message"])
+        load.accept(sector, dataset, batch_id, connect_to, held=True)
     except BatchRejected:
         batch_id = None  # the ledger says why
     with transaction(connect_to("pdic_warehouse_loader"), f"reconcile {contract.id}") as loader:

@@ -14,8 +14,7 @@ from psycopg2 import sql
 
 from pdic import connections, contracts, load, quarantine, raw
 from pdic.arrival import Arrival
-from pdic.errors import BatchRejected, PdicError
-from pdic.warehouse import Connect, one, transaction
+from pdic.warehouse import Connect, locks, one, transaction
 
 if TYPE_CHECKING:
     from pdic.ledger import Batch
@@ -34,19 +33,24 @@ def retry(
     reports = []
     for sector, datasets in load.resolve_targets(targets).items():
         for dataset in datasets:
-            contract = contracts.get(sector, dataset)
-            if not _waiting(contract, record_ids, connect_to):
-                continue
             try:
-                batch = load.bring(contract, partial(_capture, record_ids), connect_to, called=quarantine.AGAIN)
-                checked = load.check(sector, {dataset: batch["batch_id"]}, connect_to)[dataset]
-                if checked["status"] == "checked":
-                    checked = load.accept(sector, dataset, batch["batch_id"], connect_to)
-                reports.append(checked)
-            except PdicError as error:
-                status = "rejected" if isinstance(error, BatchRejected) else "failed"
-                reports.append({"sector": sector, "dataset": dataset, "status": status, "message": str(error)})
+                contract = contracts.get(sector, dataset)
+                if _waiting(contract, record_ids, connect_to):
+                    reports.append(_one_dataset(contract, record_ids, connect_to))
+            except Exception as error:
+                reports.append(load.failed(sector, dataset, "retry", error))
     return reports
+
+
+def _one_dataset(contract: contracts.Contract, record_ids: Collection[int] | None, connect_to: Connect) -> Report:
+    sector, dataset = contract.sector, contract.dataset
+    with locks.Session(connect_to, "pdic_warehouse_loader", f"retry {contract.id}") as session:
+        session.take(locks.dataset(contract.id), load.LOAD_WAIT_S)
+        batch = load.bring(contract, partial(_capture, record_ids), connect_to, called=quarantine.AGAIN, held=True)
+        checked = load.check(sector, {dataset: batch["batch_id"]}, connect_to, held=True)[dataset]
+        if checked["status"] != "checked":
+            return checked
+        return load.accept(sector, dataset, batch["batch_id"], connect_to, held=True)
 
 
 def _waiting(contract: contracts.Contract, record_ids: Collection[int] | None, connect_to: Connect) -> bool:

@@ -77,14 +77,15 @@ class Warehouse:
     def release(self, *, full_refresh: bool = False, publish: bool = True) -> None:
         """Build the candidate and, without an audit (the rows are nonsense), show it."""
         with self._here():
-            release_id = release.open_release(full_refresh=full_refresh, force=True)["release_id"]
-            release.conform(release_id)
+            # `held`: as one process does it, so that a release which is not shown counts as dead for the next.
+            release_id = release.open_release(full_refresh=full_refresh, force=True, held=True)["release_id"]
+            release.conform(release_id, held=True)
             if publish:
                 with psycopg.connect(connections.warehouse("publisher")) as publisher:
                     publisher.execute(
                         "update control.release set status = 'audited' where release_id = %s", (release_id,)
                     )
-                release.publish(release_id)
+                release.publish(release_id, held=True)
 
     def checksums(self) -> dict[str, tuple[int, str]]:
         """Published table → rows and checksum, as readers see them; not of the tables that tell of the loads."""

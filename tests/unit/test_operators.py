@@ -30,7 +30,6 @@ from pdic.operators import (
     ReportOperator,
     base,
 )
-from pdic.operators.report import verdict
 from pdic.quality import tally
 from pdic.sources.cdc import watch
 from pdic.sources.rest.endpoint import read_endpoint
@@ -78,7 +77,7 @@ def accepting(monkeypatch: pytest.MonkeyPatch, outcomes: dict[str, Any]) -> list
     """Makes load.accept answer by dataset (an error is raised); returns the list of datasets it was asked for."""
     asked: list[str] = []
 
-    def accept(sector: str, dataset: str, batch_id: int, connect_to: Any) -> dict[str, Any]:
+    def accept(sector: str, dataset: str, batch_id: int, connect_to: Any, *, final: bool) -> dict[str, Any]:
         asked.append(dataset)
         if isinstance(outcomes[dataset], Exception):
             raise outcomes[dataset]
@@ -87,6 +86,8 @@ def accepting(monkeypatch: pytest.MonkeyPatch, outcomes: dict[str, Any]) -> list
     monkeypatch.setattr(load, "accept", accept)
     return asked
 
+
+PLANTED = "079301000001"
 
 CHECKED = {"a": {"batch_id": 1, "status": "checked"}, "b": {"batch_id": 2, "status": "checked"}}
 
@@ -101,7 +102,7 @@ def test_extract_hands_on_ids_and_counts_only(monkeypatch: pytest.MonkeyPatch) -
 def test_check_judges_what_was_extracted_and_skips_where_nothing_was(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, int] = {}
 
-    def check(sector: str, batches: dict[str, int], connect_to: Any) -> dict[str, Any]:
+    def check(sector: str, batches: dict[str, int], connect_to: Any, *, final: bool) -> dict[str, Any]:
         asked.update(batches)
         return {name: {"batch_id": batch, "status": "rejected", "message": "…"} for name, batch in batches.items()}
 
@@ -164,22 +165,42 @@ def slots_warn(monkeypatch: pytest.MonkeyPatch, *warnings: str) -> None:
     monkeypatch.setattr(watch, "warnings", lambda connect_to, sector: list(warnings) if sector == "s" else [])
 
 
-def test_the_report_fails_the_run_for_every_dataset_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def stands(monkeypatch: pytest.MonkeyPatch, **found: load.Standing) -> dict[str, int | None]:
+    """Makes load.standing answer by dataset; returns the batches that it was asked about."""
+    asked: dict[str, int | None] = {}
+
+    def standing(sector: str, batches: dict[str, int | None], since: Any, connect_to: Any) -> dict[str, load.Standing]:
+        asked.update(batches)
+        return {name: found[name] for name in batches}
+
+    monkeypatch.setattr(load, "standing", standing)
+    return asked
+
+
+def reporting(extracts: str, task: Task) -> dict[str, Any]:
+    operator = ReportOperator(task_id="report", sector="s", extracts={name: f"x.{name}" for name in extracts})
+    return operator.execute(context(task) | {"dag_run": SimpleNamespace(start_date=None)})
+
+
+def test_the_report_fails_the_run_for_every_dataset_left_behind_and_counts_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     slots_warn(monkeypatch, "d: its slot grows")
-    operator = ReportOperator(
-        task_id="report", sector="s", extracts={name: f"x.{name}" for name in "abcd"}, check="check", accept="accept"
+    loaded = load.Standing(None, "")
+    asked = stands(
+        monkeypatch,
+        a=loaded,
+        b=load.Standing("was rejected (batch 1): b._rows.between: too few rows.", None),
+        c=load.Standing("was not checked (batch 2)", None),
+        d=load.Standing("was not extracted: its task ended without a word, see its log", None),
     )
     task = Task(
         **{f"x.{name}": {"dataset": name, "batch_id": at, "rows": 10} for at, name in enumerate("abc")},
-        check={
-            "a": {"batch_id": 0, "status": "checked"},
-            "b": {"batch_id": 1, "status": "rejected", "message": "b._rows.between: too few rows."},
-        },
         refusal={"x.d": "s.d: the source is away; try later"},
-        accept={"a": {"batch_id": 0}},
     )
     with pytest.raises(errors.LoadError) as raised:
-        operator.execute(context(task))
+        reporting("abcd", task)
+    assert asked == {"a": 0, "b": 1, "c": 2, "d": None}
     message = str(raised.value)
     assert message.startswith("s: 3 of 4 datasets did not arrive, 1 did: ")
     assert "b was rejected (batch 1): b._rows.between: too few rows;" in message
@@ -191,24 +212,63 @@ def test_the_report_fails_the_run_for_every_dataset_left_behind(monkeypatch: pyt
 
 def test_the_report_of_a_whole_load(monkeypatch: pytest.MonkeyPatch) -> None:
     slots_warn(monkeypatch)
-    operator = ReportOperator(task_id="report", sector="s", extracts={"a": "x.a"}, check="check", accept="accept")
-    task = Task(**{"x.a": {"dataset": "a", "batch_id": 3, "rows": 10}}, check=CHECKED, accept={"a": {"batch_id": 1}})
-    assert operator.execute(context(task)) == {"datasets": 1, "rows": 10, "warnings": []}
+    stands(monkeypatch, a=load.Standing(None, ""), b=load.Standing(None, "was loaded by batch 9 of another load"))
+    task = Task(**{f"x.{name}": {"dataset": name, "batch_id": 3, "rows": 10} for name in "ab"})
+    assert reporting("ab", task) == {"datasets": 2, "rows": 20, "warnings": []}
 
 
-def test_a_batch_that_was_checked_but_not_accepted_is_named() -> None:
-    extracted, checked = {"batch_id": 1}, {"batch_id": 1, "status": "checked"}
-    assert str(verdict(extracted, checked, None)).startswith("was not accepted (batch 1): see the log")
-    found = verdict(extracted, checked, {"batch_id": None, "error": "Busy", "message": "wait for it"})
-    assert found == "was not accepted (batch 1): wait for it"
-    assert verdict(None, None, None) == "was not extracted: its task ended without a word, see its log"
-    assert verdict(extracted, checked, {"batch_id": 1}) is None
+def test_what_another_load_took_over_fails_nobody_and_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = accepting(monkeypatch, {"a": errors.BatchFenced("overtaken", 9)})
+    checked = {"a": CHECKED["a"], "b": {"batch_id": 2, "status": "superseded"}}
+    found = AcceptOperator(task_id="accept", sector="s", check="check").execute(context(Task(check=checked)))
+    assert asked == ["a"]
+    assert found == dict.fromkeys("ab", {"batch_id": None, "superseded": True})
+
+
+def test_an_error_that_nobody_foresaw_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    accepting(monkeypatch, {"a": UnicodeDecodeError("utf-8", b"x", 0, 1, PLANTED), "b": {"rows_accepted": 4}})
+    found = AcceptOperator(task_id="accept", sector="s", check="check").execute(context(Task(check=CHECKED)))
+    assert found["a"]["batch_id"] is None
+    assert found["a"]["message"].startswith("s.a: accept ended with UnicodeDecodeError")
+    assert PLANTED not in str(found)
+    assert found["b"]["rows_accepted"] == 4
+
+
+def test_a_warehouse_that_breaks_off_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    accepting(monkeypatch, {"a": psycopg.OperationalError(PLANTED), "b": {"rows_accepted": 4}})
+    operator = AcceptOperator(task_id="accept", sector="s", check="check")
+    with pytest.raises(base.StepFailed, match="^OperationalError"):
+        operator.execute(context(Task(check=CHECKED)))
+
+
+@pytest.mark.parametrize(("retryable", "try_number", "raises"), [(True, 2, True), (True, 3, False), (False, 1, False)])
+def test_a_dataset_that_cannot_be_judged_leaves_the_others_alone(
+    monkeypatch: pytest.MonkeyPatch, retryable: bool, try_number: int, raises: bool
+) -> None:
+    asked = []
+
+    def check(sector: str, batches: dict[str, int], connect_to: Any, *, final: bool) -> dict[str, Any]:
+        asked.append(final)
+        trouble = {"batch_id": 5, "status": "failed", "message": "no", "retryable": retryable}
+        return {"a": trouble, "b": {"batch_id": 6, "status": "checked"}}
+
+    monkeypatch.setattr(load, "check", check)
+    operator = CheckOperator(task_id="check", sector="s", extracts=["x.a", "x.b"])
+    extracts = {f"x.{name}": {"dataset": name, "batch_id": at, "rows": 1} for at, name in enumerate("ab", start=5)}
+    run = context(Task(try_number=try_number, **extracts))
+    if raises:
+        with pytest.raises(base.StepFailed):
+            operator.execute(run)
+    else:
+        found = operator.execute(run)
+        assert {name: report["status"] for name, report in found.items()} == {"a": "failed", "b": "checked"}
+    assert asked == [try_number == 3]
 
 
 def test_a_release_with_nothing_to_bring_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def open_release(full_refresh: bool, connect_to: Any) -> dict[str, Any]:
+    def open_release(full_refresh: bool, connect_to: Any, wait: float) -> dict[str, Any]:
         asked.append(full_refresh)
         return {"release_id": 4, "status": "building" if full_refresh else "unchanged"}
 
@@ -228,7 +288,19 @@ def test_a_later_step_goes_by_the_id_that_was_opened(monkeypatch: pytest.MonkeyP
     assert found == {"release_id": 9, "status": "published 9"}
 
 
-PLANTED = "079301000001"
+@pytest.mark.parametrize("newer", [10, None])
+def test_a_step_of_a_release_that_a_newer_one_overtook(monkeypatch: pytest.MonkeyPatch, newer: int | None) -> None:
+    """Skipped where the newer one brings the same news; else the run fails, for nobody brings them."""
+
+    def publish(release_id: int, connect_to: Any) -> None:
+        raise errors.ReleaseFenced(f"release {release_id} was overtaken")
+
+    monkeypatch.setattr(release, "publish", publish)
+    monkeypatch.setattr(release, "overtaken_by", lambda release_id, connect_to: newer)
+    operator = PublishOperator(task_id="publish", opened="open")
+    with pytest.raises(AirflowSkipException if newer else errors.ReleaseFenced) as raised:
+        operator.execute(context(Task(open={"release_id": 9})))
+    assert str(raised.value).startswith("release 10 overtook release 9" if newer else "release 9 was overtaken")
 
 
 class TestErrors:

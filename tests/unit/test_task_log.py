@@ -161,7 +161,7 @@ def test_a_check_says_how_many_rules_judged_how_many_rows_and_which_are_broken(m
         "lop": {"batch_id": 5, "status": "rejected", "message": "lop._rows.between: too few"},
         "truong": {"batch_id": 6, "status": "checked"},
     }
-    monkeypatch.setattr(load, "check", lambda *_: reports)
+    monkeypatch.setattr(load, "check", lambda *_, **__: reports)
     monkeypatch.setattr(tally, "of_batches", lambda *_: tallies)
     brought = [{"dataset": name, "batch_id": report["batch_id"]} for name, report in reports.items()]
     task = made(CheckOperator, sector="education", extracts=["x"])
@@ -186,7 +186,7 @@ def test_only_datasets_with_news_are_announced_with_batch_and_rows(monkeypatch: 
         "truong": {"rows_unchanged": 9},
         "giaovien": {"rows_quarantined": 2},
     }
-    monkeypatch.setattr(load, "accept", lambda _, dataset, __, ___: brought[dataset])
+    monkeypatch.setattr(load, "accept", lambda _, dataset, *__, **___: brought[dataset])
     outlets = [sector_asset("education"), datasets_with_news("education")]
     run = Run(monkeypatch, made(AcceptOperator, sector="education", check="check", outlets=outlets), check=CHECKED)
     counts = {"rows_accepted": 0, "rows_deleted": 0, "rows_quarantined": 0}
@@ -203,7 +203,7 @@ def test_only_datasets_with_news_are_announced_with_batch_and_rows(monkeypatch: 
 
 
 def test_a_load_without_news_announces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "accept", lambda *_: {"rows_unchanged": 9})
+    monkeypatch.setattr(load, "accept", lambda *_, **__: {"rows_unchanged": 9})
     outlets = [sector_asset("education"), datasets_with_news("education")]
     run = Run(monkeypatch, made(AcceptOperator, sector="education", check="check", outlets=outlets), check=CHECKED)
     assert run.state == TaskInstanceState.SKIPPED

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pdic import settings
+from pdic.cli import logs
 from pdic.cli.names import Json, Targets
 from pdic.cli.output import console, give, print_json, print_table, say, tell
 from pdic.cli.quality_reports import add_reports
@@ -134,7 +135,7 @@ def load(
             for remark in filter(None, (row.get("drift"), row.get("warning"))):
                 text = f"{row['sector']}.{row['dataset']}: {remark}"
                 tell(text, "yellow")
-    if any(row["status"] != "accepted" for row in reports):
+    if any(row["status"] not in loading.WELL for row in reports):
         raise typer.Exit(1)
 
 
@@ -154,6 +155,8 @@ def release(
         print_json(report)
     else:
         say(f"release {report['release_id']}: {report['status']}")
+        if report.get("message"):
+            say(report["message"])
 
 
 @app.command()
@@ -208,6 +211,7 @@ def _unknown_role(role: str | None) -> str:
 def main() -> None:
     """Run a command. A refusal goes to standard error in words (with --json: as JSON too) and ends with exit code 1."""
     try:
+        logs.begin(settings.home())
         app()
     except PdicError as error:
         if "--json" in sys.argv:

@@ -65,6 +65,21 @@ def load_all(root: Path | None = None) -> dict[tuple[str, str], Contract]:
     return datasets_of(contents(root or settings.project_root()))
 
 
+def names(root: Path | None = None) -> list[tuple[str, str]]:
+    """Sector and dataset of every contract's file, sorted. No file is read: one that is invalid has its name all the same."""
+    root = root or settings.project_root()
+    found = (root / FOLDER).glob(f"*/*{SUFFIX}")
+    return sorted((path.parent.name, path.name.removesuffix(SUFFIX)) for path in found if path.parent.name != SHARED)
+
+
+def readable(root: Path | None = None) -> dict[tuple[str, str], Contract]:
+    """The contracts of those `names` whose files can be read; what is wrong with the others `get` says of each."""
+    root = root or settings.project_root()
+    paths = [dataset_path(sector, dataset) for sector, dataset in names(root)]
+    found, _ = _read_what_can_be({path: (root / path).read_bytes() for path in paths}, Contract, _read_contract)
+    return {(contract.sector, contract.dataset): contract for contract in found}
+
+
 def load_shared(root: Path | None = None) -> dict[str, SharedContract]:
     """Every published table's contract by table name, sorted. Raises ContractError as :func:`load_all` does."""
     return shared_of(contents(root or settings.project_root()))
@@ -241,7 +256,17 @@ def _files(root: Path) -> list[Path]:
 
 
 def _read_each(files: Mapping[Path, bytes], kind: type[_Value], read: Callable[[Path, bytes], _Value]) -> list[_Value]:
-    """The contract in each of ``files``; one whose text was read before is not parsed again."""
+    """The contract in each of ``files``. Raises ContractError with the problems of all."""
+    values, problems = _read_what_can_be(files, kind, read)
+    if problems:
+        raise ContractError(problems)
+    return values
+
+
+def _read_what_can_be(
+    files: Mapping[Path, bytes], kind: type[_Value], read: Callable[[Path, bytes], _Value]
+) -> tuple[list[_Value], list[Problem]]:
+    """The contracts in ``files``, and what is wrong with the others; one whose text was read before is not parsed again."""
     values: list[_Value] = []
     problems: list[Problem] = []
     plain: TypeAdapter[_Value] = TypeAdapter(kind)
@@ -258,9 +283,7 @@ def _read_each(files: Mapping[Path, bytes], kind: type[_Value], read: Callable[[
                 problems.extend(error.problems)
             else:
                 known.put(digest, plain.dump_json(values[-1]).decode())
-    if problems:
-        raise ContractError(problems)
-    return values
+    return values, problems
 
 
 def _titles(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from pdic.operators.base import PdicOperator, connect_to
+from pdic.operators.base import PdicOperator, StepFailed, connect_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,19 +22,27 @@ class CheckOperator(PdicOperator):
         self.extracts = list(extracts)
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises what `pdic.load.check` raises; a rejected batch is a result, not an error."""
+        """Raises where a dataset could not be judged and a retry is left; a rejected batch is a result, not an error."""
         from pdic import load
 
-        brought = [found for found in context["ti"].xcom_pull(task_ids=self.extracts) if found]
+        task = context["ti"]
+        final = task.try_number > task.max_tries
+        brought = [found for found in task.xcom_pull(task_ids=self.extracts) if found]
         if not brought:
             raise AirflowSkipException(f"{self.sector}: no dataset was extracted, so there is nothing to check")
-        reports = load.check(self.sector, {found["dataset"]: found["batch_id"] for found in brought}, connect_to)
+        batches = {found["dataset"]: found["batch_id"] for found in brought}
+        reports = load.check(self.sector, batches, connect_to, final=final)
         self._tell(reports)
         for dataset, report in reports.items():
-            if report["status"] != "checked":
+            if report["status"] == "superseded":
+                self.log.info("%s", report["message"])
+            elif report["status"] != "checked":
                 self.log.error("%s.%s: %s: %s", self.sector, dataset, report["status"], report.get("message"))
             elif warning := report.get("warning"):
                 self.log.warning("%s.%s: %s", self.sector, dataset, warning)
+        passing = [report["message"] for report in reports.values() if report.get("retryable")]
+        if passing and not final:
+            raise StepFailed(f"{self.sector}: {'; '.join(passing)}")
         return {
             dataset: {name: report.get(name) for name in ("batch_id", "status", "message")}
             for dataset, report in reports.items()

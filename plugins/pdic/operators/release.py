@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from pdic.errors import ReleaseFenced
 from pdic.operators.assets import announce_release
 from pdic.operators.base import PdicOperator, connect_to
 
@@ -19,17 +20,17 @@ class OpenOperator(PdicOperator):
     Skips the run where readers already see everything. The run's conf may say `full_refresh`.
     """
 
-    def __init__(self, *, settle_seconds: float = 600, **kwargs: Any) -> None:
+    def __init__(self, *, settle_seconds: float = 300, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.settle_seconds = settle_seconds
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises what `pdic.release.open_release` raises."""
+        """Raises what `pdic.release.open_release` raises: `Busy` where another release is being built for long."""
         from pdic import release
 
         waited = release.settle(self.settle_seconds, connect_to)
         full_refresh = bool(context["params"].get("full_refresh"))
-        report = release.open_release(full_refresh=full_refresh, connect_to=connect_to)
+        report = release.open_release(full_refresh=full_refresh, connect_to=connect_to, wait=self.settle_seconds)
         if report["status"] == "unchanged":
             raise AirflowSkipException(f"release {report['release_id']} already shows everything")
         self.log.info("release %s is open (waited %.0f s for loads)", report["release_id"], waited)
@@ -46,11 +47,19 @@ class ReleaseStepOperator(PdicOperator):
         self.opened = opened
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises ReleaseFenced where a newer release has begun, ReleaseError where the step says no."""
+        """Skips where a newer release brings the same news. Raises ReleaseFenced where it does not, ReleaseError where the step says no."""
         from pdic import release
 
         release_id = context["ti"].xcom_pull(task_ids=self.opened)["release_id"]
-        report = getattr(release, self.step)(release_id, connect_to)
+        try:
+            report = getattr(release, self.step)(release_id, connect_to)
+        except ReleaseFenced:
+            newer = release.overtaken_by(release_id, connect_to)
+            if newer is None:
+                raise
+            raise AirflowSkipException(
+                f"release {newer} overtook release {release_id} and brings the same news"
+            ) from None
         self.log.info("release %s: %s", release_id, report["status"])
         return {"release_id": release_id, "status": report["status"]}
 

@@ -16,57 +16,41 @@ if TYPE_CHECKING:
 
 
 class ReportOperator(PdicOperator):
-    """Compares what the tasks `extracts` (dataset → task id), `check` and `accept` say; fails for datasets left behind."""
+    """Counts by the ledger what became of each dataset of the tasks `extracts` (dataset → task id); fails for those left behind."""
 
-    def __init__(self, *, sector: str, extracts: Mapping[str, str], check: str, accept: str, **kwargs: Any) -> None:
+    def __init__(self, *, sector: str, extracts: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.sector = sector
         self.extracts = dict(extracts)
-        self.check = check
-        self.accept = accept
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises LoadError that says of each dataset that was not extracted, was rejected or not accepted: why."""
+        """Raises LoadError that says of each dataset that was not loaded: why."""
+        from pdic import load
         from pdic.sources.cdc import watch
 
         task = context["ti"]
-        for warning in (warnings := watch.warnings(connect_to, self.sector)):
-            self.log.warning(warning)
         extracted = {
             found["dataset"]: found for found in task.xcom_pull(task_ids=list(self.extracts.values())) if found
         }
-        checked = task.xcom_pull(task_ids=self.check) or {}
-        accepted = task.xcom_pull(task_ids=self.accept) or {}
+        batches = {name: extracted[name]["batch_id"] if name in extracted else None for name in self.extracts}
+        standing = load.standing(self.sector, batches, context["dag_run"].start_date, connect_to)
         troubles = {}
-        for dataset, extract in self.extracts.items():
-            said = None if dataset in extracted else task.xcom_pull(task_ids=extract, key=REFUSAL)
-            if trouble := verdict(extracted.get(dataset), checked.get(dataset), accepted.get(dataset), said):
-                troubles[dataset] = trouble
+        for dataset, found in standing.items():
+            if found.note:
+                self.log.info("%s.%s %s", self.sector, dataset, found.note)
+            if found.trouble:
+                refusal = (
+                    task.xcom_pull(task_ids=self.extracts[dataset], key=REFUSAL) if dataset not in extracted else None
+                )
+                troubles[dataset] = f"was not extracted: {refusal}" if refusal else found.trouble
+        for warning in (warnings := watch.warnings(connect_to, self.sector)):
+            self.log.warning(warning)
         if troubles:
             listed = "; ".join(f"{dataset} {trouble.rstrip('.')}" for dataset, trouble in sorted(troubles.items()))
-            many = len(self.extracts)
+            many = len(standing)
             raise LoadError(
                 f"{self.sector}: {len(troubles)} of {many} datasets did not arrive, {many - len(troubles)} did: {listed}"
                 + "".join(f". {warning}" for warning in warnings)
             )
         rows = sum(found["rows"] or 0 for found in extracted.values())
         return {"datasets": len(self.extracts), "rows": rows, "warnings": warnings}
-
-
-def verdict(
-    extracted: Mapping[str, Any] | None,
-    checked: Mapping[str, Any] | None,
-    accepted: Mapping[str, Any] | None,
-    refusal: str | None = None,
-) -> str | None:
-    """What went wrong with one dataset and why, in words; None where it was accepted. `refusal`: what its extract said."""
-    if extracted is None:
-        return f"was not extracted: {refusal or 'its task ended without a word, see its log'}"
-    if checked is None:
-        return f"was not checked (batch {extracted['batch_id']})"
-    if checked["status"] == "rejected":
-        return f"was rejected (batch {checked['batch_id']}): {checked.get('message') or 'see the log of the check'}"
-    if accepted is None or accepted.get("batch_id") is None:
-        why = (accepted or {}).get("message") or "see the log of the task that accepts"
-        return f"was not accepted (batch {checked['batch_id']}): {why}"
-    return None

@@ -59,6 +59,8 @@ def check_batch(
     verdicts that halt. A row rule on an empty batch holds; whether a batch may be empty is a rule about its row count.
     Raises RuleError where a lookup rule names a dataset that has no contract.
     """
+    for rule in rules:
+        lookups.datasets(rule, root or _project_root())
     together = _together([(contract, batch_id, batch_table, rules)], root or _project_root())
     with open_gate(auditor_uri) as gate:
         return _check(gate, contract, batch_id, batch_table, rules, together)
@@ -69,30 +71,48 @@ def check_sector(
     batches: Iterable[tuple[Contract, int, str | sql.Identifier]],
     root: Path | None = None,
     differences: Mapping[str, Difference] = MappingProxyType({}),
-) -> dict[str, BatchVerdict]:
+) -> dict[str, BatchVerdict | Exception]:
     """Checks the batches (contract, batch id, batch table) of a sector in one process, each by its own rule files.
 
     Great Expectations is imported and connected once, and only where there are rows to judge. Lookup rules see all of the
-    batches, accepted or not. `differences` says by dataset which batches hold a difference only. Returns the verdicts by
-    dataset; `root` is the project root.
-    Raises RuleError for a wrong rule file before any batch is checked.
+    batches that can be judged, accepted or not. `differences` says by dataset which batches hold a difference only. `root` is
+    the project root. Returns by dataset the verdict, or the error that kept it from being found (RuleError for a wrong rule
+    file): what is wrong with one batch keeps no other from its verdict.
     """
     root = root or _project_root()
-    planned = [
-        (contract, batch_id, table, rules_for_batch(root, contract.sector, contract.dataset))
-        for contract, batch_id, table in batches
-    ]
+    planned: list[_Planned] = []
+    verdicts: dict[str, BatchVerdict | Exception] = {}
+    for contract, batch_id, table in batches:
+        try:
+            planned.append((contract, batch_id, table, _rules(contract, root)))
+        except Exception as error:
+            verdicts[contract.dataset] = error
+    if not planned:
+        return verdicts
     together = _together(planned, root)
     found = [differences.get(contract.dataset) for contract, *_ in planned]
     if any(difference is None or difference.landed for difference in found):
         import_great_expectations()  # here, so that the first batch does not seem to take seconds longer than the others
     with open_gate(auditor_uri) as gate:
-        return {
-            contract.dataset: _check(
-                gate, contract, batch_id, table, rules, together, differences.get(contract.dataset)
-            )
-            for contract, batch_id, table, rules in planned
-        }
+        for contract, batch_id, table, rules in planned:
+            dataset = contract.dataset
+            try:
+                verdicts[dataset] = _check(gate, contract, batch_id, table, rules, together, differences.get(dataset))
+            except Exception as error:
+                verdicts[dataset] = error
+    return verdicts
+
+
+_Planned = tuple["Contract", int, str | sql.Identifier, Sequence[Rule]]
+"""A batch with the rules that it must pass."""
+
+
+def _rules(contract: Contract, root: Path) -> Sequence[Rule]:
+    """The rules of a dataset. Raises RuleError, also where a lookup rule cannot be."""
+    rules = rules_for_batch(root, contract.sector, contract.dataset)
+    for rule in rules:
+        lookups.datasets(rule, root)
+    return rules
 
 
 @dataclass(frozen=True)
@@ -103,12 +123,7 @@ class _Together:
     root: Path
 
 
-def _together(batches: Iterable[tuple[Contract, int, str | sql.Identifier, Sequence[Rule]]], root: Path) -> _Together:
-    """Raises RuleError where a lookup rule cannot be."""
-    batches = list(batches)
-    for *_, rules in batches:
-        for rule in rules:
-            lookups.datasets(rule, root)
+def _together(batches: Iterable[_Planned], root: Path) -> _Together:
     return _Together(
         {
             f"{contract.sector}.{contract.dataset}": (contract, batch_id, _identifier(table))

@@ -42,13 +42,15 @@ class Coverage:
 
 def coverage(root: Path) -> tuple[Coverage, ...]:
     """Every dataset of the project at `root`, by sector and dataset. Raises RuleError, ContractError."""
-    return tuple(
-        replace(
-            of_dataset(sector, dataset, [column.source_name for column in contract.columns], rules),
-            freshness=judged_by(contract, limits(root, contract.id), path_of(root)),
-        )
-        for (sector, dataset), contract in sorted(contracts.load_all(root).items())
-        for rules in [rules_for_batch(root, sector, dataset)]
+    return tuple(coverage_of(root, contract) for _, contract in sorted(contracts.load_all(root).items()))
+
+
+def coverage_of(root: Path, contract: contracts.Contract) -> Coverage:
+    """One dataset of the project at `root`, its freshness included. Raises RuleError."""
+    rules = rules_for_batch(root, contract.sector, contract.dataset)
+    return replace(
+        of_dataset(contract.sector, contract.dataset, [column.source_name for column in contract.columns], rules),
+        freshness=judged_by(contract, limits(root, contract.id), path_of(root)),
     )
 
 

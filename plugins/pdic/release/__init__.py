@@ -8,6 +8,28 @@
 Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
 """
 
-from pdic.release.steps import Progress, audit, conform, is_current, open_release, publish, release, rollback, settle
+from pdic.release.settle import settle
+from pdic.release.steps import (
+    Progress,
+    audit,
+    conform,
+    is_current,
+    open_release,
+    overtaken_by,
+    publish,
+    release,
+    rollback,
+)
 
-__all__ = ["Progress", "audit", "conform", "is_current", "open_release", "publish", "release", "rollback", "settle"]
+__all__ = [
+    "Progress",
+    "audit",
+    "conform",
+    "is_current",
+    "open_release",
+    "overtaken_by",
+    "publish",
+    "release",
+    "rollback",
+    "settle",
+]

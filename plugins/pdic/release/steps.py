@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+import psycopg2
 from psycopg2.extras import execute_values
 
-from pdic import connections, contracts, identity, quality, raw, settings
+from pdic import connections, contracts, failures, identity, quality, raw, settings
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced
 from pdic.quality import data_docs
-from pdic.quality.coverage import coverage
+from pdic.quality.coverage import coverage_of
 from pdic.release import code, dbt
 from pdic.release.seeds import load_seeds
 from pdic.release.swap import swap, views
-from pdic.warehouse import Connect, connect, one, transaction
+from pdic.warehouse import Connect, connect, locks, one, transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +30,14 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 Report = dict[str, Any]
 OPEN_STATES = ("building", "built", "audited")
-RELEASE_LOCK = 4402
-SETTLE_POLL_S = 1.0
+RELEASE_WAIT_S: Final = 600.0
+"""How long a release waits for another one that a living process builds."""
+STEP_WAIT_S: Final = 60.0
+"""How long a single step, or a rollback, does: a scheduler tries it again later."""
+GRACE_S: Final = 60.0
+"""How long the next step of a release may take to begin. Until then a release that nobody holds is a living one."""
+POLL_S: Final = 1.0
+_log = logging.getLogger(__name__)
 STAGING = ("path:models/staging", "path:models/vault/mention")
 
 
@@ -39,23 +48,125 @@ def release(
     connect_to: Connect = connections.uri,
     progress: Progress | None = None,
 ) -> Report:
-    """All four steps in one process. Status `unchanged` where neither data nor code has news since the live release."""
-    tell = progress or (lambda _step: None)
-    opened = open_release(full_refresh=full_refresh, force=force, connect_to=connect_to)
-    if opened["status"] == "unchanged":
-        return opened
-    release_id = opened["release_id"]
-    for name, step in (("conform", conform), ("audit", audit), ("publish", publish)):
-        tell(name)
-        report = step(release_id, connect_to)
-    return report
+    """All four steps in one process, which holds the release's lock from the first to the last.
 
-
-def open_release(*, full_refresh: bool = False, force: bool = False, connect_to: Connect = connections.uri) -> Report:
-    """Begin a release: pin the newest accepted batch of every dataset. A former one that never ended is abandoned.
-
-    Returns its id and `building`, or the live release's id and `unchanged` where there is nothing to bring.
+    Status `unchanged` where neither data nor code has news since the live release, `under way` where a living process builds
+    another release for longer than anybody waits: then nothing was done, and `message` says who it is.
     """
+    tell = progress or (lambda _step: None)
+    with locks.Session(connect_to, "pdic_warehouse_publisher", "release") as session:
+        try:
+            _take_turn(session, connect_to, RELEASE_WAIT_S)
+        except Busy as busy:
+            return {"release_id": _last(connect_to), "status": "under way", "message": str(busy)}
+        opened = open_release(full_refresh=full_refresh, force=force, connect_to=connect_to, held=True)
+        if opened["status"] == "unchanged":
+            return opened
+        release_id = opened["release_id"]
+        for name, step in (("conform", conform), ("audit", audit), ("publish", publish)):
+            tell(name)
+            report = step(release_id, connect_to, held=True)
+        return report
+
+
+def _take_turn(session: locks.Session, connect_to: Connect, wait: float) -> None:
+    """Hold the release's lock, once no living process builds a release. Raises `Busy` after `wait` seconds.
+
+    Airflow's tasks give the lock back between two steps: a release whose last step has just ended is a living one.
+    """
+    began = time.monotonic()
+    said = False
+    while True:
+        session.take(locks.RELEASE, max(0.0, wait - (time.monotonic() - began)))
+        living = _between_steps(connect_to)
+        if living is None:
+            return
+        session.let_go(locks.RELEASE)
+        what = f"release {living} is being built, and its next step is about to begin"
+        if time.monotonic() - began >= wait:
+            raise Busy(f"{what}. Wait until it has ended, then release again")
+        if not said:
+            _log.warning("%s: waiting for it (at most %.0f s)", what, wait)
+            said = True
+        time.sleep(POLL_S)
+
+
+def _between_steps(connect_to: Connect) -> int | None:
+    """The open release whose last step ended a moment ago and gave the lock back for the next one."""
+    with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
+        cursor.execute(
+            """
+            select release_id from control.release
+            where status = any(%s) and let_go_at > clock_timestamp() - make_interval(secs => %s)
+            """,
+            (list(OPEN_STATES), GRACE_S),
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
+
+
+def _last(connect_to: Connect) -> int | None:
+    """The newest release, whatever became of it."""
+    with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
+        cursor.execute("select max(release_id) from control.release")
+        found = one(cursor)[0]
+    return int(found) if found is not None else None
+
+
+def overtaken_by(release_id: int, connect_to: Connect = connections.uri) -> int | None:
+    """The newer release that brings all that this one would have brought, published or built by a living process; else None."""
+    with transaction(connect_to("pdic_warehouse_publisher"), "release") as publisher, publisher.cursor() as cursor:
+        living = locks.holder(publisher, locks.RELEASE) is not None
+        cursor.execute(
+            """
+            select newer.release_id
+            from control.release as this
+            inner join control.release as newer on newer.release_id > this.release_id
+            where
+                this.release_id = %s
+                and (newer.full_refresh or not this.full_refresh)
+                and (
+                    newer.status = 'published'
+                    or newer.status = any(%s)
+                    and (%s or newer.let_go_at > clock_timestamp() - make_interval(secs => %s))
+                )
+                and not exists (
+                    select from control.release_batch as mine
+                    left join control.release_batch as theirs
+                        on theirs.release_id = newer.release_id
+                        and theirs.sector = mine.sector and theirs.dataset = mine.dataset
+                    where mine.release_id = this.release_id and mine.batch_id > coalesce(theirs.batch_id, 0)
+                )
+            order by newer.release_id desc
+            limit 1
+            """,
+            (release_id, list(OPEN_STATES), living, GRACE_S),
+        )
+        row = cursor.fetchone()
+    return int(row[0]) if row else None
+
+
+def open_release(
+    *,
+    full_refresh: bool = False,
+    force: bool = False,
+    connect_to: Connect = connections.uri,
+    held: bool = False,
+    wait: float = RELEASE_WAIT_S,
+) -> Report:
+    """Begin a release: pin the newest accepted batch of every dataset. A former one that died is abandoned.
+
+    Returns its id and `building`, or the live release's id and `unchanged` where there is nothing to bring. `held`: the caller
+    holds the release's lock, and will to the end; else a living release is waited for, at most `wait` seconds (`Busy`).
+    """
+    if held:
+        return _open(full_refresh, force, connect_to, held=True)
+    with locks.Session(connect_to, "pdic_warehouse_publisher", "open release") as session:
+        _take_turn(session, connect_to, wait)
+        return _open(full_refresh, force, connect_to, held=False)
+
+
+def _open(full_refresh: bool, force: bool, connect_to: Connect, *, held: bool) -> Report:
     root = settings.project_root()
     code_digest = code.digest(root, code.LOGIC + code.AROUND)
     needed = full_refresh or force
@@ -64,7 +175,6 @@ def open_release(*, full_refresh: bool = False, force: bool = False, connect_to:
             return live
     promises = _promises(root)  # between two transactions: reading the rules of many datasets takes seconds
     with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
-        _take_lock(publisher)
         newest = _newest(publisher)
         if not newest:
             raise ReleaseError("there is no accepted batch to release: run `pdic load` first")
@@ -84,6 +194,8 @@ def open_release(*, full_refresh: bool = False, force: bool = False, connect_to:
             [(release_id, *row) for row in newest],
         )
         _record_promises(publisher, release_id, promises)
+        if not held:
+            _let_go(publisher, release_id)
     return {"release_id": release_id, "status": "building"}
 
 
@@ -116,27 +228,43 @@ def _unchanged(publisher: Connection, newest: list[tuple[Any, ...]], code_digest
         return {"release_id": live[0], "status": "unchanged"} if cursor.fetchall() == newest else None
 
 
-def _promises(root: Path) -> list[tuple[Any, ...]]:
-    """What contracts and rule files say of each dataset, for the models that measure quality."""
-    known = contracts.load_all(root)
-    return [
-        (
-            found.sector,
-            found.dataset,
-            contract.title,
-            contract.owner_agency,
-            contract.freshness,
-            found.columns,
-            found.columns - len(found.without_rule),
-            found.rules,
-            found.freshness or None,
+@dataclass(frozen=True)
+class _Promises:
+    """What contracts and rule files say of each dataset, for the models that measure quality; and the datasets of which they
+    cannot be read: what those promised last stands."""
+
+    said: list[tuple[Any, ...]]
+    unread: list[tuple[str, str]]
+
+
+def _promises(root: Path) -> _Promises:
+    found = _Promises([], [])
+    known = contracts.readable(root)
+    for sector, dataset in contracts.names(root):
+        try:
+            contract = known.get((sector, dataset)) or contracts.get(sector, dataset, root)  # which says what is wrong
+            covered = coverage_of(root, contract)
+        except PdicError as error:
+            _log.warning("%s.%s keeps what its contract promised last: %s", sector, dataset, error)
+            found.unread.append((sector, dataset))
+            continue
+        found.said.append(
+            (
+                sector,
+                dataset,
+                contract.title,
+                contract.owner_agency,
+                contract.freshness,
+                covered.columns,
+                covered.columns - len(covered.without_rule),
+                covered.rules,
+                covered.freshness or None,
+            )
         )
-        for found in coverage(root)
-        for contract in [known[found.sector, found.dataset]]
-    ]
+    return found
 
 
-def _record_promises(publisher: Connection, release_id: int, promises: list[tuple[Any, ...]]) -> None:
+def _record_promises(publisher: Connection, release_id: int, promises: _Promises) -> None:
     with publisher.cursor() as cursor:
         execute_values(
             cursor,
@@ -145,7 +273,17 @@ def _record_promises(publisher: Connection, release_id: int, promises: list[tupl
                 release_id, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules, freshness_by
             ) values %s
             """,
-            [(release_id, *promise) for promise in promises],
+            [(release_id, *promise) for promise in promises.said],
+        )
+        cursor.executemany(
+            """
+            insert into control.release_dataset (
+                release_id, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules, freshness_by
+            )
+            select %s, sector, dataset, title, owner_agency, freshness, columns, columns_with_rule, rules, freshness_by
+            from control.release_dataset where sector = %s and dataset = %s order by release_id desc limit 1
+            """,
+            [(release_id, *name) for name in promises.unread],
         )
 
 
@@ -168,35 +306,7 @@ def is_current(connect_to: Connect = connections.uri) -> bool:
         return bool(one(cursor)[0])
 
 
-def settle(timeout: float, connect_to: Connect = connections.uri) -> float:
-    """Wait until no load is under way, at most `timeout` seconds, so that one release takes all sectors' news.
-
-    Returns the seconds waited. A load that died is not waited for longer than `timeout`; its batch comes another time.
-    """
-    began = time.monotonic()
-    publisher = connect(connect_to("pdic_warehouse_publisher"), "release settle", autocommit=True)
-    try:
-        with publisher.cursor() as cursor:
-            while time.monotonic() - began < timeout:
-                cursor.execute(
-                    """
-                    select exists (
-                        select 1 from control.batch
-                        where
-                            status in ('extracting', 'extracted', 'checked')
-                            and started_at > clock_timestamp() - interval '6 hours'
-                    )
-                    """
-                )
-                if not one(cursor)[0]:
-                    break
-                time.sleep(SETTLE_POLL_S)
-    finally:
-        publisher.close()
-    return time.monotonic() - began
-
-
-def conform(release_id: int, connect_to: Connect = connections.uri) -> Report:
+def conform(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
     """Build the candidate: staging and mentions, then keys, then core and marts.
 
     Tables built by other logic than today's, or before staging was last rebuilt, are built anew: an incremental table is
@@ -204,7 +314,7 @@ def conform(release_id: int, connect_to: Connect = connections.uri) -> Report:
     """
     transformer_uri = connect_to("pdic_warehouse_transformer")
     logic = code.digest(settings.project_root(), code.LOGIC)
-    with _step(connect_to, release_id, "conform", "building") as (publisher, seconds):
+    with _step(connect_to, release_id, "conform", "building", held=held) as (publisher, seconds):
         with transaction(connect_to("pdic_warehouse_loader"), f"release {release_id} tables") as loader:
             raw.ensure_unloaded(loader)  # a sector that is yet to come must not hold up the others
         whole_staging, whole_core = _begin_build(publisher, release_id, logic)
@@ -227,10 +337,10 @@ def conform(release_id: int, connect_to: Connect = connections.uri) -> Report:
     return {"release_id": release_id, "status": "built", "seconds": seconds}
 
 
-def audit(release_id: int, connect_to: Connect = connections.uri) -> Report:
+def audit(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
     """Judge every published table of the candidate. Raises `ReleaseError` naming table, rule and count."""
     auditor_uri = connect_to("pdic_warehouse_auditor")
-    with _step(connect_to, release_id, "audit", "built") as (publisher, seconds):
+    with _step(connect_to, release_id, "audit", "built", held=held) as (publisher, seconds):
         with _timed(seconds, "audit"):
             verdict = quality.audit_release(
                 auditor_uri, release_id, [view.name for view in views()], root=settings.project_root()
@@ -245,16 +355,18 @@ def audit(release_id: int, connect_to: Connect = connections.uri) -> Report:
     return {"release_id": release_id, "status": "audited", "seconds": seconds}
 
 
-def publish(release_id: int, connect_to: Connect = connections.uri) -> Report:
+def publish(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
     """Show an audited candidate to readers, in one transaction. Publishing a published release again changes nothing."""
     publisher_uri = connect_to("pdic_warehouse_publisher")
     began = time.monotonic()
     with transaction(publisher_uri, "publish") as publisher:
         if _status(publisher, release_id) == "published":
             return {"release_id": release_id, "status": "published"}
+        _require(publisher, release_id, "audited")
 
     def before(publisher: Connection) -> None:
-        _take_lock(publisher)
+        with publisher.cursor() as cursor:  # whoever opens another release changes this row first
+            cursor.execute("select from control.release where release_id = %s for update", (release_id,))
         _require(publisher, release_id, "audited")
 
     def after(publisher: Connection) -> None:
@@ -268,7 +380,8 @@ def publish(release_id: int, connect_to: Connect = connections.uri) -> Report:
             )
             _record_publication(publisher, release_id, "publish")
 
-    swap(publisher_uri, "publish", before, after)
+    with _alone(connect_to, f"release {release_id} publish", held=held):
+        swap(publisher_uri, "publish", before, after)
     seconds = {"publish": round(time.monotonic() - began, 3)}
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
@@ -292,12 +405,11 @@ def _write_docs(release_id: int, connect_to: Connect) -> str:
 
 
 def rollback(connect_to: Connect = connections.uri) -> Report:
-    """Bring the former release back, by the same swap. Raises `ReleaseError` where it is no longer there whole."""
+    """Bring the former release back, by the same swap. Raises `ReleaseError` where it is no longer there whole, `Busy`."""
     began = time.monotonic()
     shown: dict[str, int] = {}
 
     def before(publisher: Connection) -> None:
-        _take_lock(publisher)
         with publisher.cursor() as cursor:
             cursor.execute("select release_id, complete from candidate.release_slot")
             former, complete = one(cursor)
@@ -310,12 +422,13 @@ def rollback(connect_to: Connect = connections.uri) -> Report:
             )
         shown["release_id"] = former
 
-    swap(
-        connect_to("pdic_warehouse_publisher"),
-        "rollback",
-        before,
-        lambda publisher: _record_publication(publisher, shown["release_id"], "rollback"),
-    )
+    with _alone(connect_to, "rollback"):
+        swap(
+            connect_to("pdic_warehouse_publisher"),
+            "rollback",
+            before,
+            lambda publisher: _record_publication(publisher, shown["release_id"], "rollback"),
+        )
     return {"release_id": shown["release_id"], "status": "live", "seconds": round(time.monotonic() - began, 3)}
 
 
@@ -340,39 +453,63 @@ def _begin_build(publisher: Connection, release_id: int, logic: str) -> tuple[bo
 
 
 @contextmanager
-def _step(connect_to: Connect, release_id: int, name: str, state: str) -> Iterator[tuple[Connection, dict[str, float]]]:
-    """One step of one release at a time: holds the release lock, requires the state, records a failure with its reason."""
+def _step(
+    connect_to: Connect, release_id: int, name: str, state: str, *, held: bool
+) -> Iterator[tuple[Connection, dict[str, float]]]:
+    """One step of one release at a time: requires the state, records a failure with its reason.
+
+    Holds the release's lock, if the caller does not (`held`), and gives it back for the next step.
+    """
     publisher = connect(connect_to("pdic_warehouse_publisher"), f"release {release_id} {name}")
     try:
-        with publisher, publisher.cursor() as cursor:
-            cursor.execute("select pg_try_advisory_lock(%s)", (RELEASE_LOCK,))
-            if not one(cursor)[0]:
-                raise Busy("another release is under way; wait for it to end, then release again")
-            _require(publisher, release_id, state)
-        try:
-            yield publisher, {}
-        except BaseException as error:
-            publisher.rollback()
-            with publisher, publisher.cursor() as cursor:
-                cursor.execute(
-                    "update control.release set status = 'failed', message = %s where release_id = %s and status = any(%s)",
-                    (
-                        str(error) if isinstance(error, PdicError) else type(error).__name__,
-                        release_id,
-                        list(OPEN_STATES),
-                    ),
-                )
-            raise
+        with publisher:
+            _require(publisher, release_id, state)  # what was overtaken waits for nobody
+        with _alone(connect_to, f"release {release_id} {name}", held=held):
+            with publisher:
+                _require(publisher, release_id, state)
+            try:
+                yield publisher, {}
+            except BaseException as error:
+                _fail(release_id, error, connect_to)
+                raise
+            if not held:
+                with publisher:
+                    _let_go(publisher, release_id)
     finally:
         publisher.close()
 
 
-def _take_lock(publisher: Connection) -> None:
-    """Hold the release lock until this transaction ends. Raises `Busy` where a step is under way elsewhere."""
+@contextmanager
+def _alone(connect_to: Connect, step: str, *, held: bool = False) -> Iterator[None]:
+    """Hold the release's lock, if the caller does not. Raises `Busy` where a step is under way elsewhere."""
+    if held:
+        yield
+        return
+    with locks.Session(connect_to, "pdic_warehouse_publisher", step) as session:
+        session.take(locks.RELEASE, STEP_WAIT_S)
+        yield
+
+
+def _fail(release_id: int, error: BaseException, connect_to: Connect) -> None:
+    """Record that a release failed and why, over a connection of its own: the error may have broken the other."""
+    failures.log(_log, f"release {release_id}", error)
+    try:
+        uri = connect_to("pdic_warehouse_publisher")
+        with transaction(uri, f"release {release_id}") as publisher, publisher.cursor() as cursor:
+            cursor.execute(
+                "update control.release set status = 'failed', message = %s where release_id = %s and status = any(%s)",
+                (failures.words(error), release_id, list(OPEN_STATES)),
+            )
+    except (psycopg2.Error, PdicError) as second:
+        _log.warning(
+            "release %s stays open in the ledger (%s); the next release ends it", release_id, failures.kind(second)
+        )
+
+
+def _let_go(publisher: Connection, release_id: int) -> None:
+    """Note that a step has ended, and that the next one takes the lock anew."""
     with publisher.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_xact_lock(%s)", (RELEASE_LOCK,))
-        if not one(cursor)[0]:
-            raise Busy("another release is under way; wait for it to end, then try again")
+        cursor.execute("update control.release set let_go_at = clock_timestamp() where release_id = %s", (release_id,))
 
 
 def _status(publisher: Connection, release_id: int) -> str:

@@ -32,7 +32,7 @@ def slots(connect_to: Connect, sector: str | None = None) -> list[Report]:
     source keeps for it), wal_status, safe (bytes until the source gives it up; None: no limit), warning.
     """
     expected: dict[str, dict[str, Contract]] = {}
-    for (of, dataset), contract in contracts.load_all().items():
+    for (of, dataset), contract in contracts.readable().items():
         if contract.capture == "cdc":
             expected.setdefault(of, {})[dataset] = contract
     with transaction(connect_to("pdic_warehouse_loader"), "status") as warehouse:
@@ -150,6 +150,8 @@ def _of_source(
 
 
 def _unread(sector: str, dataset: str, found: Slot) -> str:
+    if (sector, dataset) in contracts.names() and (sector, dataset) not in contracts.readable():
+        return f"the contract that reads slot {found.name} cannot be read, and the source keeps its log: mend the contract."
     return (
         f"no contract reads slot {found.name} any more, and it makes the source keep its log. Run "
         f"`pdic slot drop {sector}.{dataset}`."
