@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from pdic import cleaning, settings
-from pdic.contracts import pg_types
+from pdic.contracts import compiled, pg_types
 from pdic.errors import LoadError
 from pdic.warehouse import one
 
@@ -96,7 +96,7 @@ def ensure_tables(connection: Connection, contract: Contract) -> None:
             )
         if any(wanted.keys() - types.keys() for types in found.values()):
             folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
-            cursor.execute((folder / f"{contract.raw_table}.sql").read_text(encoding="utf-8"))
+            cursor.execute(compiled.read(folder / f"{contract.raw_table}.sql", contract.path))
 
 
 def ensure_unloaded(connection: Connection) -> None:

@@ -228,8 +228,7 @@ def message_of(name: str, results: Sequence[RuleResult], halting: Sequence[RuleR
 
 
 def _files(results: Iterable[RuleResult]) -> str:
-    paths = sorted({str(result.rule.path) for result in results if result.rule.path is not None})
-    return ", ".join(paths) or "expectations/"
+    return ", ".join(sorted({result.rule.stands_in for result in results})) or "expectations/"
 
 
 def _schema_and_table(batch_table: str | sql.Identifier) -> tuple[str, str]:

@@ -40,7 +40,7 @@ def audit_release(
         results=tuple(result for results in found.values() for result in results),
         tables=found,
         passed=passed,
-        message=_message(release_id, schema, found, failing),
+        message=_message(release_id, schema, found, failing, root or _project_root()),
     )
 
 
@@ -72,20 +72,29 @@ def _message(
     schema: str,
     found: Mapping[str, Sequence[RuleResult]],
     failing: Mapping[str, Sequence[RuleResult]],
+    root: Path,
 ) -> str:
-    rules = sum(len(results) for results in found.values())
     if named := _by_table(failing):
+        models = [_model(root, table) for table, results in failing.items() if results]
+        rules = sorted({result.rule.stands_in for results in failing.values() for result in results})
         return (
             f"release {release_id} fails its audit in {schema}: {named}. Readers keep the last good release: "
-            "correct the model, the source or the rule, then release again"
+            f"correct the source, the model ({', '.join(models)}) or the rule ({', '.join(rules)}), then run `pdic release` again"
         )
+    count = sum(len(results) for results in found.values())
     warned = {table: [result for result in results if not result.success] for table, results in found.items()}
     warnings = f"; warnings: {named}" if (named := _by_table(warned)) else ""
-    return f"release {release_id}: {rules} rules on {len(found)} tables of {schema} hold{warnings}"
+    return f"release {release_id}: {count} rules on {len(found)} tables of {schema} hold{warnings}"
 
 
 def _by_table(results: Mapping[str, Iterable[RuleResult]]) -> str:
     return "; ".join(f"{table}: {listed(some)}" for table, some in results.items() if some)
+
+
+def _model(root: Path, table: str) -> str:
+    """The file of a table's model, from the project root; the table itself where it has none."""
+    found = sorted((root / "dbt_project" / "models").rglob(f"{table}.sql"))
+    return found[0].relative_to(root).as_posix() if found else table
 
 
 def _project_root() -> Path:

@@ -30,6 +30,7 @@ from typing import Any, TypeVar
 import yaml
 
 from pdic.contracts import yaml_text
+from pdic.contracts.compiled import contract_of_shape
 from pdic.errors import PdicError
 from pdic.quality.rule_types import HISTORY_TYPES, RULE_TYPES, RuleType
 
@@ -106,6 +107,14 @@ class Rule:
     """The file the rule was read from."""
 
     @property
+    def stands_in(self) -> str:
+        """What a person changes to change the rule: a contract and its column, or a rule file. Never a file that follows from one."""
+        if self.path is None or contract_of_shape(self.path) is not None:
+            return self.source
+        parts = self.path.parts
+        return "/".join(parts[parts.index("expectations") :]) if "expectations" in parts else str(self.path)
+
+    @property
     def rule_type(self) -> RuleType:
         """The kind of rule this is."""
         return RULE_TYPES.get(self.type) or HISTORY_TYPES[self.type]
@@ -160,11 +169,10 @@ def load_rules(paths: Iterable[Path], stage: Stage = Stage.BATCH, *, drafts: boo
     """
     rules: dict[str, Rule] = {}
     for path in paths:
-        for position, entry in enumerate(_entries(path), start=1):
-            rule = _rule(path, position, entry, stage)
+        for rule in _rules_of(path, stage):
             if rule.id in rules:
                 raise RuleError(
-                    f"{path}: the rule id {rule.id} is used twice (also in {rules[rule.id].path}): rename one of the two"
+                    f"{path}: the rule id {rule.id} is used twice (also in {rules[rule.id].stands_in}): give this one another id"
                 )
             rules[rule.id] = rule
     return tuple(rule for rule in rules.values() if drafts or rule.active)
@@ -177,7 +185,10 @@ def rules_for_batch(root: Path, sector: str, dataset: str, *, drafts: bool = Fal
     """
     shape = root / "expectations" / "shape" / sector / f"{dataset}.yaml"
     if not shape.is_file():
-        raise RuleError(f"{shape} is missing, so {sector}/{dataset} cannot be checked: run `pdic contracts compile`")
+        contract = contract_of_shape(shape)
+        raise RuleError(
+            f"{contract}: its rules were never compiled, so no batch can be checked: run `pdic contracts compile`"
+        )
     text = root / "expectations" / "batch" / sector / f"{dataset}.yaml"
     return load_rules([shape, text] if text.is_file() else [shape], Stage.BATCH, drafts=drafts)
 
@@ -189,10 +200,24 @@ def rules_for_release(root: Path, table: str, *, drafts: bool = False) -> tuple[
     found = [path for path in (shape, text) if path.is_file()]
     if not found:
         raise RuleError(
-            f"no rules for the shared table {table}: neither {shape} nor {text} exists. Write contracts/shared/{table}.odcs.yaml and "
-            "run `pdic contracts compile`, or write the release rules"
+            f"no rules for the shared table {table}: write contracts/shared/{table}.odcs.yaml and run `pdic contracts compile`, or write "
+            f"rules into expectations/release/{table}.yaml"
         )
     return load_rules(found, Stage.RELEASE, drafts=drafts)
+
+
+def _rules_of(path: Path, stage: Stage) -> list[Rule]:
+    """The rules of one file. What is wrong with a file that follows from a contract is mended by compiling, not by hand."""
+    try:
+        return [_rule(path, position, entry, stage) for position, entry in enumerate(_entries(path), start=1)]
+    except RuleError:
+        contract = contract_of_shape(path)
+        if contract is None:
+            raise
+        raise RuleError(
+            f"{contract}: the rules that were compiled from it cannot be used (edited by hand, or compiled by another version): run "
+            "`pdic contracts compile`"
+        ) from None
 
 
 def _entries(path: Path) -> list[Any]:

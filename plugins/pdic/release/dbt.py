@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from pdic import settings
 from pdic.errors import ReleaseError
+from pdic.release import dbt_words
 
 PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
+_THEN = "Readers still see the former release: mend what is named, or the data, then run `pdic release` again"
 STATES_SHOWN = ("error", "fail", "runtime error")
 
 
@@ -27,6 +29,8 @@ class NodeResult:
     rows: int | None
     failures: int | None
     message: str | None
+    owned: str = ""
+    """What a person changes to change the node: the model's file, the contract behind a source, the seed."""
 
     @property
     def failed(self) -> bool:
@@ -57,29 +61,28 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
     with _environment(transformer_uri), _quiet_logging():
         outcome = dbtRunner().invoke(command)
     if outcome.exception is not None and outcome.result is None:
-        raise ReleaseError(f"dbt could not run: {outcome.exception}")
+        raise ReleaseError(f"the models cannot be built: {dbt_words.of_exception(outcome.exception)}. {_THEN}")
     results = [_read(result) for result in getattr(outcome.result, "results", [])]
     failed = [result for result in results if result.failed]
     if failed:
-        named = "; ".join(f"{result.node}: {_explain(result)}" for result in failed[:5])
+        named = "; ".join(_explain(result) for result in failed[:5])
         more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
-        raise ReleaseError(
-            f"dbt: {named}{more}. Readers still see the former release; mend the model or the data and release again."
-        )
+        raise ReleaseError(f"{named}{more}. {_THEN}")
     return results
 
 
 def _explain(result: NodeResult) -> str:
+    name = result.node.split(".")[2]
     if result.failures:
-        return f"{result.failures} rows break this test"
-    # A database error may quote a row in its DETAIL line: keep what precedes it.
-    text = (result.message or result.status).split("DETAIL:", 1)[0]
-    return " ".join(text.split())[:400]
+        many = "1 row breaks" if result.failures == 1 else f"{result.failures:,} rows break"
+        return f"{result.owned}: {many} the test {name}"
+    return f"{result.owned}: {dbt_words.of_message(result.message or result.status)}"
 
 
 def _read(result: Any) -> NodeResult:
     affected = (result.adapter_response or {}).get("rows_affected")
     return NodeResult(
+        owned=dbt_words.owned(result.node),
         node=result.node.unique_id,
         status=str(result.status),
         seconds=float(result.execution_time),

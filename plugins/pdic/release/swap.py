@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg2.errors
@@ -11,6 +12,7 @@ from psycopg2 import sql
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from pdic import settings
+from pdic.contracts import compiled
 from pdic.errors import ReleaseError
 from pdic.warehouse import transaction
 
@@ -37,7 +39,7 @@ class View:
 def views() -> tuple[View, ...]:
     """The readers' views, as the contracts of the shared tables say (compiled into `generated/shared_views.json`)."""
     path = settings.project_root() / "plugins" / "pdic" / "generated" / "shared_views.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = json.loads(compiled.read(path, Path("contracts/shared")))
     return tuple(_view(entry) for entry in manifest["views"])
 
 
