@@ -13,6 +13,7 @@ from pdic.cli.app import app
 from pdic.cli.names import Json
 from pdic.cli.output import print_json, say
 from pdic.cli.stack import ensure_warehouse
+from pdic.contracts.findings import listed
 from pdic.errors import PdicError
 from pdic.sources.session import open_session
 from pdic.warehouse import one
@@ -79,10 +80,17 @@ def _look(conn_id: str, uri: str) -> dict[str, Any]:
                             and has_schema_privilege(relnamespace, 'usage')
                             and has_table_privilege(oid, 'insert, update, delete, truncate')
                     ),
-                    pg_has_role(current_user, 'pg_read_all_stats', 'usage')
+                    pg_has_role(current_user, 'pg_read_all_stats', 'usage'),
+                    array(
+                        select quote_ident(namespace.nspname) || '.' || quote_ident(class.relname)
+                        from pg_class as class inner join pg_namespace as namespace on namespace.oid = class.relnamespace
+                        where class.relrowsecurity and row_security_active(class.oid)
+                            and has_schema_privilege(namespace.oid, 'usage') and has_table_privilege(class.oid, 'select')
+                        order by 1
+                    )
                 """
             )
-            version, tables, writes, sees = one(cursor)
+            version, tables, writes, sees, hidden = one(cursor)
     finally:
         connection.close()
     remarks = []
@@ -92,5 +100,10 @@ def _look(conn_id: str, uri: str) -> dict[str, Any]:
         remarks.append(
             "it cannot see when other transactions began, so loads by cursor read the last 15 minutes again each time: "
             "`grant pg_monitor` to it spares that"
+        )
+    if hidden:
+        remarks.append(
+            f"row level security hides rows from it in {listed(hidden)}: loads refuse these until an administrator grants it "
+            "bypassrls, or their contracts agree (docs/sources.md)"
         )
     return {"server_version": version, "tables": tables, "remarks": remarks}

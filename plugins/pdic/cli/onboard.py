@@ -43,6 +43,13 @@ def onboard(
             help="The key of --table, by the source's names (quoted where they hold a comma); checked against its rows.",
         ),
     ] = None,
+    hidden_rows: Annotated[
+        bool,
+        typer.Option(
+            "--hidden-rows",
+            help="Agree that what the login sees is the dataset where row level security hides rows from it.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +88,7 @@ def onboard(
         agency=agency,
         confirm=None if yes else _ask,
         key=_names(key),
+        hidden_rows=hidden_rows,
     )
     if as_json:
         print_json(report)

@@ -128,6 +128,7 @@ class Contract:
     (None: as it comes).
     ``agency_column`` is the source column whose value is the code of the agency that owns a row (None: the dataset is
     the agency's as a whole).
+    ``row_security_agreed``: what the login sees at the source is the dataset, although policies may hide rows from it.
     ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
     an operator has to approve. ``publication`` is the source's publication that a cdc load reads (None: the one named
@@ -170,6 +171,7 @@ class Contract:
     idle_timeout: timedelta = timedelta(minutes=10)
     agency_column: str | None = None
     may_be_empty: bool = False
+    row_security_agreed: bool = False
 
     @property
     def source_connection(self) -> str:

@@ -45,7 +45,7 @@ _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
     | {"cursorTimeZone", "statementTimeout", "idleTimeout", "guessed"}
-    | {"agencyColumn"}
+    | {"agencyColumn", "rowSecurity"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -196,6 +196,7 @@ def _read_contract(path: Path, content: bytes) -> Contract:
         idle_timeout=_length(properties, "idleTimeout", findings) or timedelta(minutes=10),
         may_be_empty=min_rows == 0,
         agency_column=_agency_column(properties, by_source_name, findings),
+        row_security_agreed=_row_security_agreed(properties, capture, findings),
     )
     if findings.problems:
         raise ContractError(findings.problems)
@@ -343,6 +344,18 @@ def _agency_column(properties: Mapping[str, Any], columns: Mapping[str, Column],
         what = f"{name} is {column.classification}, and agencies are named in reports"
         findings.add(place, what, "name a public or internal column, or leave it out")
     return str(name)
+
+
+def _row_security_agreed(properties: Mapping[str, Any], capture: str, findings: Findings) -> bool:
+    """Whether the contract agrees that policies hide rows at the source. The source's log shows all rows."""
+    place, value = "customProperties.rowSecurity", properties.get("rowSecurity")
+    if value is None:
+        return False
+    if value != "agreed":
+        findings.add(place, f"{value!r} is not understood", "say agreed, or take it out")
+    elif capture not in ("cursor", "snapshot"):
+        findings.add(place, "only the captures cursor and snapshot read rows that policies may hide", "take it out")
+    return True
 
 
 def _publication(properties: Mapping[str, Any], capture: str, findings: Findings) -> str | None:

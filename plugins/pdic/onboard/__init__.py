@@ -20,6 +20,7 @@ from pdic.onboard.files import try_out, write_all
 from pdic.onboard.guess import Draft, Guess, guess_contract
 from pdic.onboard.introspect import facts, open_source, tables_of
 from pdic.onboard.names import fold, snake_case, title
+from pdic.sources import policies
 
 __all__ = ["Guess", "onboard", "sector_of"]
 
@@ -45,13 +46,15 @@ def onboard(
     agency: str | None = None,
     confirm: Confirm | None = None,
     key: Sequence[str] = (),
+    hidden_rows: bool = False,
 ) -> Report:
     """Draft contracts and models for one table (schema, name) or all tables of a schema, and write them.
 
     A table that has a contract in the sector already keeps it; what is missing of its files is made, so a run that was cut
     off is mended by running it again. Of a schema, tables that cannot be taken on are left out and named under `refused`;
     a table asked for by name raises instead. Without ``confirm`` every guess stands, marked as such in the contract.
-    ``key`` names the source's columns that are the key of ``table``; they are held against its rows.
+    ``key`` names the source's columns that are the key of ``table``; they are held against its rows. ``hidden_rows`` agrees that
+    what the login sees is the dataset where a policy hides rows from it: the contract says so.
     Raises `OnboardError`, `SourceUnavailable`, ContractError; then nothing has been written.
     """
     root = settings.project_root()
@@ -60,7 +63,9 @@ def onboard(
         raise OnboardError(f"{sector!r} cannot be a sector's name: say --sector, in snake_case like public_works")
     with settings.locked(settings.home(), "onboard"):
         known = {key: contract for key, contract in contracts.load_all(root).items() if key[0] == sector}
-        found, refused, skipped = _drafts(conn_id, uri, sector, known, table=table, schema=schema, key=key)
+        found, refused, skipped = _drafts(
+            conn_id, uri, sector, known, table=table, schema=schema, key=key, hidden_rows=hidden_rows
+        )
         wanted: list[Draft] = []
         for item in found:
             answers = confirm(f"{sector}.{item.dataset}", item.guesses) if confirm else {}
@@ -103,13 +108,14 @@ def _drafts(
     table: tuple[str, str] | None,
     schema: str | None,
     key: Sequence[str],
+    hidden_rows: bool,
 ) -> tuple[list[Draft], list[Report], list[Report]]:
     """The drafts, and what was refused and skipped with the reason."""
     taken_on = {(contract.table_schema, contract.table_name): contract for contract in known.values()}
     refused: list[Report] = []
     skipped: list[Report] = []
     found: list[Draft] = []
-    with open_source(uri, conn_id) as source:
+    with open_source(uri, conn_id, hidden_rows=hidden_rows) as source:
         if table is not None:
             names = [table]
         elif schema is not None:
@@ -137,7 +143,10 @@ def _drafts(
         )
         for of, name in new:
             try:
-                found.append(guess_contract(facts(source, of, name, key), sector, folded[name]))
+                hides = hidden_rows and bool(policies.hiding(source, of, name))
+                looked_at = facts(source, of, name, key, hidden_rows=hidden_rows)
+                drafted = guess_contract(looked_at, sector, folded[name])
+                found.append(replace(drafted, row_security_agreed=hides))
             except OnboardError as error:
                 if table is not None:
                     raise

@@ -31,6 +31,8 @@ def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SC
         custom["softDeleteColumn"] = draft.soft_delete_column
     if draft.capture == "snapshot" and facts.empty:
         custom["minRows"] = 0
+    if draft.row_security_agreed:
+        custom["rowSecurity"] = "agreed"
     if connection != f"pdic_source_{draft.sector}":
         custom["connection"] = connection
     if draft.guessed:

@@ -69,6 +69,7 @@ class Draft:
     columns: tuple[ColumnDraft, ...]
     guesses: tuple[Guess, ...]
     guessed: frozenset[str]
+    row_security_agreed: bool = False
 
     def decided(self, answers: dict[Guess, str]) -> Draft:
         """The draft after a person has looked at all of its guesses; ``answers`` are those that differ or agree.

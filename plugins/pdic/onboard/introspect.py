@@ -18,6 +18,7 @@ from pdic.onboard import keys
 from pdic.onboard.attempt import attempt
 from pdic.onboard.keys import FoundKey
 from pdic.onboard.source_reach import Reach, reach_of
+from pdic.sources import policies
 from pdic.sources.catalogue import SourceColumn, SourceTable, read_table
 from pdic.sources.reading import own_rows
 from pdic.sources.session import SHORT, open_session, pin
@@ -68,8 +69,11 @@ class TableFacts:
 
 
 @contextmanager
-def open_source(uri: str, conn_id: str) -> Iterator[Connection]:
-    """A read-only look into a source: one snapshot, with a time limit per statement. Raises `SourceUnavailable`."""
+def open_source(uri: str, conn_id: str, *, hidden_rows: bool = False) -> Iterator[Connection]:
+    """A read-only look into a source: one snapshot, with a time limit per statement. Raises `SourceUnavailable`.
+
+    With ``hidden_rows`` the rows that policies hide are left out, as somebody has agreed to.
+    """
     try:
         connection = open_session(uri, "onboard")
     except psycopg2.OperationalError as error:
@@ -77,7 +81,7 @@ def open_source(uri: str, conn_id: str) -> Iterator[Connection]:
         raise SourceUnavailable(f"the source of connection {conn_id} cannot be reached ({what})") from error
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        pin(connection, SHORT)
+        pin(connection, SHORT, row_security=hidden_rows)
         yield connection
     except psycopg2.Error as error:  # its text may quote a row
         raise OnboardError(
@@ -116,7 +120,9 @@ def tables_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
     return found
 
 
-def facts(connection: Connection, schema: str, name: str, key: Sequence[str] | None = ()) -> TableFacts:
+def facts(
+    connection: Connection, schema: str, name: str, key: Sequence[str] | None = (), *, hidden_rows: bool = False
+) -> TableFacts:
     """Everything about one table; ``key`` is what somebody says is its key, () where a declared one or a search decides, None
     where no key is wanted.
 
@@ -129,6 +135,12 @@ def facts(connection: Connection, schema: str, name: str, key: Sequence[str] | N
     reach = reach_of(connection, schema, name)
     if reach.refusal:
         raise OnboardError(reach.refusal)
+    found = () if hidden_rows else policies.hiding(connection, schema, name)
+    if found:
+        raise OnboardError(
+            f"{reach.table}: {policies.told(found)} hides rows from this login. {policies.remedy(found)}; or, where what it sees "
+            "is the dataset, agree to that with --hidden-rows"
+        )
     table = replace(table, columns=tuple(column for column in table.columns if column.name not in reach.unread))
     try:
         with attempt(connection):

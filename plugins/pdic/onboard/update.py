@@ -14,9 +14,10 @@ from pdic.onboard.edit import ContractText
 from pdic.onboard.files import try_out, write_all
 from pdic.onboard.introspect import TableFacts, facts, open_source
 from pdic.onboard.names import fold
+from pdic.sources import policies
 from pdic.sources.catalogue import SourceColumn
 from pdic.sources.drift import narrowed, renames
-from pdic.sources.shapes import Shapes
+from pdic.sources.shapes import Shape, Shapes
 from pdic.warehouse import Connect
 
 Report = dict[str, Any]
@@ -38,8 +39,10 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
     """
     root = settings.project_root()
     contract = contracts.get(sector, dataset, root)
-    with open_source(connect_to(contract.source_connection), contract.source_connection) as source:
-        found = facts(source, contract.table_schema, contract.table_name, key=None)
+    uri, agreed = connect_to(contract.source_connection), contract.row_security_agreed
+    with open_source(uri, contract.source_connection, hidden_rows=agreed) as source:
+        found = facts(source, contract.table_schema, contract.table_name, key=None, hidden_rows=agreed)
+        policies_now = policies.digest(source, contract.table_schema, contract.table_name)
     if hidden := sorted(set(found.unread) & {column.source_name for column in contract.columns}):
         raise OnboardError(
             f"{contract.id}: this login may not read {', '.join(hidden)} any more: have the source's administrator run: {found.grant}"
@@ -50,7 +53,7 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
         change.columns()
         change.labels()
         if former is not None:
-            change.promises(narrowed(former, found.table, contract))
+            change.promises(narrowed(former, Shape.of(found.table, policies_now), found.table, contract))
         if not change.said:
             return {"dataset": contract.id, "changes": [], "version": contract.version, "written": [], "then": []}
         version = _raised(contract.version, major=change.major)

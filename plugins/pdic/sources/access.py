@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from pdic.errors import LoadError, SourceUnavailable
+from pdic.sources import policies
 from pdic.sources.reading import own_rows, source_table
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class Access:
 def require(connection: Connection, contract: Contract) -> Access:
     """The access to the contract's table.
 
-    Raises `LoadError` with the statement to run where the login may not read the contract's columns, `SourceUnavailable`
-    where it is a materialized view that has no data. `connection` must have found the table (`check_drift`).
+    Raises `LoadError` with the statement to run where the login may not read the contract's columns or a policy hides rows from
+    it, `SourceUnavailable` where it is a materialized view that has no data. `connection` must have found the table (`check_drift`).
     """
     table = source_table(contract)
     with connection.cursor() as cursor:
@@ -82,5 +83,6 @@ def require(connection: Connection, contract: Contract) -> Access:
             f"{contract.id}: {contract.table} is a materialized view without data. Nothing was accepted. Have "
             f"{contract.owner_agency} run: refresh materialized view {written}. Then load again."
         )
+    policies.require(connection, contract)
     remark = f"the rows of {', '.join(children)}, which inherit from it, are not read with it" if children else None
     return Access(own_rows(table, kind), remark)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pdic.contracts.findings import listed
 from pdic.errors import DriftError
+from pdic.sources import policies
 from pdic.sources.catalogue import SourceTable, read_table
 from pdic.sources.shapes import Shape
 
@@ -31,16 +32,17 @@ def check_drift(connection: Connection, contract: Contract, shapes: Shapes | Non
             f"schema/physicalName in {contract.path}; if it is gone, retire the contract."
         )
     former = shapes.former(contract) if shapes is not None else None
+    shape = Shape.of(table, policies.digest(connection, contract.table_schema, contract.table_name))
     problems = [*column_problems(table, contract), *_lost_labels(table, contract)]
     if former is not None:
-        problems += narrowed(former, table, contract)
+        problems += narrowed(former, shape, table, contract)
     if problems:
         raise DriftError(
             f"{contract.id}: {contract.table} differs from its contract: {'; '.join(problems)}. Nothing was moved. Agree the "
             f"change with {contract.owner_agency}; `pdic onboard --update {contract.id}` drafts it in {contract.path} with a "
             "new version. Then load again."
         )
-    if shapes is not None and (shape := Shape.of(table)) != former:
+    if shapes is not None and shape != former:
         shapes.remember(contract, shape)
     return _remark(table, contract)
 
@@ -78,10 +80,13 @@ def renames(table: SourceTable, contract: Contract) -> dict[str, str]:
     }
 
 
-def narrowed(former: Shape, table: SourceTable, contract: Contract) -> list[str]:
+def narrowed(former: Shape, now: Shape, table: SourceTable, contract: Contract) -> list[str]:
     """What the table promised at the last load and no longer does, where the contract stands on it."""
-    now = Shape.of(table)
     problems = []
+    if contract.row_security_agreed and former.policies is not None and former.policies != now.policies:
+        problems.append(
+            "its row level security is another (policies, or to whom they apply): rows that it hides now are not deleted"
+        )
     if former.kind in _TABLES and now.kind not in _TABLES:
         problems.append(f"it was a {former.kind} and is a {now.kind}, so nothing promises its key any more")
     if former.key != now.key and set(former.key) == set(contract.key):

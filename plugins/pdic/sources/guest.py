@@ -48,7 +48,8 @@ def behave(connection: Connection, contract: Contract, exported: str | None = No
     if exported is not None:  # before anything else: a transaction can take one over only as its first statement
         with connection.cursor() as cursor:
             cursor.execute("set transaction snapshot %s", (exported,))
-    pin(connection, Limits(contract.statement_timeout, contract.idle_timeout))
+    limits = Limits(contract.statement_timeout, contract.idle_timeout)
+    pin(connection, limits, row_security=contract.row_security_agreed)
 
 
 @contextmanager

@@ -112,9 +112,12 @@ def open_session(uri: str, step: str, *, autocommit: bool = False, limits: Limit
     return connection
 
 
-def pin(connection: Connection, limits: Limits) -> None:
-    """Set everything for the transaction that this statement begins, or that has just begun."""
-    _set(connection, limits, local=True)
+def pin(connection: Connection, limits: Limits, *, row_security: bool = False) -> None:
+    """Set everything for the transaction that this statement begins, or that has just begun.
+
+    With `row_security` the server leaves out the rows that a policy hides, else it refuses to read where there are any.
+    """
+    _set(connection, limits, local=True, row_security=row_security)
 
 
 def replication_options(uri: str) -> str:
@@ -135,9 +138,11 @@ def _lift_transaction_limit(connection: Connection) -> None:
             cursor.execute(statement)
 
 
-def _set(connection: Connection, limits: Limits, *, local: bool) -> None:
+def _set(connection: Connection, limits: Limits, *, local: bool, row_security: bool = False) -> None:
     """One statement. It is written so that no name in it depends on the search path that it changes."""
     settings = {**FORMATS, **_BEHAVIOUR, **_LATER, **limits.settings()}
+    if row_security:
+        settings["row_security"] = "on"
     allowed = "true"
     if connection.info.server_version >= _PARAMETER_PRIVILEGES:
         settings["lc_messages"] = "C"

@@ -25,15 +25,18 @@ class Shape:
     key: tuple[str, ...]
     not_null: frozenset[str]
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    policies: str | None = None
+    """The digest of the policies that may hide rows (`pdic.sources.policies`); None where nobody has asked."""
 
     @classmethod
-    def of(cls, table: SourceTable) -> Shape:
+    def of(cls, table: SourceTable, policies: str | None = None) -> Shape:
         """The shape of a table as its catalogue stands."""
         return cls(
             table.kind,
             table.key,
             frozenset(column.name for column in table.columns if column.not_null),
             {column.name: column.labels for column in table.columns if column.labels},
+            policies,
         )
 
 
@@ -55,7 +58,7 @@ class Shapes:
             return None
         found = row[0]
         labels = {name: tuple(values) for name, values in found["labels"].items()}
-        return Shape(found["kind"], tuple(found["key"]), frozenset(found["not_null"]), labels)
+        return Shape(found["kind"], tuple(found["key"]), frozenset(found["not_null"]), labels, found.get("policies"))
 
     def remember(self, contract: Contract, shape: Shape) -> None:
         """Keep the shape, in place of any older one."""
@@ -64,6 +67,7 @@ class Shapes:
             "key": list(shape.key),
             "not_null": sorted(shape.not_null),
             "labels": {name: list(values) for name, values in sorted(shape.labels.items())},
+            "policies": shape.policies,
         }
         with transaction(self.loader_uri, f"drift {contract.id}") as loader, loader.cursor() as cursor:
             cursor.execute(

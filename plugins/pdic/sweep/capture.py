@@ -62,7 +62,9 @@ def difference(
     not cover what was found: nothing landed then, but the findings are on record. Raises `DriftError`, `SourceUnavailable`.
     """
     one_session = replace(contract, source_connections=1)
-    with postgres.snapshot(connect_to(contract.source_connection), one_session) as view:
+    # Where policies may hide rows as agreed, other policies than at the last load would hide others.
+    shapes = Shapes(connect_to("pdic_warehouse_loader")) if contract.row_security_agreed else None
+    with postgres.snapshot(connect_to(contract.source_connection), one_session, shapes=shapes) as view:
         return _compared(contract, view, batch, connect_to("pdic_warehouse_loader"), approval)
 
 

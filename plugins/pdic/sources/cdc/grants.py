@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from pdic.sources import policies
 from pdic.sources.catalogue import NEVER_EMPTY
 from pdic.sources.cdc.errors import not_granted
 from pdic.warehouse import one
@@ -71,7 +72,6 @@ def _require_table(source: Connection, contract: Contract) -> int:
             """
             select
                 class.oid, class.relkind::text, class.relpersistence::text, class.relreplident::text,
-                row_security_active(class.oid),
                 exists (select 1 from pg_inherits where inhparent = class.oid),
                 array(
                     select attribute.attname::text from pg_attribute as attribute
@@ -92,7 +92,7 @@ def _require_table(source: Connection, contract: Contract) -> int:
         found = cursor.fetchone()
     if found is None:
         return 0  # the check for drift says it better
-    oid, kind, persistence, identity, row_security, has_children, hidden = found
+    oid, kind, persistence, identity, has_children, hidden = found
     if hidden:
         raise not_granted(contract, f"the role may not read {', '.join(hidden)}", f"grant select on {table} to {role}")
     if kind != "r" or has_children:
@@ -103,10 +103,9 @@ def _require_table(source: Connection, contract: Contract) -> int:
         )
     if persistence != "p":
         raise not_granted(contract, "it is unlogged or temporary", f"alter table {table} set logged")
-    if row_security:
-        raise not_granted(
-            contract, "row security hides rows from the role that the log shows", f"alter role {role} bypassrls"
-        )
+    if protected := policies.hiding(source, contract.table_schema, contract.table_name):
+        what = f"{policies.told(protected)} hides rows from the role that the log shows"
+        raise not_granted(contract, what, f"alter role {role} bypassrls")
     _require_identity(source, contract, oid, identity, table)
     return int(oid)
 
