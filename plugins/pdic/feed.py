@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
@@ -19,29 +20,79 @@ def keep_newer(connection: Connection, contract: Contract, batch_id: int) -> int
 
     Part of the accepting transaction. Returns how many.
     """
-    assert contract.feed is not None
     taken_out = 0
+    batch, buried = raw.batch_table(contract, batch_id), graves(connection, contract)
     with connection.cursor() as cursor:
-        cursor.execute(sql.SQL("analyze {}").format(raw.batch_table(contract, batch_id)))
+        cursor.execute(sql.SQL("analyze {}").format(batch))
         for held in (raw.parent(contract), raw.quarantine(contract)):
-            cursor.execute(
-                sql.SQL(
-                    """
-                    delete from {batch} as batch where exists (
-                        select 1 from {held} as held where {same_key} and held.{version} >= batch.{version}
-                    )
-                    """
-                ).format(
-                    batch=raw.batch_table(contract, batch_id),
-                    held=held,
-                    same_key=sql.SQL(" and ").join(
-                        sql.SQL("held.{0} = batch.{0}").format(sql.Identifier(name)) for name in contract.key
-                    ),
-                    version=sql.Identifier(contract.feed.version),
-                )
-            )
+            as_new = is_held(contract, held, buried, as_new=True)
+            cursor.execute(sql.SQL("delete from {} as batch where {}").format(batch, as_new))
             taken_out += int(cursor.rowcount)
     return taken_out
+
+
+def living(contract: Contract, names: Sequence[str]) -> sql.Composed:
+    """A query of some columns of the newest known version of each record, accepted or in quarantine, that is not gone."""
+    key = sql.SQL(", ").join(map(sql.Identifier, contract.key))
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    return sql.SQL(
+        """
+        select {columns} from (
+            select distinct on ({key}) {columns}, _op
+            from (
+                select {columns}, _batch_id, _op from {parent}
+                union all
+                select {columns}, _batch_id, 'U' from {quarantine}
+            ) as version
+            order by {key}, _batch_id desc
+        ) as newest
+        where _op = 'U'
+        """
+    ).format(key=key, columns=columns, parent=raw.parent(contract), quarantine=raw.quarantine(contract))
+
+
+def graves(connection: Connection, contract: Contract) -> list[int]:
+    """The accepted batches that hold tombstones: records that a reconcile found gone at the service."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select batch_id from control.batch
+            where sector = %s and dataset = %s and status = 'accepted' and rows_deleted > 0 order by batch_id
+            """,
+            (contract.sector, contract.dataset),
+        )
+        return [batch_id for (batch_id,) in cursor.fetchall()]
+
+
+def is_held(
+    contract: Contract, table: sql.Identifier, buried: Sequence[int], *, as_new: bool = False
+) -> sql.Composable:
+    """A condition on a row `batch`: `table` holds its record, with `as_new` in a version no older, and it has not gone since.
+
+    `buried` are the batches with tombstones.
+    """
+    assert contract.feed is not None
+    conditions = [_same_key(contract, "held", "batch"), sql.SQL("held._op = 'U'")]
+    if as_new:
+        conditions.append(sql.SQL("held.{0} >= batch.{0}").format(sql.Identifier(contract.feed.version)))
+    if buried:
+        conditions.append(
+            sql.SQL(
+                "not exists (select from {parent} as gone where gone._batch_id in ({buried}) and gone._op = 'D' "
+                "and gone._batch_id > held._batch_id and {same_key})"
+            ).format(
+                parent=raw.parent(contract),
+                buried=sql.SQL(", ").join(map(sql.Literal, buried)),
+                same_key=_same_key(contract, "gone", "held"),
+            )
+        )
+    return sql.SQL("exists (select from {} as held where {})").format(table, sql.SQL(" and ").join(conditions))
+
+
+def _same_key(contract: Contract, one: str, other: str) -> sql.Composed:
+    return sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in contract.key
+    )
 
 
 def quarantine_unreadable(connection: Connection, contract: Contract, batch_id: int) -> int:

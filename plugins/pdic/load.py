@@ -52,6 +52,14 @@ CAPTURES: dict[str, Captures] = {
 }
 """How a dataset's news comes into a batch table, by the contract's capture mode."""
 
+FULL: dict[str, Captures] = {
+    "cursor": partial(postgres.capture, whole=sweep.capture_whole, full=True),
+    "snapshot": sweep.capture_snapshot,
+    "feed": sweep.capture_feed,
+    "cdc": CAPTURES["cdc"],
+}
+"""How everything that the source holds is read anew and compared with what is known; of a log, once its position is forgotten."""
+
 Report = dict[str, Any]
 """What became of one dataset: batch id, status, counts, bytes, digest, seconds by step, message.
 
@@ -65,14 +73,18 @@ WELL: Final = frozenset({"accepted", "superseded"})
 _log = logging.getLogger(__name__)
 
 
-def extract(sector: str, dataset: str, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
+def extract(
+    sector: str, dataset: str, connect_to: Connect = connections.uri, *, full: bool = False, held: bool = False
+) -> Report:
     """Bring the dataset's news into a batch table of its own. Accepted data is not touched.
 
-    `held`: the caller holds the dataset's lock, and will until the batch is accepted. Raises `SourceUnavailable`, `DriftError`,
-    `Busy`, `SweepHeld` where too much is gone, or `LoadError` where source and warehouse disagree on the rows.
+    `full` reads everything at the source: what differs from what is known lands, deletions included, and the next load goes on
+    from there. `held`: the caller holds the dataset's lock, and will until the batch is accepted. Raises `SourceUnavailable`,
+    `DriftError`, `Busy`, `SweepHeld` where too much is gone, or `LoadError` where source and warehouse disagree on the rows.
     """
     contract = contracts.get(sector, dataset)
-    return bring(contract, CAPTURES[contract.capture], connect_to, held=held)
+    capture = (FULL if full else CAPTURES)[contract.capture]
+    return bring(contract, capture, connect_to, held=held, anew=full and contract.capture == "cdc")
 
 
 def bring(
@@ -82,12 +94,19 @@ def bring(
     called: str | None = None,
     *,
     held: bool = False,
+    anew: bool = False,
 ) -> Report:
-    """Let `capture` fill a new batch of a dataset, which it has for itself meanwhile. The ledger calls the way `called`."""
+    """Let `capture` fill a new batch of a dataset, which it has for itself meanwhile. The ledger calls the way `called`.
+
+    `anew` forgets first where the last load ended: where this one dies, the next one begins from nothing.
+    """
     loader = connect(connect_to("pdic_warehouse_loader"), f"load {contract.id}")
     try:
         if not held:
             locks.take(loader, locks.dataset(contract.id), STEP_WAIT_S)
+        if anew:
+            with loader:
+                ledger.forget_position(loader, contract.sector, contract.dataset)
         batch = ledger.begin(loader, contract, called)
         try:
             with loader:
@@ -295,7 +314,7 @@ def _accept(loader: Connection, contract: contracts.Contract, batch_id: int) -> 
     began = time.monotonic()
     unchanged, deleted = batch.rows_unchanged or 0, batch.rows_deleted
     again = batch.capture == quarantine.AGAIN
-    if contract.capture == "feed" and not again:
+    if contract.capture == "feed" and not again and batch.rows_unchanged is None:  # else it was compared as it came
         unchanged = feed.keep_newer(loader, contract, batch_id)
     quarantined = _to_quarantine(loader, contract, batch, again=again)
     accepted = (batch.rows_extracted or 0) - quarantined - unchanged
@@ -441,8 +460,10 @@ def load(
     targets: Iterable[str],
     connect_to: Connect = connections.uri,
     progress: Callable[[str, str], None] | None = None,
+    *,
+    full: bool = False,
 ) -> list[Report]:
-    """Extract, check and accept what `targets` name (`SECTOR` or `SECTOR.DATASET`).
+    """Extract, check and accept what `targets` name (`SECTOR` or `SECTOR.DATASET`); `full` as for `extract`.
 
     Two sectors are read at a time, each over one connection. A dataset that fails stops alone: its report has status
     `failed` or `rejected` and a message, the others go on. A dataset that another load is at work on comes last: that load
@@ -451,7 +472,7 @@ def load(
     tell = progress or (lambda _dataset, _step: None)
     chosen = resolve_targets(targets)
     memory.forget_peak()
-    sectors = [_SectorLoad(sector, datasets, connect_to, tell) for sector, datasets in chosen.items()]
+    sectors = [_SectorLoad(sector, datasets, connect_to, tell, full=full) for sector, datasets in chosen.items()]
     try:
         with ThreadPoolExecutor(SECTORS_AT_ONCE) as pool:
             list(pool.map(_SectorLoad.extract, sectors))
@@ -471,12 +492,15 @@ def load(
 class _SectorLoad:
     """The load of a sector's datasets, which holds each one's lock from its extract until it is accepted or has failed."""
 
-    def __init__(self, sector: str, datasets: list[str], connect_to: Connect, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, sector: str, datasets: list[str], connect_to: Connect, tell: Callable[[str, str], None], *, full: bool
+    ) -> None:
         self.sector = sector
         self.datasets = datasets
         self.reports: dict[str, Report] = {}
         self._connect_to = connect_to
         self._tell = tell
+        self._full = full
         self._session: locks.Session | None = None
         self._busy: list[str] = []
 
@@ -527,7 +551,7 @@ class _SectorLoad:
             self._session.close()
 
     def _extract(self, dataset: str) -> None:
-        self._attempt(dataset, "extract", partial(extract, self.sector, dataset))
+        self._attempt(dataset, "extract", partial(extract, self.sector, dataset, full=self._full))
         if self.reports[dataset]["status"] != "extracted":
             self._let_go(dataset)
 

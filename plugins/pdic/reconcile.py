@@ -1,8 +1,9 @@
 """Reconcile: find where source and warehouse differ although loads went well, and heal it by an ordinary batch.
 
 Loads by cursor cannot see a row that was deleted for good, changed without its stamp, or committed later than any overlap
-reaches back. A reconcile compares everything (`pdic.sweep`), and what differs goes the way of every batch: checked, quarantined
-where it breaks a rule, accepted in one transaction with the ledger. The watermark stays where it is.
+reaches back; loads of a feed cannot see a record that its service has removed. A reconcile compares everything (`pdic.sweep`), and
+what differs goes the way of every batch: checked, quarantined where it breaks a rule, accepted in one transaction with the
+ledger. The watermark of a table stays where it is; a feed, whose pages are all read, goes on after the last one.
 """
 
 from __future__ import annotations
@@ -19,9 +20,6 @@ from pdic.warehouse import Connect, locks, one, transaction
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-CAPTURES = frozenset({"cursor", "snapshot", "cdc"})
-"""Captures whose source is a table that can be compared."""
-
 Report = dict[str, Any]
 """What became of one dataset: batch id, status, held, counts of what was wrong, seconds by step, message."""
 
@@ -33,7 +31,7 @@ def reconcile(
     connect_to: Connect = connections.uri,
     progress: Callable[[str], None] | None = None,
 ) -> list[Report]:
-    """Reconcile what `targets` name (`SECTOR` or `SECTOR.DATASET`; none: all datasets that are loaded from tables).
+    """Reconcile what `targets` name (`SECTOR` or `SECTOR.DATASET`; none: all datasets).
 
     `approve` consents to what the newest held comparison of each dataset found; then the targets must name datasets. A
     dataset that fails or is held stops alone: its report says `failed` or `rejected`, the others go on.
@@ -46,8 +44,6 @@ def reconcile(
         for dataset in datasets:
             try:
                 contract = contracts.get(sector, dataset)
-                if contract.capture not in CAPTURES and f"{sector}.{dataset}" not in words:
-                    continue
                 if progress:
                     progress(contract.id)
                 reports.append(one_dataset(sector, dataset, connect_to, approve=approve, wait=load.LOAD_WAIT_S))
@@ -70,12 +66,10 @@ def one_dataset(
     A load that is at work on it is waited for, at most `wait` seconds.
 
     `approve` consents to what the held comparison `approved_batch` (None: the newest) found, and to no larger deletion.
-    Raises `LoadError` where nothing waits for approval, where the dataset has no table to compare with or was never loaded;
+    Raises `LoadError` where nothing waits for approval, or where the dataset was never loaded;
     `Busy`, `SourceUnavailable`, `DriftError` as a load does.
     """
     contract = contracts.get(sector, dataset)
-    if contract.capture not in CAPTURES:
-        raise LoadError(f"{contract.id}: capture {contract.capture} has no table at the source to compare with.")
     with locks.Session(connect_to, "pdic_warehouse_loader", f"reconcile {contract.id}") as session:
         session.take(locks.dataset(contract.id), wait)
         return _reconcile(contract, connect_to, approve=approve, approved_batch=approved_batch)
@@ -86,6 +80,7 @@ def _reconcile(
 ) -> Report:
     """The same, by who holds the dataset's lock."""
     sector, dataset = contract.sector, contract.dataset
+    compare = sweep.capture_feed if contract.capture == "feed" else sweep.capture_difference
     with transaction(connect_to("pdic_warehouse_loader"), f"reconcile {contract.id}") as loader:
         _require_loaded(loader, contract)
         healed = sweep.healed_by(loader, approved_batch) if approved_batch is not None else None
@@ -96,7 +91,7 @@ def _reconcile(
     try:
         batch = load.bring(
             contract,
-            partial(sweep.capture_difference, approval=approval),
+            partial(compare, approval=approval),
             connect_to,
             called=ledger.RECONCILE,
             held=True,

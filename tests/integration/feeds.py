@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from demo.service import Service
-from pdic import connections, ledger, load
+from pdic import connections, ledger, load, reconcile
 from pdic.contracts.compile import compile_all
 from pdic.errors import PdicError
 from pdic.warehouse import transaction
@@ -105,7 +105,7 @@ class MemoryFeed:
         return record
 
     def page(self, feed: str, after: Mapping[str, str], limit: int) -> tuple[int, list[dict[str, Any]]]:
-        if self._order is None:
+        if self._order is None or len(self._order) != len(self.records):
             self._order = sorted((r["ThoiGianCapNhat"], r["IdBanGhi"]) for r in self.records.values())
         bound = (after.get("sauThoiGian", ""), after.get("sauMa", "\U0010ffff"))  # a time alone: all after it
         begin = bisect.bisect_right(self._order, bound)
@@ -174,6 +174,21 @@ class FeedSector:
         return self.warehouse(
             f'select distinct on ("IdBanGhi") {FIELDS} from raw.cong__{dataset} order by "IdBanGhi", _batch_id desc'
         )
+
+    def living(self, dataset: str) -> list[str]:
+        """The keys whose newest version says that the record is there."""
+        return [
+            key
+            for key, state in self.warehouse(
+                f'select distinct on ("IdBanGhi") "IdBanGhi", _op from raw.cong__{dataset} order by "IdBanGhi", _batch_id desc'
+            )
+            if state != "D"
+        ]
+
+    def reconcile(self, dataset: str, **options: Any) -> dict[str, Any]:
+        """What `pdic reconcile` says of the dataset."""
+        (report,) = reconcile.reconcile([f"{self.name}.{dataset}"], connect_to=self.connect_to, **options)
+        return report
 
     def sent(self) -> list[tuple[Any, ...]]:
         """The feed's records, as the warehouse should hold them."""

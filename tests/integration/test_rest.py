@@ -406,6 +406,134 @@ def test_killed_between_extract_and_accept(sector: FeedSector, name: str) -> Non
     assert sector.held(name) == sector.sent()
 
 
+def asked(sector: FeedSector, name: str) -> int:
+    return sector.service.requests[f"/v1/{name}"]
+
+
+BEHIND = {
+    "one": ["2026-01-01T00:03:20.500000+00:00"],
+    "the very first": ["2025-12-31T00:00:00+00:00"],
+    "several, far apart": [f"2026-01-01T00:0{minute}:20.500000+00:00" for minute in (1, 3, 5)],
+    "several, side by side": [f"2026-01-01T00:03:20.50000{digit}+00:00" for digit in range(5)],
+}
+
+
+@pytest.mark.parametrize("which", BEHIND)
+def test_behind_the_cursor(sector: FeedSector, name: str, which: str) -> None:
+    """Fault: records with a time before the cursor. Invariant: they arrive, and few pages are read again (found by counting)."""
+    sector.add(name, page_size=5)
+    fill(sector, 400)
+    sector.load(name)
+    sector.service.requests.clear()
+    for number, moment in enumerate(BEHIND[which]):
+        sector.feed.put(f"late {number}", ThoiGianCapNhat=moment)
+    sector.feed.put("00003", HoTen="Khác")
+    sector.feed.put("new")
+    report = sector.load(name)
+    assert report["rows_accepted"] == len(BEHIND[which]) + 2, report
+    assert sector.held(name) == sector.sent()
+    assert asked(sector, name) < 42  # the whole feed has 81 pages
+    sector.service.requests.clear()
+    assert sector.load(name)["rows_accepted"] == 0
+    assert asked(sector, name) <= 4
+
+
+def test_much_behind_the_cursor(sector: FeedSector, name: str) -> None:
+    """Many records behind the cursor cost little more than the whole feed does."""
+    sector.add(name, page_size=5)
+    fill(sector, 200)
+    sector.load(name)
+    sector.service.requests.clear()
+    for number in range(0, 200, 4):
+        moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=number + 0.5)
+        sector.feed.put(f"late {number}", ThoiGianCapNhat=moment.isoformat())
+    assert sector.load(name)["rows_accepted"] == 50
+    assert sector.held(name) == sector.sent()
+    assert asked(sector, name) < 90  # the whole feed has 51 pages; half of them may go to counting in vain
+
+
+def test_moving_while_ranges_are_counted(sector: FeedSector, name: str) -> None:
+    """Fault: between any two questions a record moves to the end and another one comes. Invariant: equal once it is quiet."""
+    sector.add(name, page_size=5)
+    fill(sector, 400)
+    sector.load(name)
+    sector.feed.put("late", ThoiGianCapNhat="2026-01-01T00:03:20.500000+00:00")
+    page = sector.feed.page
+    questions: list[int] = []
+
+    def moving(*arguments: Any) -> Any:
+        questions.append(1)
+        if len(questions) < 12:
+            sector.feed.put(f"{190 + len(questions):05}", SoTien=len(questions))
+            sector.feed.put(f"new {len(questions)}")
+        return page(*arguments)
+
+    sector.feed.page = moving  # type: ignore[method-assign]
+    assert sector.load(name)["status"] == "accepted"
+    sector.load(name)
+    assert sector.held(name) == sector.sent()
+
+
+@pytest.mark.parametrize("pages", ["few", "many"])
+def test_removed_records(sector: FeedSector, name: str, pages: str) -> None:
+    """Fault: the service removes records instead of cancelling them, and a late one hides the first in the count.
+
+    Invariant: the load says so, and a reconcile marks them.
+    """
+    if pages == "many":
+        sector.add(name, page_size=5)
+    fill(sector, 100)
+    sector.load(name)
+    for key in ("00010", "00070"):
+        del sector.feed.records[key]
+    sector.feed.put("late", ThoiGianCapNhat="2026-01-01T00:00:30.500000+00:00")
+    report = sector.load(name)
+    assert "2 known records are no longer at the service" in report["warning"]
+    assert f"pdic reconcile cong.{name}" in report["warning"]
+    assert sector.load(name)["warning"] is None
+    healed = sector.reconcile(name)
+    assert (healed["status"], healed["deleted"], healed["late"], healed["changed"]) == ("accepted", 2, 0, 0), healed
+    assert sector.living(name) == sorted(sector.feed.records)
+    (standing,) = status.datasets(sector.connect_to)
+    assert (standing["source_rows"], standing["accepted"], standing["balanced"]) == (99, 99, True)
+    sector.service.requests.clear()
+    assert sector.load(name)["rows_extracted"] == 0
+    assert asked(sector, name) == 2
+    # What was removed by mistake comes back in its former version.
+    record = sector.feed.put("00010", PhienBan=1, SuKien="NEW")
+    assert record["PhienBan"] == 1
+    assert sector.load(name)["rows_accepted"] == 1
+    assert sector.living(name) == sorted(sector.feed.records)
+    assert sector.reconcile(name)["rows_accepted"] == 0
+
+
+def test_a_reconcile_finds_what_changed_without_a_new_time(sector: FeedSector, name: str) -> None:
+    fill(sector, 30)
+    sector.load(name)
+    sector.feed.records["00003"]["HoTen"] = "đổi lặng lẽ"
+    assert sector.load(name)["rows_extracted"] == 0
+    healed = sector.reconcile(name)
+    assert (healed["changed"], healed["deleted"], healed["rows_accepted"]) == (1, 0, 1)
+    assert sector.held(name) == sector.sent()
+
+
+def test_the_guard_holds_a_feed_that_lost_too_much(sector: FeedSector, name: str) -> None:
+    fill(sector, 30)
+    sector.load(name)
+    accepted = sector.held(name)
+    for number in range(5):
+        del sector.feed.records[f"{number:05}"]
+    sector.feed.put("new")
+    assert sector.load(name)["rows_accepted"] == 1
+    held = sector.reconcile(name)
+    assert (held["status"], held["held"], held["deleted"]) == ("rejected", True, 5)
+    assert f"pdic reconcile cong.{name} --approve" in held["message"]
+    assert len(sector.held(name)) == len(accepted) + 1
+    healed = sector.reconcile(name, approve=True)
+    assert (healed["status"], healed["deleted"]) == ("accepted", 5)
+    assert sector.living(name) == sorted(sector.feed.records)
+
+
 def test_a_token_is_fetched_once_and_renewed_when_refused(sector: FeedSector, name: str) -> None:
     fill(sector)
     sector.extra |= {"auth": "oauth2", "token_url": f"http://127.0.0.1:{sector.port}/token", "scopes": "hoso.read"}

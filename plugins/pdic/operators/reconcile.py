@@ -23,8 +23,8 @@ class ReconcileOperator(PdicOperator):
 
     Ends as skipped, so that its outlets announce nothing, where nothing was healed: nothing differed, the guard holds it
     (`held` is pushed all the same), or it is not this dataset's turn. Contracts with `deletes: reconcile` are due every
-    week, others by cursor in the first week of a month; snapshots compare themselves with every load. A run by hand takes
-    them all.
+    week, others by cursor, and feeds, in the first week of a month; snapshots compare themselves with every load. A run by
+    hand takes them all.
     """
 
     def __init__(self, *, sector: str, dataset: str, **kwargs: Any) -> None:
@@ -91,6 +91,6 @@ def is_due(capture: str, deletes: str, context: Context) -> bool:
     """Whether this run sweeps a dataset: see ReconcileOperator."""
     run = context["dag_run"]
     if run.run_type == "manual" or deletes == "reconcile":
-        return capture != "feed"
+        return True
     moment = run.logical_date or run.run_after
-    return capture == "cursor" and moment.day <= FIRST_WEEK
+    return capture in ("cursor", "feed") and moment.day <= FIRST_WEEK

@@ -8,6 +8,7 @@
     guard       how many keys may be gone before an operator has to look
     record      what each comparison found (`control.reconciliation`)
     capture     the whole as a capture: a batch table of changed rows and tombstones
+    feeds       the same for a feed, whose pages are all read
 
 A load of a snapshot and a reconcile are this same thing; they differ in who asks and when.
 """
@@ -15,6 +16,7 @@ A load of a snapshot and a reconcile are this same thing; they differ in who ask
 from pdic.sweep.capture import difference as capture_difference
 from pdic.sweep.capture import snapshot as capture_snapshot
 from pdic.sweep.capture import whole as capture_whole
+from pdic.sweep.feeds import feed as capture_feed
 from pdic.sweep.guard import Approval, SweepHeld
 from pdic.sweep.record import healed_by, newest, newest_of_all, of_batch, waiting
 
@@ -22,6 +24,7 @@ __all__ = [
     "Approval",
     "SweepHeld",
     "capture_difference",
+    "capture_feed",
     "capture_snapshot",
     "capture_whole",
     "healed_by",

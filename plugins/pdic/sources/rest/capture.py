@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from pdic.warehouse import Connect
 
 
-def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
+def capture(contract: Contract, batch: Batch, connect_to: Connect, *, whole: bool = False) -> Arrival:
     """Bring what a feed has had since the batch's position into the batch's table: the newest version of each key.
 
-    The position is {cursor, records: how many the feed had, validators: for the next first question}. Raises
-    SourceUnavailable, LoadError, DriftError; then the batch's table may be there, and nobody has accepted it.
+    The position is {cursor, records: how many the feed had, validators: for the next first question}. `whole` forgets it, and
+    brings every record. Raises SourceUnavailable, LoadError, DriftError; then the batch's table may be there, and nobody has
+    accepted it.
     """
     assert contract.feed is not None
-    position = batch.position_from or {}
+    position = {} if whole else batch.position_from or {}
     since = position.get("cursor")
     if since and set(since) != {parameter for parameter, _ in contract.feed.cursor}:
         since = None  # the contract pages in another way now: everything is read again, which changes nothing
@@ -43,7 +44,7 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
         if first is None and walk.count(None) == held:
             landing.make_batch()
             return Arrival(rows=0, bytes=landing.bytes, digest=landing.digest, position=position)
-        rows, records = walk.settle(first, held)
+        rows, records = walk.settle(first, held, since)
         landing.name_unreadable()
         return Arrival(
             rows=rows,
@@ -51,6 +52,7 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect) -> Arrival:
             digest=landing.digest,
             drift=_remarks(walk, landing),
             position=_position(contract, walk, records, since),
+            warning=None if whole else _missing(contract, walk.gone),
         )
 
 
@@ -81,3 +83,13 @@ def _remarks(walk: Walk, landing: Landing) -> str | None:
     unknown = sorted(name if name.isprintable() else ascii(name) for name in walk.unknown)
     remarks = ([f"fields not in the contract: {', '.join(unknown)}"] if unknown else []) + landing.remarks()
     return "; ".join(remarks) or None
+
+
+def _missing(contract: Contract, gone: int) -> str | None:
+    """What an operator should know where the feed has lost records. They stand in the warehouse until a reconcile."""
+    if not gone:
+        return None
+    return (
+        f"{gone} known records are no longer at the service, which has to cancel records and keep them: run "
+        f"`pdic reconcile {contract.id}` to mark them deleted"
+    )

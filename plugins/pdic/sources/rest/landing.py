@@ -12,6 +12,8 @@ from psycopg2 import sql
 
 from pdic import raw
 from pdic.errors import LoadError
+from pdic.feed import graves, is_held, living
+from pdic.sources.rest.order import is_after
 from pdic.sources.rest.page import Page, unusable
 from pdic.sources.rest.session import Reply
 from pdic.warehouse import one
@@ -30,9 +32,9 @@ class Landing:
     def __init__(self, connection: Connection, contract: Contract, batch_id: int) -> None:
         """Make the table; those of the dataset's other batches go, except of the batch accepted last."""
         assert contract.feed is not None
-        self._connection = connection
+        self.connection = connection
         self._contract = contract
-        self._batch_id = batch_id
+        self.batch_id = batch_id
         self._table = sql.Identifier("landing", raw.batch_name(contract, batch_id))
         self._digest = hashlib.sha256()
         self.pages = 0
@@ -68,7 +70,7 @@ class Landing:
         self.bytes += len(reply.body)
         digest = hashlib.sha256(reply.body)
         self._digest.update(digest.digest())
-        with self._connection, self._connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 sql.SQL("insert into {} (page, after, digest, body) values (%s, %s, %s, %s)").format(self._table),
                 (self.pages, json.dumps(after), digest.hexdigest(), psycopg2.Binary(reply.body)),
@@ -77,7 +79,7 @@ class Landing:
 
     def admit(self, number: int, page: Page) -> None:
         """Let a landed reply count as a page of the batch."""
-        with self._connection, self._connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             # A NUL in the text would have been written as an escape, which `text` has no more.
             cursor.execute(
                 sql.SQL("update {} set content = %s where page = %s").format(self._table), (page.text, number)
@@ -87,7 +89,7 @@ class Landing:
 
     def make_batch(self) -> int:
         """Make the batch's table of the newest version of each key that landed. Returns its rows."""
-        with self._connection, self._connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute("savepoint typing")
             try:
                 return self._fill(cursor)
@@ -98,7 +100,7 @@ class Landing:
                 return self._fill(cursor)
             except psycopg2.DataError as error:  # its words could quote a value
                 raise LoadError(
-                    f"{self._contract.id}: batch {self._batch_id}: the records cannot be read as the contract's types "
+                    f"{self._contract.id}: batch {self.batch_id}: the records cannot be read as the contract's types "
                     f"(SQLSTATE {error.pgcode}). Nothing was accepted; the pages lie in the schema landing: report it."
                 ) from None
 
@@ -106,8 +108,8 @@ class Landing:
         """Write down which key and version each unreadable record is, as the batch's table holds them."""
         feed = self._contract.feed
         assert feed is not None
-        with self._connection, self._connection.cursor() as cursor:
-            cursor.execute("select distinct page from landing.unreadable where batch_id = %s", (self._batch_id,))
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute("select distinct page from landing.unreadable where batch_id = %s", (self.batch_id,))
             for (page,) in cursor.fetchall():
                 cursor.execute(
                     sql.SQL(
@@ -120,33 +122,58 @@ class Landing:
                         key=self._typed(self._contract.key),
                         version=self._typed([feed.version]),
                         records=self._records(page),
-                        batch_id=sql.Literal(self._batch_id),
+                        batch_id=sql.Literal(self.batch_id),
                     )
                 )
 
     def count_new_keys(self) -> int:
-        """How many keys of the batch's table the warehouse has never held, accepted or in quarantine."""
-        held = sql.SQL(" and ").join(
-            sql.SQL("not exists (select 1 from {held} as held where {same})").format(held=held, same=self._same_key())
-            for held in (raw.parent(self._contract), raw.quarantine(self._contract))
-        )
-        with self._connection, self._connection.cursor() as cursor:
+        """How many keys of the batch's table the warehouse does not hold, accepted or in quarantine, or knows to be gone."""
+        contract = self._contract
+        with self.connection, self.connection.cursor() as cursor:
+            buried = graves(self.connection, contract)
+            cursor.execute(
+                sql.SQL("select count(*) from {batch} as batch where not ({accepted} or {quarantined})").format(
+                    batch=raw.batch_table(contract, self.batch_id),
+                    accepted=is_held(contract, raw.parent(contract), buried),
+                    quarantined=is_held(contract, raw.quarantine(contract), buried),
+                )
+            )
+            return int(one(cursor)[0])
+
+    def count_gone(self) -> int:
+        """How many records that the warehouse takes for living the batch's table, the whole feed, does not have."""
+        contract = self._contract
+        with self.connection, self.connection.cursor() as cursor:
+            cursor.execute(
+                sql.SQL(
+                    "select count(*) from ({living}) as held where not exists (select from {batch} as batch where {same_key})"
+                ).format(
+                    living=living(contract, contract.key),
+                    batch=raw.batch_table(contract, self.batch_id),
+                    same_key=self.same_key,
+                )
+            )
+            return int(one(cursor)[0])
+
+    def count_after(self, start: Cursor) -> int:
+        """How many rows of the batch's table come after a cursor."""
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 sql.SQL("select count(*) from {} as batch where {}").format(
-                    raw.batch_table(self._contract, self._batch_id), held
+                    raw.batch_table(self._contract, self.batch_id), is_after(self._contract, start)
                 )
             )
             return int(one(cursor)[0])
 
     def remarks(self) -> list[str]:
         """Which columns hold values that could not be read, and how often."""
-        with self._connection, self._connection.cursor() as cursor:
+        with self.connection, self.connection.cursor() as cursor:
             cursor.execute(
                 """
                 select name, count(*) from landing.unreadable, unnest(columns) as name
                 where batch_id = %s group by name order by name
                 """,
-                (self._batch_id,),
+                (self.batch_id,),
             )
             return [f"{name}: {count} values are not of its type" for name, count in cursor.fetchall()]
 
@@ -176,9 +203,9 @@ class Landing:
     def _fill(self, cursor: Db) -> int:
         feed = self._contract.feed
         assert feed is not None
-        batch = raw.batch_table(self._contract, self._batch_id)
+        batch = raw.batch_table(self._contract, self.batch_id)
         cursor.execute(sql.SQL("drop table if exists {}").format(batch))
-        cursor.execute(raw.create_batch_table(self._contract, self._batch_id))
+        cursor.execute(raw.create_batch_table(self._contract, self.batch_id))
         key = self._typed(self._contract.key)
         version = self._typed([feed.version])
         cursor.execute(
@@ -216,7 +243,7 @@ class Landing:
             path=sql.Literal(list(feed.records)) + sql.SQL("::text[]"),
             landing=self._table,
             only=sql.SQL("") if page is None else sql.SQL(" and page = {}").format(sql.Literal(page)),
-            batch_id=sql.Literal(self._batch_id),
+            batch_id=sql.Literal(self.batch_id),
             types=sql.SQL(", ").join(
                 sql.SQL("{} {}").format(sql.Identifier(column.source_name), sql.SQL(column.physical_type))
                 for column in self._contract.columns
@@ -278,7 +305,7 @@ class Landing:
                 set columns = array(select distinct unnest(unreadable.columns || excluded.columns) order by 1)
                 """
             ).format(
-                batch_id=sql.Literal(self._batch_id),
+                batch_id=sql.Literal(self.batch_id),
                 position=sql.Literal(position),
                 columns=sql.Literal(list(columns)) + sql.SQL("::text[]"),
                 path=sql.Literal(list(feed.records)) + sql.SQL("::text[]"),
@@ -300,7 +327,9 @@ class Landing:
     def _typed(self, names: Sequence[str]) -> sql.Composed:
         return sql.SQL(", ").join(sql.SQL("typed.{}").format(sql.Identifier(name)) for name in names)
 
-    def _same_key(self) -> sql.Composed:
+    @property
+    def same_key(self) -> sql.Composed:
+        """A condition: a version `held` is of the same record as the row `batch`."""
         return sql.SQL(" and ").join(
             sql.SQL("held.{0} = batch.{0}").format(sql.Identifier(name)) for name in self._contract.key
         )

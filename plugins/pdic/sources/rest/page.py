@@ -61,11 +61,11 @@ def read_page(contract: Contract, reply: Reply, after: Cursor | None) -> Page:
         raise Transient(f"sent no total at {'.'.join(feed.total)}")
     if total < len(records):
         raise Transient(f"sent {len(records)} records and says that they are {total}")
-    last, bound = after, _sort_key(contract, after) if after is not None else None
+    last, bound = after, sort_key(contract, after) if after is not None else None
     for position, record in enumerate(records, 1):
         _require_envelope(contract, record, position)
         last = {parameter: _as_text(record[column]) for parameter, column in feed.cursor}
-        here = _sort_key(contract, last)
+        here = sort_key(contract, last)
         if bound is not None and not bound < here:
             raise Transient("sent a page that repeats records or has them out of order")
         bound = here
@@ -166,7 +166,7 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _sort_key(contract: Contract, cursor: Cursor) -> tuple[Any, ...]:
+def sort_key(contract: Contract, cursor: Cursor) -> tuple[Any, ...]:
     """A cursor in the order of the feed: numbers and times by size, texts by their bytes."""
     assert contract.feed is not None
     values = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pdic.errors import SourceUnavailable
+from pdic.sources.rest.late import Late
 from pdic.sources.rest.page import Cursor, Page, read_page
 from pdic.sources.rest.session import Reply
 
@@ -23,7 +24,10 @@ VALIDATORS: Final = {"etag": "If-None-Match", "modified": "If-Modified-Since"}
 
 @dataclass(slots=True)
 class Walk:
-    """One load's way through a feed. ``start`` is where it begins, ``last`` the cursor after the newest page."""
+    """One load's way through a feed. ``start`` is where it begins, ``last`` the cursor after the newest page.
+
+    ``gone``: how many known records it found missing at the service.
+    """
 
     contract: Contract
     session: Session
@@ -32,6 +36,7 @@ class Walk:
     last: Cursor | None = None
     last_reply: Reply | None = None
     unknown: set[str] = field(default_factory=set)
+    gone: int = 0
 
     def page(self, after: Cursor | None, validators: dict[str, str] | None = None) -> Page | None:
         """Ask for the page after a cursor, land it, then read it. None where the feed says that nothing changed."""
@@ -64,26 +69,31 @@ class Walk:
         """How many records the feed has after a cursor now; None: at all."""
         return count(self.contract, self.session, after)
 
-    def settle(self, first: Page | None, held: int) -> tuple[int, int]:
+    def settle(self, first: Page | None, held: int, sample: Cursor | None = None) -> tuple[int, int]:
         """Walk until the batch holds every record that the feed has. Returns (rows of the batch, records of the feed).
 
-        `held` is how many keys the warehouse knew before. What the feed counts after ``start`` must be what the batch holds,
-        and what it counts at all what the warehouse then knows; else the walk pages on, then begins anew, from the very beginning
-        where records lie before ``start`` that never came. Raises SourceUnavailable where they do not come to agree.
+        `held` is how many keys the warehouse knew before, `sample` a whole cursor as the feed wrote it. What the feed counts
+        after ``start`` must be what the batch holds, and what it counts at all what the warehouse then knows; else the walk
+        pages on, then begins anew. Where records lie before ``start`` that never came, the ranges that hold them are
+        read, or everything from the very beginning. Raises SourceUnavailable where they do not come to agree.
         """
         came = self.to_the_end(first)
         counted = rows = 0
+        late: Late | None = None
         for _ in range(ROUNDS):
             rows = self.landing.make_batch()
             counted = self.count(self.start)
-            if counted == rows:
+            if counted == (rows if late is None or self.start is None else self.landing.count_after(self.start)):
                 if self.start is None:
+                    self.gone = self.landing.count_gone()
                     return rows, counted
                 whole = self.count(None)
-                if whole == held + self.landing.count_new_keys():
+                if whole == (held if late is None else late.held()) + self.landing.count_new_keys():
                     return rows, whole
                 if not came:
-                    self.start, self.last = None, None
+                    late = Late(self, sample) if late is None and sample else None
+                    if late is None or not late.search(whole):
+                        late, self.start, self.last = None, None, None
             elif not came:
                 self.last = self.start
             came = self.to_the_end()
