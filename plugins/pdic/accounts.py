@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, LiteralString
 
-import psycopg
 from psycopg import Connection, sql
 
 from pdic import connections, logins
 from pdic.logins import Login, new_password
+from pdic.warehouse import connect_psycopg
 
 __all__ = ["create_database", "create_login", "ensure", "new_password", "provide_demo", "provide_warehouse"]
 
@@ -38,7 +38,7 @@ def ensure(home: Path, superuser_uri: str, host: str, port: int) -> None:
 
 def provide_warehouse(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]) -> None:
     """Makes the warehouse and Airflow's database on a server, with the logins of both. Passwords come from `known`."""
-    with psycopg.connect(superuser_uri, autocommit=True) as server:
+    with connect_psycopg(superuser_uri, "accounts", autocommit=True) as server:
         _provide(server, WAREHOUSE, logins.SERVICES, known)
         for role in WITH_TEMPORARY_TABLES:
             server.execute(
@@ -51,7 +51,7 @@ def provide_warehouse(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]
 
 def provide_demo(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]) -> None:
     """Makes the demo's databases on a server, each with its owner and, where it is a sector's, its read-only login."""
-    with psycopg.connect(superuser_uri, autocommit=True) as server:
+    with connect_psycopg(superuser_uri, "accounts", autocommit=True) as server:
         _provide(server, logins.DEMO_OWNERS, logins.DEMO_READERS, known)
         for login in logins.DEMO_READERS:
             reader = sql.Identifier(login.role)
@@ -59,7 +59,7 @@ def provide_demo(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]) -> 
             server.execute(sql.SQL("grant pg_monitor to {}").format(reader))
             server.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(reader))
     for sector in logins.SECTORS:
-        with psycopg.connect(superuser_uri, dbname=sector, autocommit=True) as database:
+        with connect_psycopg(superuser_uri, "accounts", dbname=sector, autocommit=True) as database:
             _let_read(database, sector)
 
 

@@ -17,14 +17,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from pdic import airflow_api, airflow_config, connections, embedded, ports, processes, settings
 from pdic.airflow_api import Api
 from pdic.airflow_names import POOL, POOL_SLOTS
 from pdic.errors import PdicError
 from pdic.generated.catalogue import SECTORS
 from pdic.processes import Started
+from pdic.warehouse import connect_psycopg
 
 COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "api-server": (),
@@ -178,7 +177,7 @@ def _migrate(home: Path, migrated: object) -> str:
 
 def _has_tables(home: Path) -> bool:
     """Whether the metadata are there: the record says so, but somebody may have dropped the database since."""
-    with psycopg.connect(connections.to_uri(connections.load(home)["airflow_db"])) as connection:
+    with connect_psycopg(connections.to_uri(connections.load(home)["airflow_db"]), "up") as connection:
         found = connection.execute("select to_regclass('public.alembic_version') is not null").fetchone()
     return found is not None and bool(found[0])
 

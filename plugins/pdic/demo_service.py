@@ -12,12 +12,12 @@ import sys
 import time
 from pathlib import Path
 
-import psycopg
 import requests
 
 from pdic import connections, logins, ports, processes, settings
 from pdic.errors import PdicError
 from pdic.processes import Started
+from pdic.warehouse import connect_psycopg
 
 SECTION = "one_stop"
 START_SECONDS = 30
@@ -103,7 +103,7 @@ def _has_dossiers(home: Path) -> bool:
     entry = known.get(logins.ONE_STOP_OWNER)
     if entry is None:
         return False
-    with psycopg.connect(connections.to_uri(entry)) as database:
+    with connect_psycopg(connections.to_uri(entry), "demo service") as database:
         found = database.execute("select to_regclass('public.hoso') is not null").fetchone()
     return found is not None and bool(found[0])
 

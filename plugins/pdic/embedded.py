@@ -52,7 +52,7 @@ def start(home: Path) -> Server:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.make_private(home / "secrets")
     with settings.locked(home, "postgres"):
-        server = _running(home) or _start(home, runner())
+        server = _running(home) or _coming(home) or _start(home, runner())
         settings.secret("identity_key", create=True, of=home)
         accounts.ensure(home, _superuser_uri(home, server.port), HOST, server.port)
     return server
@@ -116,6 +116,28 @@ def _running(home: Path) -> Server | None:
         return None
     pid, port = int(lines[0]), int(lines[3])
     return Server(home, port, pid) if _is_postmaster(pid, home / "pgdata") else None
+
+
+def _coming(home: Path) -> Server | None:
+    """The server that somebody else has just started, once it is ready; None where none is coming or it ends instead.
+
+    One that recovers, or is restarted by hand (`pg_ctl restart`), is alive and not ready yet: to start another would end it.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while (lines := _postmaster_lines(home / "pgdata")) and _is_postmaster(_pid(lines), home / "pgdata"):
+        if (server := _running(home)) is not None:
+            return server
+        if time.monotonic() > deadline:
+            log = home / "log" / "postgres.log"
+            raise PdicError(
+                f"the embedded PostgreSQL (process {_pid(lines)}) is not ready within {START_SECONDS} s; see {log}"
+            )
+        time.sleep(0.05)
+    return None
+
+
+def _pid(lines: list[str]) -> int:
+    return int(lines[0]) if lines and lines[0].strip().isdigit() else 0
 
 
 def _postmaster_lines(pgdata: Path) -> list[str]:

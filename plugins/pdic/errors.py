@@ -10,10 +10,35 @@ class PdicError(Exception):
     retryable = False
 
 
+class Unforeseen(PdicError):
+    """Something failed in a way that PDIC did not foresee: a fault of PDIC's, or of the machine's."""
+
+
 class SourceUnavailable(PdicError):
     """A source database could not be reached or broke off; the same command may succeed later."""
 
     retryable = True
+
+
+class SourceUnreachable(SourceUnavailable):
+    """Nobody answers at a source: the server is away, starts, or has no free connection. Waiting for hours can help."""
+
+
+class SourceRefused(PdicError):
+    """A source refuses the login: a password, a database or a right is wrong. It is not tried again by itself.
+
+    A server may lock an account after a few refused tries, and only a person can mend it.
+    """
+
+
+class WarehouseUnavailable(PdicError):
+    """The warehouse did not answer in time, or went away in the middle of a step; the same command may succeed later."""
+
+    retryable = True
+
+
+class WarehouseRefused(PdicError):
+    """The warehouse refuses the login: a connection is wrong, or the warehouse was never set up."""
 
 
 class DriftError(PdicError):

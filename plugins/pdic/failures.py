@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 from pdic.errors import PdicError
+from pdic.warehouse import outages, went_away
 
 DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
 _BROKEN_OFF = {"OperationalError", "InterfaceError"}
 
 
+def in_words(error: BaseException) -> PdicError | None:
+    """The refusal that an error is, or means: one of ours, or a warehouse that went away. None for an error nobody foresaw."""
+    return error if isinstance(error, PdicError) else went_away(error)
+
+
 def words(error: BaseException) -> str:
     """What a report may say of any error: a refusal's own words, else its kind and the place in PDIC's code."""
-    return str(error) if isinstance(error, PdicError) else kind(error)
+    refusal = in_words(error)
+    return kind(error) if refusal is None else str(refusal)
 
 
 def kind(error: BaseException) -> str:
@@ -25,8 +31,8 @@ def kind(error: BaseException) -> str:
 
 def of_database(error: BaseException) -> str | None:
     """A database's error without its message (`duplicate key … (079301000001)` names a person); None for other errors."""
-    for found in _chain(error):
-        code = getattr(found, "sqlstate", None) or getattr(found, "pgcode", None)
+    for found in outages.chain(error):
+        code = outages.sqlstate(found)
         if code or type(found).__module__.split(".")[0] in DATABASE_LIBRARIES:
             diagnosis = getattr(found, "diag", None)
             names = [getattr(diagnosis, f"{part}_name", None) for part in ("schema", "table", "column", "constraint")]
@@ -45,7 +51,7 @@ def raised_in(error: BaseException) -> str | None:
 def trace(error: BaseException) -> str:
     """Where an error and its causes passed through, one line a frame: places and kinds, no value."""
     lines = []
-    for found in _chain(error):
+    for found in outages.chain(error):
         lines.append(type(found).__name__)
         lines += [
             f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(found.__traceback__)
@@ -55,11 +61,11 @@ def trace(error: BaseException) -> str:
 
 def may_pass(error: BaseException) -> bool:
     """Whether the same step may go well another time: a refusal that says so, or a database that broke off."""
-    if isinstance(error, PdicError):
-        return error.retryable
+    if (refusal := in_words(error)) is not None:
+        return refusal.retryable
     return any(
         base.__name__ in _BROKEN_OFF and base.__module__.split(".")[0] in DATABASE_LIBRARIES
-        for found in _chain(error)
+        for found in outages.chain(error)
         for base in type(found).__mro__
     )
 
@@ -68,12 +74,3 @@ def log(logger: logging.Logger, where: str, error: BaseException) -> None:
     """Keep the trace of an error that nobody foresaw, for who mends it. A refusal needs none: its words say it all."""
     if not isinstance(error, PdicError):
         logger.info("%s failed: %s\n%s", where, kind(error), trace(error))
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
-    seen: set[int] = set()
-    while found is not None and id(found) not in seen:
-        seen.add(id(found))
-        yield found
-        found = found.__cause__ or found.__context__

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING
 
-import psycopg
+from pdic.warehouse import connect_psycopg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def found_citizens(transformer_uri: str, secret: bytes) -> int:
 
     Reads in chunks through a server-side cursor and writes by COPY in one transaction: constant memory, safe to repeat.
     """
-    with psycopg.connect(transformer_uri, application_name="pdic identity") as connection:
+    with connect_psycopg(transformer_uri, "identity") as connection:
         if connection.execute("select to_regclass('vault.person_mention') is null").fetchone() == (True,):
             return 0  # a project whose sectors speak of no people
         with connection.cursor() as cursor:

@@ -353,8 +353,8 @@ def _report(sector: str, dataset: str, batch_id: int | None, status: str, messag
 
 def _why(dataset_id: str, step: str, error: BaseException) -> str:
     """Why a step of a dataset failed: a refusal's own words, or the kind of any other error, which could quote a row."""
-    if isinstance(error, PdicError):
-        return str(error)
+    if (refusal := failures.in_words(error)) is not None:
+        return str(refusal)
     return (
         f"{dataset_id}: {step} ended with {failures.kind(error)}. Nothing of this batch was accepted. Load it again; if it "
         "fails again, the log says where"

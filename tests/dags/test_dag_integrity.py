@@ -23,7 +23,12 @@ OWNERS = {"pdic"}
 TAGS = {"load", "reconcile", "release", *SECTORS}
 ASKING = "approve."
 """Tasks that wait for an operator, not for a machine, start with this."""
-PASSING = {"pdic.errors.Busy", "pdic.errors.SourceUnavailable"}
+PASSING = {
+    "pdic.errors.Busy",
+    "pdic.errors.SourceUnavailable",
+    "pdic.errors.SourceUnreachable",
+    "pdic.errors.WarehouseUnavailable",
+}
 
 
 def parse(folder: Path, home: Path, hash_seed: int = 0) -> dict[str, Any]:

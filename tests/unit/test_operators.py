@@ -237,7 +237,7 @@ def test_an_error_that_nobody_foresaw_leaves_the_others_alone(monkeypatch: pytes
 def test_a_warehouse_that_breaks_off_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     accepting(monkeypatch, {"a": psycopg.OperationalError(PLANTED), "b": {"rows_accepted": 4}})
     operator = AcceptOperator(task_id="accept", sector="s", check="check")
-    with pytest.raises(base.StepFailed, match="^OperationalError"):
+    with pytest.raises(errors.WarehouseUnavailable, match="went away .*OperationalError"):
         operator.execute(context(Task(check=CHECKED)))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from pdic import settings
+from pdic import failures, settings
 from pdic.cli import logs
 from pdic.cli.names import Json, Targets
 from pdic.cli.output import console, give, print_json, print_table, say, tell
@@ -16,7 +17,10 @@ from pdic.cli.quarantine import quarantine_app
 from pdic.cli.slots import slot_app
 from pdic.cli.stack import describe, ensure_warehouse
 from pdic.cli.version import print_version
-from pdic.errors import PdicError
+from pdic.errors import PdicError, Unforeseen
+
+# On the way out of a lost session the driver tells of the rollback that it could not do: the refusal says what happened.
+logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 app = typer.Typer(
     name="pdic",
@@ -209,12 +213,25 @@ def _unknown_role(role: str | None) -> str:
 
 
 def main() -> None:
-    """Run a command. A refusal goes to standard error in words (with --json: as JSON too) and ends with exit code 1."""
+    """Run a command. A refusal goes to standard error in words (with --json: as JSON too) and ends with its exit code.
+
+    So does an error that nobody foresaw: its trace goes to a log, without the values that its words may quote.
+    """
     try:
         logs.begin(settings.home())
         app()
-    except PdicError as error:
+    except Exception as error:
+        refusal = failures.in_words(error) or _unforeseen(error)
         if "--json" in sys.argv:
-            print_json({"error": str(error), "kind": type(error).__name__})
-        tell(f"pdic: {error}", "red")
-        sys.exit(error.exit_code)
+            print_json({"error": str(refusal), "kind": type(refusal).__name__})
+        tell(f"pdic: {refusal}", "red")
+        sys.exit(refusal.exit_code)
+
+
+def _unforeseen(error: Exception) -> Unforeseen:
+    command = " ".join(word for word in sys.argv[1:3] if not word.startswith("-"))
+    failures.log(logging.getLogger("pdic.cli"), f"pdic {command}", error)
+    return Unforeseen(
+        f"PDIC did not foresee this: {failures.kind(error)}. Nothing half-done stays: run the command again, and if it comes back, "
+        f"send the end of {settings.home() / 'log' / logs.FILE} to whoever maintains PDIC"
+    )

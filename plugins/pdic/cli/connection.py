@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Annotated, Any
 
-import psycopg2
 import typer
 
 from pdic import connections, settings
@@ -15,7 +14,7 @@ from pdic.cli.output import print_json, say
 from pdic.cli.stack import ensure_warehouse
 from pdic.contracts.findings import listed
 from pdic.errors import PdicError
-from pdic.sources.session import open_session
+from pdic.sources.entry import enter, staying
 from pdic.warehouse import one
 
 connection_app = typer.Typer(help="Connections to sources.", no_args_is_help=True)
@@ -58,13 +57,9 @@ def add(
 
 def _look(conn_id: str, uri: str) -> dict[str, Any]:
     """Enter the database once: what is there, and what an administrator should know of the login."""
+    connection = enter(uri, "connection add", "nothing was kept: the database", conn_id)
     try:
-        connection = open_session(uri, "connection add", autocommit=True)
-    except psycopg2.OperationalError as error:
-        what = str(error).strip().split("\n", 1)[0]
-        raise PdicError(f"{conn_id}: it cannot be reached ({what}). Nothing was kept") from None
-    try:
-        with connection.cursor() as cursor:
+        with staying("the database"), connection.cursor() as cursor:
             cursor.execute(
                 """
                 select

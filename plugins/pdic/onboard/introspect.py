@@ -13,15 +13,16 @@ from psycopg2 import sql
 
 from pdic.contracts import pg_types
 from pdic.contracts.model import table_written
-from pdic.errors import OnboardError, SourceUnavailable
+from pdic.errors import OnboardError
 from pdic.onboard import keys
 from pdic.onboard.attempt import attempt
 from pdic.onboard.keys import FoundKey
 from pdic.onboard.source_reach import Reach, reach_of
 from pdic.sources import policies
 from pdic.sources.catalogue import SourceColumn, SourceTable, read_table
+from pdic.sources.entry import enter, staying
 from pdic.sources.reading import own_rows
-from pdic.sources.session import SHORT, open_session, pin
+from pdic.sources.session import SHORT, pin
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
@@ -70,19 +71,16 @@ class TableFacts:
 
 @contextmanager
 def open_source(uri: str, conn_id: str, *, hidden_rows: bool = False) -> Iterator[Connection]:
-    """A read-only look into a source: one snapshot, with a time limit per statement. Raises `SourceUnavailable`.
+    """A read-only look into a source: one snapshot, with a time limit per statement. Raises as `enter`.
 
     With ``hidden_rows`` the rows that policies hide are left out, as somebody has agreed to.
     """
-    try:
-        connection = open_session(uri, "onboard")
-    except psycopg2.OperationalError as error:
-        what = str(error).strip().split("\n", 1)[0]
-        raise SourceUnavailable(f"the source of connection {conn_id} cannot be reached ({what})") from error
+    connection = enter(uri, "onboard", "the source", conn_id)
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        pin(connection, SHORT, row_security=hidden_rows)
-        yield connection
+        with staying(f"the source of connection {conn_id}"):
+            pin(connection, SHORT, row_security=hidden_rows)
+            yield connection
     except psycopg2.Error as error:  # its text may quote a row
         raise OnboardError(
             f"connection {conn_id}: the source refused to be read ({type(error).__name__}): see that the role may select from "

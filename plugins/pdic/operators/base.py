@@ -50,16 +50,17 @@ class PdicOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Runs the step and returns ids and counts.
 
-        A PdicError is one line of the task's log, is left for the report under the XCom key REFUSAL, and is raised as `refused`
-        makes it, without its causes, which can quote rows. Database errors are raised as StepFailed.
+        A PdicError (a warehouse that went away is one) is one line of the task's log, is left for the report under the XCom key
+        REFUSAL, and is raised as `refused` makes it, without its causes, which can quote rows. Other errors of a database are
+        raised as StepFailed.
         """
         try:
             return self.run(context)
-        except PdicError as error:
-            self.log.error("%s", error)  # noqa: TRY400 (a refusal is expected: the sentence says it all)
-            context["ti"].xcom_push(key=REFUSAL, value=str(error))
-            raise refused(error) from None
         except Exception as error:
+            if refusal := failures.in_words(error):
+                self.log.error("%s", refusal)  # noqa: TRY400 (a refusal is expected: the sentence says it all)
+                context["ti"].xcom_push(key=REFUSAL, value=str(refusal))
+                raise refused(refusal) from None
             if described := failures.of_database(error):
                 raise StepFailed(described) from None
             raise

@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
 from psycopg2 import sql
 
 from pdic import cleaning
+from pdic.errors import WarehouseUnavailable
 from pdic.quality import lookups, predicates
 from pdic.quality.census import Census, Questions
 from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
 from pdic.quality.safe_text import safe_class, safe_text
+from pdic.warehouse import connect, outages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +106,8 @@ class Gate:
         """Every rule's result, in the rules' order. A rule that cannot be evaluated is a result with `raised`; nothing passes unseen.
 
         `looked` has the queries of the lookup rules among them (`prepare`).
-        Raises TableMissing where the table is not there, psycopg2.OperationalError where the database cannot be reached.
+        Raises TableMissing where the table is not there, `WarehouseUnavailable` where the database is away or goes away: then
+        no rule was judged, and none has failed.
         """
         columns, query, lookup_texts = self._look(target, rules, looked)
         questions = Questions.of(target.cleaned_by, columns) if target.cleaned_by is not None else Questions()
@@ -116,6 +118,12 @@ class Gate:
         results = {rule_id: _raised(rule, found[rule_id]) for rule in rules if (rule_id := rule.id) in found}
         for result in self._evaluate(target, asked, ready) if ready else ():
             results[result.rule.id] = result
+            # Great Expectations makes an answer of every error, and of most it keeps the text only.
+            if result.raised and outages.says_lost(result.raised):
+                raise WarehouseUnavailable(
+                    f"the warehouse went away while {target} was checked ({result.raised}): nothing was judged. Run the same "
+                    "command again"
+                )
         return tuple(
             results.get(rule.id) or _raised(rule, "Great Expectations returned no result for it") for rule in rules
         )
@@ -129,7 +137,7 @@ class Gate:
         """
         if not any(rule.rule_type.engine is Engine.LOOKUP for rule in rules):
             return lookups.NONE
-        connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
+        connection = connect(self._uri, "quality")
         try:
             return lookups.prepare(connection, contract, table, rules, root=root, pending=pending)
         finally:
@@ -145,7 +153,7 @@ class Gate:
         self, target: Target, rules: Sequence[Rule], looked: lookups.Lookups
     ) -> tuple[tuple[str, ...], str, _LookupTexts]:
         """The table's columns, the query of the rows to check, and the lookups' statements as text."""
-        connection = psycopg2.connect(self._uri, application_name=APPLICATION, connect_timeout=10)
+        connection = connect(self._uri, "quality")
         try:
             with connection.cursor() as cursor:
                 cursor.execute(

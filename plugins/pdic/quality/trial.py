@@ -20,7 +20,7 @@ from pdic.quality.gate import SESSION, Target, open_gate
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule, RuleError, Stage, load_rules, rules_for_batch
 from pdic.quality.safe_text import safe_text
-from pdic.warehouse import Connect
+from pdic.warehouse import Connect, connect, went_away
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -89,7 +89,7 @@ def trials(
     root = settings.project_root()
     contract = contracts.get(sector, dataset, root)
     auditor_uri = connect_to("pdic_warehouse_auditor")
-    connection = psycopg2.connect(auditor_uri, application_name="pdic quality try", options=SESSION, connect_timeout=10)
+    connection = connect(auditor_uri, "quality try", options=SESSION)
     try:
         with connection:
             rules = _chosen(connection, root, contract, tuple(rule_ids), file)
@@ -155,6 +155,8 @@ def _by_rows(
                 with connection:
                     yield _of_rows(connection, root, contract, batch_id, rule)
             except psycopg2.Error as error:
+                if away := went_away(error):
+                    raise away from error
                 yield Trial(rule, batch_id, raised=safe_text(error))
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from pdic import settings
-from pdic.errors import ReleaseError
+from pdic.errors import ReleaseError, WarehouseUnavailable
 from pdic.release import dbt_words
+from pdic.warehouse import connect, outages
 
 PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
 _THEN = "Readers still see the former release: mend what is named, or the data, then run `pdic release` again"
@@ -58,12 +59,18 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
     root = str(settings.project_root() / "dbt_project")
     folders = ["--project-dir", root, "--profiles-dir", root]
     command = [verb, *folders, "--log-level", "none", "--log-level-file", "info", *arguments]
+    connect(transformer_uri, "dbt").close()  # dbt itself does not wait for a warehouse that recovers
     with _environment(transformer_uri), _quiet_logging():
         outcome = dbtRunner().invoke(command)
-    if outcome.exception is not None and outcome.result is None:
-        raise ReleaseError(f"the models cannot be built: {dbt_words.of_exception(outcome.exception)}. {_THEN}")
     results = [_read(result) for result in getattr(outcome.result, "results", [])]
     failed = [result for result in results if result.failed]
+    texts = [str(outcome.exception or ""), *(result.message or "" for result in failed)]
+    if any(map(outages.says_lost, texts)):
+        raise WarehouseUnavailable(
+            "the warehouse went away while dbt worked. Readers still see the former release: run `pdic release` again"
+        )
+    if outcome.exception is not None and outcome.result is None:
+        raise ReleaseError(f"the models cannot be built: {dbt_words.of_exception(outcome.exception)}. {_THEN}")
     if failed:
         named = "; ".join(_explain(result) for result in failed[:5])
         more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""

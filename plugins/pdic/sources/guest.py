@@ -11,7 +11,8 @@ import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, make_dsn
 
 from pdic.errors import LoadError, SourceUnavailable
-from pdic.sources.session import Limits, open_session, pin
+from pdic.sources.entry import enter
+from pdic.sources.session import Limits, pin
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -22,19 +23,14 @@ if TYPE_CHECKING:
 def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Connection:
     """A session whose transactions are all REPEATABLE READ, READ ONLY. Of several hosts a standby is preferred.
 
-    `beside` another session: at the very server where that one is. Raises `SourceUnavailable` where the server cannot be reached.
+    `beside` another session: at the very server where that one is. Raises as `enter`.
     """
     if beside is None:
         where = prefer_standby(uri)
     else:
         where = make_dsn(uri, host=beside.info.host, port=beside.info.port, target_session_attrs="any")
-    try:
-        connection = open_session(where, f"load {contract.sector}.{contract.dataset}")
-    except psycopg2.OperationalError as error:
-        raise SourceUnavailable(
-            f"{contract.id}: the source of sector {contract.sector} cannot be reached ({_first_line(error)}). "
-            f"Check the connection {contract.source_connection} and that the server is up, then load again."
-        ) from error
+    whose = f"{contract.id}: the source of sector {contract.sector}"
+    connection = enter(where, f"load {contract.id}", whose, contract.source_connection)
     connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
     return connection
 
@@ -80,7 +76,3 @@ def prefer_standby(uri: str) -> str:
     if "," not in parts.netloc.rpartition("@")[2] or "target_session_attrs" in parse_qs(parts.query):
         return uri
     return f"{uri}{'&' if parts.query else '?'}target_session_attrs=prefer-standby"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]

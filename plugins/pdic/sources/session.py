@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from pdic.warehouse import connect
+from pdic.warehouse import open_once
 from pdic.warehouse.formats import CLIENT_ENCODING, FORMATS, startup_options
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ SHORT: Final = Limits(statement=timedelta(minutes=1), idle=timedelta(minutes=10)
 
 
 def open_session(uri: str, step: str, *, autocommit: bool = False, limits: Limits = SHORT) -> Connection:
-    """A session with a source. `step` is what it is for (see `warehouse.connect`). `limits` are those of an autocommit session.
+    """A session with a source. `step` is what it is for (see `warehouse.open_once`). `limits` are those of an autocommit session.
 
     A session that is not in autocommit has to be pinned at the beginning of each transaction. Raises psycopg2.OperationalError
     where there is none to be had.
     """
     own = parse_dsn(uri).get("options", "")
     try:
-        connection = connect(
+        connection = open_once(
             make_dsn(uri, client_encoding=CLIENT_ENCODING, options=startup_options(_STARTUP, own)),
             step,
             autocommit=True,
@@ -105,7 +105,7 @@ def open_session(uri: str, step: str, *, autocommit: bool = False, limits: Limit
     except psycopg2.OperationalError as error:
         if _REFUSED_BY_A_POOLER not in str(error):
             raise
-        connection = connect(make_dsn(uri, client_encoding=CLIENT_ENCODING), step, autocommit=True)
+        connection = open_once(make_dsn(uri, client_encoding=CLIENT_ENCODING), step, autocommit=True)
     if autocommit:
         _set(connection, limits, local=False)
     connection.autocommit = autocommit

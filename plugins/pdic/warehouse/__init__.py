@@ -4,8 +4,30 @@
 Tables of datasets follow from contracts (`pdic.raw`), models from dbt.
 """
 
-from pdic.warehouse.connect import Connect, connect, one, records, transaction
-from pdic.warehouse.formats import open_comparable
+from pdic.warehouse.connect import (
+    Connect,
+    connect,
+    connect_psycopg,
+    one,
+    open_comparable,
+    open_once,
+    patiently,
+    records,
+    transaction,
+    went_away,
+)
 from pdic.warehouse.migrate import migrate
 
-__all__ = ["Connect", "connect", "migrate", "one", "open_comparable", "records", "transaction"]
+__all__ = [
+    "Connect",
+    "connect",
+    "connect_psycopg",
+    "migrate",
+    "one",
+    "open_comparable",
+    "open_once",
+    "patiently",
+    "records",
+    "transaction",
+    "went_away",
+]

@@ -1,17 +1,28 @@
-"""Connections to PostgreSQL, opened the same way everywhere."""
+"""Sessions with PostgreSQL, opened the same way everywhere.
+
+`connect` is the way to the warehouse: it waits while the server recovers or starts again. `open_once` tries once: it is the
+way to a source, whose loads are tried again by whoever asked for them.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any, TypeVar
 
+import psycopg
 import psycopg2
+from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import parse_dsn
 
-from pdic.warehouse.formats import CLIENT_ENCODING
+from pdic.errors import PdicError, WarehouseRefused, WarehouseUnavailable
+from pdic.warehouse import outages
+from pdic.warehouse.formats import CLIENT_ENCODING, startup_options
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
 Connect = Callable[[str], str]
@@ -22,18 +33,95 @@ libpq's, or a web address where the source is a service.
 
 KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
+PATIENCE = "PDIC_WAREHOUSE_WAIT"
+"""The setting: for how many seconds a command waits for a warehouse that recovers or starts."""
+PATIENCE_SECONDS = 45.0
+POLL_SECONDS = 0.5
 
-def connect(uri: str, step: str, *, autocommit: bool = False) -> Connection:
-    """Open a psycopg2 connection; `step` appears in `pg_stat_activity` as `pdic <step>`."""
+_log = logging.getLogger(__name__)
+
+_given_up: set[str] = set()
+"""Servers that did not come in time: until one answers, this process does not wait for it a second time."""
+_Opened = TypeVar("_Opened")
+
+
+class Session(Connection):
+    """A session that is safe to leave: on the way out of an error, the error stays the one that is told."""
+
+    def rollback(self) -> None:
+        """Roll back. Where the session is gone the server has done so, and there is nothing to say."""
+        try:
+            super().rollback()
+        except (psycopg2.InterfaceError, psycopg2.OperationalError):
+            if not self.closed:
+                raise
+
+
+def connect(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:
+    """Open a session with the warehouse; `step` appears in `pg_stat_activity` as `pdic <step>`, `options` are libpq's.
+
+    Waits for a server that is away, starting or full, as long as `PDIC_WAREHOUSE_WAIT` says. Raises `WarehouseUnavailable`
+    after that, and `WarehouseRefused` at once where the login is refused.
+    """
+    return patiently(uri, lambda: open_once(uri, step, autocommit=autocommit, options=options))
+
+
+def connect_psycopg(uri: str, step: str, **more: Any) -> psycopg.Connection[Any]:
+    """The same with psycopg 3, for copies between the two drivers; `more` goes to the driver as it is."""
+    name, words = _application(step), KEEPALIVES | more
+    return patiently(uri, lambda: psycopg.connect(uri, application_name=name, connect_timeout=10, **words))
+
+
+def open_comparable(uri: str, step: str) -> psycopg.Connection[Any]:
+    """A psycopg 3 session with the warehouse in which values are written as a source's session writes them."""
+    return connect_psycopg(uri, step, client_encoding=CLIENT_ENCODING, options=startup_options())
+
+
+def open_once(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:
+    """Open a session at any server, in one try. Raises what the driver raises: `outages.reason` says what it means."""
+    more = KEEPALIVES | ({"options": options} if options else {})
     connection: Connection = psycopg2.connect(
         uri,
-        application_name=f"pdic {step}"[:63],
+        application_name=_application(step),
         client_encoding=CLIENT_ENCODING,
         connect_timeout=10,
-        **KEEPALIVES,
+        connection_factory=Session,
+        **more,
     )
     connection.autocommit = autocommit
     return connection
+
+
+def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
+    """What `opening` returns, as soon as the warehouse at `uri` lets it. Raises as `connect`."""
+    began, told, where = monotonic(), False, _where(uri)
+    patience = 0.0 if where in _given_up else float(os.environ.get(PATIENCE) or PATIENCE_SECONDS)
+    while True:
+        try:
+            opened = opening()
+        except (psycopg2.OperationalError, psycopg.OperationalError) as error:
+            reason = outages.reason(uri, error)
+            if not reason.passes:
+                raise WarehouseRefused(
+                    f"the warehouse at {where} {reason.value} ({first_line(error)}): correct the connection in "
+                    "secrets/connections.json (docs/deploy.md), then run the command again"
+                ) from error
+            waited = monotonic() - began
+            if waited >= patience:
+                _given_up.add(where)
+                raise WarehouseUnavailable(
+                    f"the warehouse at {where} {reason.value} ({waited:.0f} s waited): start it (`pdic up`, where it is the "
+                    "embedded one), or see its log, then run the command again"
+                ) from error
+            if not told:
+                _log.warning("the warehouse at %s %s: waiting for it, at most %.0f s", where, reason.value, patience)
+                told = True
+            sleep(min(POLL_SECONDS, patience))
+        else:
+            _given_up.discard(where)
+            if told:
+                _log.warning("the warehouse at %s answers again after %.0f s", where, monotonic() - began)
+            return opened
 
 
 @contextmanager
@@ -45,6 +133,35 @@ def transaction(uri: str, step: str) -> Iterator[Connection]:
             yield connection
     finally:
         connection.close()
+
+
+def went_away(error: BaseException) -> WarehouseUnavailable | None:
+    """The refusal that says that the warehouse went away in the middle of the work, where `error` means that; else None."""
+    if isinstance(error, PdicError) or (cause := outages.lost(error)) is None:
+        return None
+    code = outages.sqlstate(cause)
+    kind = type(cause).__name__ + (f", SQLSTATE {code}" if code else "")
+    return WarehouseUnavailable(
+        f"the warehouse went away in the middle of the work ({kind}). Nothing that was accepted or published is lost: run the "
+        "same command again"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what the driver says of a connection that failed."""
+    return str(error).strip().split("\n", 1)[0]
+
+
+def _application(step: str) -> str:
+    return f"pdic {step}"[:63]
+
+
+def _where(uri: str) -> str:
+    """Host and port of a URI, and nothing secret."""
+    words = parse_dsn(uri)
+    hosts, ports = str(words.get("host", "localhost")).split(","), str(words.get("port", 5432)).split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    return ",".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
 
 
 def one(cursor: Cursor) -> tuple[Any, ...]:

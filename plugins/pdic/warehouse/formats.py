@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
-
-import psycopg
+from typing import Final
 
 CLIENT_ENCODING: Final = "UTF8"
 """Text crosses in this encoding, in binary COPY too. It is a parameter of the connection: both drivers must know it."""
@@ -37,13 +35,6 @@ def startup_options(settings: Mapping[str, str] = FORMATS, former: str = "") -> 
     """libpq's parameter `options` that sets these as a session begins, after what `former` sets: the later one holds."""
     ours = " ".join(f"-c {name}={_escaped(value)}" for name, value in settings.items())
     return f"{former} {ours}".strip()
-
-
-def open_comparable(uri: str, step: str) -> psycopg.Connection[Any]:
-    """A psycopg 3 session with the warehouse in which values are written as a source's session writes them."""
-    return psycopg.connect(
-        uri, application_name=f"pdic {step}"[:63], client_encoding=CLIENT_ENCODING, options=startup_options()
-    )
 
 
 def _escaped(value: str) -> str:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg2
 
 from pdic.arrival import Arrival
-from pdic.errors import Busy, SourceUnavailable
+from pdic.errors import Busy
 from pdic.sources import postgres
 from pdic.sources.cdc import grants, lsn, pgoutput, publication, relations, slot, watch
 from pdic.sources.cdc.errors import in_words, lost
@@ -27,7 +27,8 @@ from pdic.sources.cdc.reread import reread
 from pdic.sources.cdc.rows import IncompleteKey, Rows
 from pdic.sources.cdc.walsender import Walsender
 from pdic.sources.drift import check_drift
-from pdic.sources.session import Limits, open_session
+from pdic.sources.entry import enter
+from pdic.sources.session import Limits
 from pdic.warehouse import Connect, open_comparable, transaction
 
 if TYPE_CHECKING:
@@ -211,10 +212,5 @@ def _require_unbroken(source: Connection, contract: Contract, last: Position, no
 
 
 def _connect(uri: str, contract: Contract) -> Connection:
-    try:
-        return open_session(uri, f"load {contract.id}", autocommit=True, limits=LOG_LIMITS)
-    except psycopg2.OperationalError as error:
-        raise SourceUnavailable(
-            f"{contract.id}: the source of sector {contract.sector} cannot be reached. Check the connection "
-            f"{contract.source_connection} and that the server is up, then load again."
-        ) from error
+    whose = f"{contract.id}: the source of sector {contract.sector}"
+    return enter(uri, f"load {contract.id}", whose, contract.source_connection, autocommit=True, limits=LOG_LIMITS)

@@ -11,6 +11,7 @@ import psycopg2
 
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc.pgoutput import NotPgoutput
+from pdic.warehouse import went_away
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -43,6 +44,8 @@ def in_words(contract: Contract) -> Iterator[None]:
             "load again."
         ) from error
     except (psycopg2.Error, psycopg.Error) as error:
+        if away := went_away(error):
+            raise away from error
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
         side = "the source" if isinstance(error, psycopg2.Error) else "the warehouse"
         raise LoadError(

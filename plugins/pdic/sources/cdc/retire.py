@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import psycopg2
-
 from pdic import contracts, ledger
 from pdic.contracts.model import default_connection
-from pdic.errors import LoadError, SourceUnavailable
+from pdic.errors import LoadError
 from pdic.sources.cdc import slot
-from pdic.sources.session import open_session
+from pdic.sources.entry import enter, staying
 from pdic.warehouse import Connect, connect, locks
 
 
@@ -32,21 +30,21 @@ def end(dataset_id: str, connect_to: Connect) -> dict[str, Any]:
                 forgotten = ledger.forget_position(warehouse, sector, dataset)
             contract = contracts.load_all().get((sector, dataset))
             conn_id = contract.source_connection if contract else default_connection(sector)
-            dropped = _drop(connect_to(conn_id), sector, name)
+            dropped = _drop(connect_to(conn_id), conn_id, sector, name)
         return {"sector": sector, "dataset": dataset, "slot": name, "dropped": dropped, "forgotten": forgotten}
     finally:
         warehouse.close()
 
 
-def _drop(uri: str, sector: str, name: str) -> bool:
+def _drop(uri: str, conn_id: str, sector: str, name: str) -> bool:
+    # Whoever reads the refusal must know that the slot makes the source keep its log.
+    whose = (
+        f"the slot {name} may still be at the source (its administrator drops it by: "
+        f"select pg_drop_replication_slot('{name}')), because the source of sector {sector}"
+    )
+    source = enter(uri, "slot", whose, conn_id, autocommit=True)
     try:
-        source = open_session(uri, "slot", autocommit=True)
-    except psycopg2.OperationalError as error:
-        raise SourceUnavailable(
-            f"the source of sector {sector} cannot be reached; its slot {name} may still be there. Try again, or have its "
-            f"administrator run: select pg_drop_replication_slot('{name}')."
-        ) from error
-    try:
-        return slot.drop(source, name)
+        with staying(whose):
+            return slot.drop(source, name)
     finally:
         source.close()

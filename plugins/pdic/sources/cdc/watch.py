@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
@@ -113,18 +114,15 @@ def _of_source(
     positions: dict[str, dict[str, Any] | None],
 ) -> list[Report]:
     try:
-        source = open_session(connect_to(conn_id), "status", autocommit=True)
-    except (psycopg2.Error, PdicError):
+        with closing(open_session(connect_to(conn_id), "status", autocommit=True)) as source:
+            now = slot.current_position(source)
+            found = {each.name.removeprefix(prefix): each for each in slot.with_prefix(source, prefix)}
+            keeps = limit(source)
+    except (psycopg2.OperationalError, psycopg2.InterfaceError, PdicError):
         return [
             _report(sector, dataset, warning="the source cannot be reached; its slot may be growing.")
             for dataset in sorted({*expected, *(dataset for dataset, position in positions.items() if position)})
         ]
-    try:
-        now = slot.current_position(source)
-        found = {each.name.removeprefix(prefix): each for each in slot.with_prefix(source, prefix)}
-        keeps = limit(source)
-    finally:
-        source.close()
     reports = []
     for dataset in sorted({*found, *expected}):
         each, contract, position = found.get(dataset), expected.get(dataset), positions.get(dataset)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context
 
+from pdic.warehouse.connect import connect
+
 
 def run() -> None:
-    uri = context.config.attributes["uri"].replace("postgresql://", "postgresql+psycopg2://", 1)
-    engine = sa.create_engine(uri, poolclass=sa.pool.NullPool)
+    uri = context.config.attributes["uri"]
+    engine = sa.create_engine(
+        "postgresql+psycopg2://", creator=lambda: connect(uri, "migrate"), poolclass=sa.pool.NullPool
+    )
     with engine.begin() as connection:
         connection.execute(sa.text("create schema if not exists control"))
         context.configure(connection=connection, version_table_schema="control")

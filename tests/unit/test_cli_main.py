@@ -1,0 +1,83 @@
+"""What a command says when something fails: one sentence, a JSON answer, a trace for whoever mends it; never a value."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from pdic import errors
+from pdic.cli import app as cli
+from pdic.cli import logs
+
+VALUE = "079301000001 Nguyễn Thị Bí Mật"
+
+
+class Ended:
+    """How a command ended that raised `error`."""
+
+    def __init__(self, error: Exception, monkeypatch: pytest.MonkeyPatch, home: Path, capsys: Any) -> None:
+        def command() -> None:
+            raise error
+
+        monkeypatch.setattr(cli, "app", command)
+        monkeypatch.setattr(sys, "argv", ["pdic", "load", "health", "--json"])
+        monkeypatch.setenv("PDIC_HOME", str(home))
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        self.code = ended.value.code
+        self.out, shown = capsys.readouterr()
+        self.err = " ".join(shown.split())
+        log = home / "log" / logs.FILE
+        self.log = log.read_text(encoding="utf-8") if log.exists() else ""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError(f"invalid literal: {VALUE}"),
+        UnicodeDecodeError("utf-8", b"\xc3\x28", 0, 1, VALUE),
+        psycopg2.errors.UniqueViolation(f"duplicate key ({VALUE})"),
+        MemoryError(),
+    ],
+)
+def test_what_nobody_foresaw_is_one_sentence_and_a_trace_without_values(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    error.__cause__ = KeyError(VALUE)
+    ended = Ended(error, monkeypatch, tmp_path, capsys)
+    assert ended.code == 1
+    assert ended.err.startswith("pdic: PDIC did not foresee this: ")
+    assert type(error).__name__ in ended.err
+    assert str(tmp_path / "log" / logs.FILE) in ended.err
+    assert json.loads(ended.out)["kind"] == "Unforeseen"
+    assert " command" in ended.log
+    assert "KeyError" in ended.log
+    assert "pdic load" in ended.log
+    for written in (ended.err, ended.out, ended.log):
+        assert VALUE not in written
+        assert "Traceback" not in written
+
+
+def test_a_warehouse_that_went_away_is_told_as_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    hiding = psycopg2.InterfaceError("connection already closed")
+    hiding.__context__ = psycopg2.OperationalError("server closed the connection unexpectedly")
+    ended = Ended(hiding, monkeypatch, tmp_path, capsys)
+    assert ended.code == 1
+    assert json.loads(ended.out)["kind"] == "WarehouseUnavailable"
+    assert "OperationalError" in ended.err
+    assert "InterfaceError" not in ended.err
+    assert "run the same command again" in ended.err
+
+
+def test_a_refusal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any) -> None:
+    ended = Ended(errors.LoadError("nothing is called lop"), monkeypatch, tmp_path, capsys)
+    assert ended.err == "pdic: nothing is called lop"
+    assert json.loads(ended.out) == {"error": "nothing is called lop", "kind": "LoadError"}
+    assert ended.log == ""
