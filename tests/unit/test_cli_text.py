@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import typer
@@ -36,7 +37,7 @@ from pdic.cli import output
 from pdic.cli.app import app
 from pdic.containers import jobs, secret_files
 from pdic.contracts import compile as compiling
-from pdic.errors import LoadError
+from pdic.errors import LoadError, PdicError
 from pdic.onboard import share, update
 from pdic.quality import coverage, data_docs, score, trial
 from pdic.quarantine import correction, desk
@@ -409,3 +410,64 @@ def test_the_version_is_told() -> None:
 def test_the_shell_completes_names(words: str, offered: str) -> None:
     asked = {"_PDIC_COMPLETE": "complete_bash", "COMP_WORDS": f"pdic {words}", "COMP_CWORD": str(words.count(" ") + 1)}
     assert offered in CliRunner().invoke(app, env=asked, prog_name="pdic").output.split()
+
+
+class TestStatus:
+    """`pdic status` says first what is wrong, and stays readable however many datasets there are."""
+
+    WELL: ClassVar[dict[str, Any]] = {
+        "late": False,
+        "last_error": None,
+        "last_reconcile": None,
+        "balanced": True,
+        "in_live_release": "yes",
+    }
+
+    def report(self, monkeypatch: pytest.MonkeyPatch, datasets: list[dict[str, Any]], **others: Any) -> None:
+        fine = {"slots": [], "release": {**STATUS["release"], "newest": []}}
+        monkeypatch.setattr(status, "status", lambda *_, **__: STATUS | fine | {"datasets": datasets} | others)
+        healthy = {"airflow": {"running": True, "components": {"scheduler": "healthy"}}}
+        monkeypatch.setattr(pdic.cli.status, "describe", lambda *_: STACK | healthy)
+
+    def many(self, late: int) -> list[dict[str, Any]]:
+        return [
+            STANDING
+            | self.WELL
+            | {"sector": f"nganh_{at // 50:02d}", "dataset": f"bang_{at:04d}", "late": at % 50 < late and at >= 950}
+            for at in range(1000)
+        ]
+
+    def test_all_is_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.report(monkeypatch, [STANDING | self.WELL])
+        done = run("status", monkeypatch=monkeypatch)
+        assert (done.exit_code, "nothing is wrong" in done.output) == (0, True)
+
+    def test_a_thousand_datasets_are_a_page(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.report(monkeypatch, self.many(late=30))
+        done = run("status", monkeypatch=monkeypatch)
+        lines = done.output.splitlines()
+        assert done.exit_code == 1
+        assert len(lines) < 130
+        assert lines[3] == "30 problems:"
+        assert "and 10 more: `pdic status --problems`" in lines
+        listed = [line.split()[0] for line in lines if line.startswith("nganh_")]
+        assert listed == ["nganh_19", *(f"nganh_{at:02d}" for at in range(19))], "sectors with problems come first"
+
+    def test_problems_alone_are_all_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.report(monkeypatch, self.many(late=30))
+        said = run("status", "--problems", monkeypatch=monkeypatch).output
+        assert said.count("- nganh_19.bang_") == 30
+        assert "Shared tables" not in said
+
+    def test_machines_get_the_same_problems_and_exit_code(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.report(monkeypatch, self.many(late=3))
+        done = run("status", "--json", monkeypatch=monkeypatch)
+        assert done.exit_code == 1
+        assert [found["where"] for found in json.loads(done.stdout)["problems"]] == [
+            f"nganh_19.bang_0{at}" for at in (950, 951, 952)
+        ]
+
+    def test_a_sector_that_is_not_there_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(PdicError, match="no sector is called nowhere: say one of civil_registry"):
+            monkeypatch.setattr(settings, "home", lambda: Path("/srv/pdic"))
+            typer.main.get_command(app).main(["status", "--sector", "nowhere"], standalone_mode=False)
