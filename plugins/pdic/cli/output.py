@@ -87,6 +87,9 @@ def print_table(title: str, rows: Sequence[dict[str, Any]], columns: Sequence[st
 
     Numbers stand to the right with their thousands parted, absent values are empty in a table and left out of an item.
     """
+    if not rows:
+        say(f"{title}: none")
+        return
     screen = width()
     out = Console(highlight=False, width=screen)
     for broken in (False, True):
@@ -161,7 +164,7 @@ def _heading(row: dict[str, Any], columns: Sequence[str]) -> tuple[str, list[str
 
 def _table(rows: Sequence[dict[str, Any]], columns: Sequence[str], *, broken_headers: bool) -> Table:
     """A table whose cells are never wrapped. `broken_headers` gives each word of a header a line of its own."""
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
         header = column.replace("_", "\n" if broken_headers else " ")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import groupby
 from typing import Annotated, Any
 
 import typer
@@ -22,7 +23,7 @@ FEW = 40
 FEW_PROBLEMS = 20
 
 ROWS = ("dataset", "source_rows", "accepted", "quarantined", "%", "deleted", "balanced")
-LOADS = ("dataset", "last_good_load", "age", "promised", "in_live_release", "reconciled")
+LOADS = ("dataset", "last_good_load", "promised", "in_live_release", "reconciled")
 SECTORS = ("sector", "datasets", "problems", "late", "accepted", "quarantined", "%", "not_in_live_release")
 
 
@@ -70,7 +71,7 @@ def _show(report: Report, *, everything: bool, sector: str | None, checksums: bo
         print_table("Sectors", by_sector(report), SECTORS)
         say("each dataset of a sector: `pdic status --sector SECTOR`")
     else:
-        rows = [_row(dataset) for dataset in report["datasets"]]
+        rows = _rows(report["datasets"])
         print_table("Rows", rows, ROWS)
         print_table("Loads", rows, LOADS)
     if report["slots"]:
@@ -125,14 +126,21 @@ def by_sector(report: Report) -> list[Report]:
     return sorted(rows, key=lambda row: (-row["problems"], row["sector"]))
 
 
+def _rows(datasets: list[Report]) -> list[Report]:
+    """A row a dataset, as the two tables name its values, after a row for its sector: both names in one do not fit."""
+    rows: list[Report] = []
+    for sector, group in groupby(datasets, lambda dataset: dataset["sector"]):
+        rows += [{"dataset": sector}, *(_row(dataset) for dataset in group)]
+    return rows
+
+
 def _row(dataset: Report) -> Report:
-    """A dataset's values as the two tables name them."""
-    loaded, age = dataset["last_good_load"], dataset["age_seconds"]
-    return dataset | {
-        "dataset": f"{dataset['sector']}.{dataset['dataset']}",
+    age = dataset["age_seconds"]
+    values = {name: value for name, value in dataset.items() if name != "sector"}
+    return values | {
+        "dataset": f"  {dataset['dataset']}",
         "%": dataset["quarantined_percent"],
-        "last_good_load": loaded or "never",
-        "age": None if age is None else f"{in_words(age)}{' LATE' if dataset['late'] else ''}",
+        "last_good_load": "never" if age is None else f"{in_words(age)} ago{', LATE' if dataset['late'] else ''}",
         "promised": in_words(dataset["promised_seconds"]),
         "reconciled": _reconciled(dataset["last_reconcile"]),
     }
