@@ -12,7 +12,8 @@ import pytest
 from pdic import connections, contracts, load, warehouse
 from pdic.errors import OnboardError
 from pdic.onboard import onboard
-from pdic.onboard.guess import Draft, guess_contract
+from pdic.onboard.cursors import Wish
+from pdic.onboard.guess import NO_WISH, Draft, guess_contract
 from pdic.onboard.introspect import facts, open_source
 from pdic.onboard.update import update
 from pdic.sources import postgres
@@ -31,9 +32,9 @@ class Strange:
         with psycopg.connect(self.owner) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
-    def draft(self, table: str, *key: str, as_owner: bool = False) -> Draft:
-        with open_source(self.owner if as_owner else self.reader, "c") as source:
-            return guess_contract(facts(source, "public", table, key), DATABASE, table)
+    def draft(self, table: str, *key: str, wish: Wish = NO_WISH) -> Draft:
+        with open_source(self.reader, "c") as source:
+            return guess_contract(facts(source, "public", table, key), DATABASE, table, wish, must=True)
 
     def refusal(self, table: str, *key: str) -> str:
         with pytest.raises(OnboardError) as refusal:
@@ -313,3 +314,94 @@ def test_a_materialized_view_that_lost_its_data_is_said_so(loaded: Loaded) -> No
     report = loaded.load("summed")
     assert "run: refresh materialized view public.summed" in str(report)
     assert loaded.living("summed", "id") == [(1,), (2,)]
+
+
+STAMPED = """
+create table {0} (id integer primary key, label text, "updatedAt" timestamp, seen_on date);
+insert into {0} select i, 'a', case when i > 2 then now() at time zone 'Asia/Ho_Chi_Minh' end from generate_series(1, 40) as i;
+"""
+
+
+def test_stamps_are_offered_with_what_they_need(strange: Strange) -> None:
+    """Without a time zone, perhaps empty, without an index: a person decides, and the draft says about what."""
+    strange.run(STAMPED.format("offered"))
+    with psycopg.connect(strange.owner, autocommit=True) as owner:
+        owner.execute("analyze offered")
+    draft = strange.draft("offered")
+    assert (draft.capture, draft.cursor_column, "cursorColumn" in draft.guessed) == ("snapshot", None, False)
+    (offer,) = draft.candidates
+    assert "no time zone: --zone says whose time it is" in offer.words
+    assert "every load reads the rows without a stamp again (now about 2 of 40)" in offer.words
+    assert "about 40 rows" in offer.words
+    assert 'create index concurrently on public.offered ("updatedAt")' in offer.words
+    guess = next(guess for guess in draft.guesses if guess.what == "cursorColumn")
+    assert (guess.value, guess.options) == ("none", ("none", "updatedAt"))
+    zone = next(guess for guess in draft.guesses if guess.what == "cursorTimeZone")
+    decided = draft.decided({guess: "updatedAt", zone: "Asia/Ho_Chi_Minh"})
+    assert (decided.capture, decided.cursor_column, decided.deletes) == ("cursor", "updatedAt", "reconcile")
+    assert (decided.cursor_time_zone, decided.candidates) == ("Asia/Ho_Chi_Minh", ())
+    with pytest.raises(OnboardError, match="no time zone: write it like"):
+        draft.decided({guess: "updatedAt", zone: "Hanoi"})
+
+
+def test_a_stamp_is_guessed_where_nothing_about_it_is_in_doubt(strange: Strange) -> None:
+    strange.run(
+        "create table sure (id integer primary key, modifieddate timestamp not null); create index on sure (modifieddate);"
+        "create table half (id integer primary key, updated_at timestamptz not null, gone boolean);"
+        "create index on half (updated_at) where not gone; insert into half values (1, now(), false)"
+    )
+    assert strange.draft("sure").capture == "snapshot"
+    said = strange.draft("sure", wish=Wish(zone="Asia/Ho_Chi_Minh"))
+    assert (said.capture, said.cursor_time_zone) == ("cursor", "Asia/Ho_Chi_Minh")
+    assert "no index begins with it" in strange.draft("half").candidates[0].words  # an index of some rows is none
+    zoned = strange.draft("half", wish=Wish(("updated_at",), "Asia/Ho_Chi_Minh"))
+    assert (zoned.cursor_column, zoned.cursor_time_zone, "capture" in zoned.guessed) == ("updated_at", None, False)
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        (Wish(("updatedAt",)), "updatedAt has no time zone: say whose time is stamped with --zone"),
+        (Wish(("seen_on",)), "seen_on is date, and a cursor is a timestamp"),
+        (Wish(("missing",)), "has no column missing that may be read: those that look like a cursor: updatedAt"),
+    ],
+)
+def test_a_cursor_that_cannot_be_one_is_refused(strange: Strange, wish: Wish, message: str) -> None:
+    table = f"refused_{wish.columns[0].lower()}"
+    strange.run(STAMPED.format(table))
+    with pytest.raises(OnboardError, match=message):
+        strange.draft(table, wish=wish)
+
+
+def test_no_cursor_is_an_answer_too(strange: Strange) -> None:
+    strange.run(STAMPED.format("unwanted"))
+    draft = strange.draft("unwanted", wish=Wish(("none",)))
+    assert (draft.capture, draft.candidates, draft.guessed) == ("snapshot", (), frozenset())
+
+
+def test_without_a_persons_word_the_contract_is_a_snapshot_that_lists_what_could_be(loaded: Loaded) -> None:
+    loaded.strange.run(STAMPED.format("listed"))
+    loaded.onboard("listed")
+    assert contracts.get(DATABASE, "listed", loaded.root).capture == "snapshot"
+    text = (loaded.root / "contracts" / DATABASE / "listed.odcs.yaml").read_text(encoding="utf-8")
+    assert "cursorCandidates" in text
+    assert "updatedAt: it has no time zone" in text
+
+
+def test_loads_by_such_a_stamp_bring_what_changed_and_what_has_no_stamp(loaded: Loaded) -> None:
+    """Zoneless, partly empty, unchecked by a constraint that says otherwise, without an index: nothing is lost."""
+    loaded.strange.run(STAMPED.format("local"))
+    loaded.strange.run('alter table local add constraint filled not null "updatedAt" not valid')
+    loaded.onboard("local", cursor=Wish(("updatedAt",), "Asia/Ho_Chi_Minh"))
+    contract = contracts.get(DATABASE, "local", loaded.root)
+    assert (contract.capture, contract.cursor_time_zone) == ("cursor", "Asia/Ho_Chi_Minh")
+    assert not contract.column("updatedAt").required
+    assert loaded.load("local")["rows_accepted"] == 40
+    loaded.strange.run(
+        "update local set label = 'b', \"updatedAt\" = now() at time zone 'Asia/Ho_Chi_Minh' where id in (3, 7);"
+        "alter table local drop constraint filled; update local set label = 'c' where id = 2;"
+        "insert into local values (41, 'd', null)"
+    )
+    assert loaded.load("local")["status"] == "accepted"
+    changed = [row for row in loaded.living("local", "id, label") if row[1] != "a"]
+    assert changed == [(2, "c"), (3, "b"), (7, "b"), (41, "d")]

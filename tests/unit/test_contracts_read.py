@@ -411,7 +411,7 @@ def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
             "property: unit, value: cm",
             "property: units, value: cm",
             "properties.height_cm.customProperties.units",
-            "descriptionEn, guessed, onFail, sourceType, unit",
+            "descriptionEn, guessed, heldBack, onFail, sourceType, unit",
         ),
         (
             "onFail, value: warn",
@@ -425,12 +425,6 @@ def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
             "        primaryKey: true",
             "properties.pupil_code.required",
             "may not be empty",
-        ),
-        (
-            "        classification: internal\n        required: true",
-            "        classification: internal",
-            "customProperties.cursorColumn",
-            "never read",
         ),
         ("value: '1', label", "value: 1, label", "properties.sex_code.enum", "put quotes around it"),
         ("value: '1', label", "value: '2', label", "properties.sex_code.enum", "listed twice"),

@@ -50,6 +50,16 @@ def onboard(
             help="Agree that what the login sees is the dataset where row level security hides rows from it.",
         ),
     ] = False,
+    cursor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Loads go by this column, which every change must move; 'none': by none. Repeat it for tables that call it otherwise.",
+        ),
+    ] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Whose time a cursor without time zone is, like Asia/Ho_Chi_Minh.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -57,6 +67,7 @@ def onboard(
     from pdic import connections
     from pdic import onboard as onboarding
     from pdic.contracts.model import table_parts
+    from pdic.onboard.cursors import Wish
 
     if update is not None:
         _update(update, as_json)
@@ -67,6 +78,7 @@ def onboard(
         )
     if key is not None and table is None:
         raise PdicError("--key is the key of one table: say --table SCHEMA.TABLE with it")
+    wish = Wish(tuple(cursor or ()), zone)
     _refuse_address(connection)
     if not yes and (as_json or not sys.stdin.isatty()):
         raise PdicError(
@@ -89,6 +101,7 @@ def onboard(
         confirm=None if yes else _ask,
         key=_names(key),
         hidden_rows=hidden_rows,
+        cursor=wish,
     )
     if as_json:
         print_json(report)
@@ -180,6 +193,7 @@ def _ask(dataset: str, guesses: tuple[Guess, ...]) -> dict[Guess, str] | None:
     if not answer.startswith("e"):
         return {}
     answers = {}
+    cursor = None
     for guess in guesses:
         if len(guess.options) > 1:
             said = typer.prompt(
@@ -188,6 +202,23 @@ def _ask(dataset: str, guesses: tuple[Guess, ...]) -> dict[Guess, str] | None:
             while said not in guess.options:
                 said = typer.prompt(f"one of {', '.join(guess.options)}", default=guess.value)
             answers[guess] = said
+            cursor = said if guess.what == "cursorColumn" else cursor
+        elif guess.what == "cursorTimeZone" and guess.column == cursor:
+            answers[guess] = _zone(guess)
         elif guess.what == "name":
             answers[guess] = typer.prompt(f"{guess.column} {guess.what}", default=guess.value)
     return answers
+
+
+def _zone(guess: Guess) -> str:
+    """Ask whose time a cursor without time zone is, until the answer is a time zone."""
+    from pdic.onboard.cursors import require_zone
+
+    while True:
+        said: str = typer.prompt(f"{guess.column}: {guess.why}", default=guess.value)
+        try:
+            require_zone(said)
+        except PdicError as error:
+            tell(str(error))
+        else:
+            return said

@@ -44,7 +44,7 @@ RAW_NAME_CHARACTERS: Final = NAME_BYTES - len("__") - 12
 _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
-    | {"cursorTimeZone", "statementTimeout", "idleTimeout", "guessed"}
+    | {"cursorTimeZone", "cursorCandidates", "statementTimeout", "idleTimeout", "guessed"}
     | {"agencyColumn", "rowSecurity"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
@@ -327,8 +327,6 @@ def _cursor_column(
         findings.add(place, f"the table has no column {name!r}", "use the column's name at the source")
     elif pg_types.logical_type(column.physical_type) != "timestamp":
         findings.add(place, f"{name} is {column.physical_type}, no timestamp", "else use capture: snapshot")
-    elif not column.required:
-        findings.add(place, f"{name} may be empty, and such rows are never read", "say required: true for it")
     return str(name)
 
 

@@ -16,8 +16,9 @@ from pdic.contracts.findings import SNAKE_CASE
 from pdic.contracts.read import RAW_NAME_CHARACTERS, SHARED
 from pdic.errors import OnboardError
 from pdic.onboard import draft as drafts
+from pdic.onboard.cursors import Wish
 from pdic.onboard.files import try_out, write_all
-from pdic.onboard.guess import Draft, Guess, guess_contract
+from pdic.onboard.guess import NO_WISH, Draft, Guess, guess_contract
 from pdic.onboard.introspect import facts, open_source, tables_of
 from pdic.onboard.names import fold, snake_case, title
 from pdic.sources import policies
@@ -47,6 +48,7 @@ def onboard(
     confirm: Confirm | None = None,
     key: Sequence[str] = (),
     hidden_rows: bool = False,
+    cursor: Wish = NO_WISH,
 ) -> Report:
     """Draft contracts and models for one table (schema, name) or all tables of a schema, and write them.
 
@@ -55,6 +57,7 @@ def onboard(
     a table asked for by name raises instead. Without ``confirm`` every guess stands, marked as such in the contract.
     ``key`` names the source's columns that are the key of ``table``; they are held against its rows. ``hidden_rows`` agrees that
     what the login sees is the dataset where a policy hides rows from it: the contract says so.
+    ``cursor`` names columns that loads go by in tables that have them, and whose time stamps without a time zone are.
     Raises `OnboardError`, `SourceUnavailable`, ContractError; then nothing has been written.
     """
     root = settings.project_root()
@@ -64,7 +67,7 @@ def onboard(
     with settings.locked(settings.home(), "onboard"):
         known = {key: contract for key, contract in contracts.load_all(root).items() if key[0] == sector}
         found, refused, skipped = _drafts(
-            conn_id, uri, sector, known, table=table, schema=schema, key=key, hidden_rows=hidden_rows
+            conn_id, uri, sector, known, table=table, schema=schema, key=key, hidden_rows=hidden_rows, cursor=cursor
         )
         wanted: list[Draft] = []
         for item in found:
@@ -109,6 +112,7 @@ def _drafts(
     schema: str | None,
     key: Sequence[str],
     hidden_rows: bool,
+    cursor: Wish,
 ) -> tuple[list[Draft], list[Report], list[Report]]:
     """The drafts, and what was refused and skipped with the reason."""
     taken_on = {(contract.table_schema, contract.table_name): contract for contract in known.values()}
@@ -145,7 +149,7 @@ def _drafts(
             try:
                 hides = hidden_rows and bool(policies.hiding(source, of, name))
                 looked_at = facts(source, of, name, key, hidden_rows=hidden_rows)
-                drafted = guess_contract(looked_at, sector, folded[name])
+                drafted = guess_contract(looked_at, sector, folded[name], cursor, must=table is not None)
                 found.append(replace(drafted, row_security_agreed=hides))
             except OnboardError as error:
                 if table is not None:

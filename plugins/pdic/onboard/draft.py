@@ -26,6 +26,8 @@ def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SC
     custom: dict[str, Any] = {"descriptionEn": what, "capture": draft.capture}
     if draft.cursor_column:
         custom["cursorColumn"] = draft.cursor_column
+    if draft.cursor_time_zone:
+        custom["cursorTimeZone"] = draft.cursor_time_zone
     custom["deletes"] = draft.deletes
     if draft.soft_delete_column:
         custom["softDeleteColumn"] = draft.soft_delete_column
@@ -37,6 +39,8 @@ def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SC
         custom["connection"] = connection
     if draft.guessed:
         custom["guessed"] = sorted(draft.guessed)
+    if draft.candidates:
+        custom["cursorCandidates"] = [candidate.words for candidate in draft.candidates]
     document = {
         "apiVersion": "v3.2.0",
         "kind": "DataContract",

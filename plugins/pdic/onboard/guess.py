@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast, get_args
 
 from pdic.contracts.model import Capture, Classification, Deletes
 from pdic.errors import OnboardError
+from pdic.onboard import cursors
 from pdic.onboard.classify import classify
+from pdic.onboard.cursors import Candidate, Wish
 from pdic.onboard.introspect import TableFacts
 from pdic.onboard.names import fold, snake_case
 from pdic.sources.catalogue import SourceColumn
 
-_STAMP: Final = re.compile(
-    r"(^|_)(updated?(_?(at|on|date|time|ts|timestamp))?|last_?(update|updated|modified|change|changed)(_?(at|on|date|time))?"
-    r"|modified(_?(at|on|date|time))?|changed_?(at|on)|date_?(updated|modified)|ngay_?cap_?nhat|(thoi_?gian|tg|luc)_?cap_?nhat|ngay_?sua|thoigiancapnhat)$"
-)
 _FLAG: Final = re.compile(r"(is_?)?(deleted|removed)|(da_?)?xoa|(is_?)?delete_?flag")
-_FACTS: Final = frozenset({"physicalType", "columns"})
+_ZONE: Final = "cursorTimeZone"
+NO_WISH: Final = Wish()
+_FACTS: Final = frozenset({"physicalType", "columns", "cursorColumn"})
 """What a draft says of a dataset without having guessed it."""
 _BRACES: Final = re.compile(r"[{}]")
 
@@ -56,7 +56,7 @@ class ColumnDraft:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A contract to be."""
+    """A contract to be. ``candidates`` are columns that loads could go by if a person said so; empty where they go by one."""
 
     sector: str
     dataset: str
@@ -66,6 +66,8 @@ class Draft:
     cursor_column: str | None
     deletes: Deletes
     soft_delete_column: str | None
+    cursor_time_zone: str | None
+    candidates: tuple[Candidate, ...]
     columns: tuple[ColumnDraft, ...]
     guesses: tuple[Guess, ...]
     guessed: frozenset[str]
@@ -86,12 +88,32 @@ class Draft:
             elif guess.column is not None and guess.what == "name":
                 columns[guess.column] = replace(columns[guess.column], name=answer)
             elif guess.what == "capture" and answer == "snapshot":
-                draft = replace(draft, capture="snapshot", cursor_column=None, deletes="none", soft_delete_column=None)
+                draft = replace(draft, **asdict(_WHOLE))
+            elif guess.what == "cursorColumn" and answer != cursors.NONE:
+                zone = next((said for of, said in answers.items() if (of.column, of.what) == (answer, _ZONE)), None)
+                draft = replace(draft, **asdict(_by(self.facts, answer, zone)), candidates=())
         return replace(draft, columns=tuple(columns.values()))
 
 
-def guess_contract(facts: TableFacts, sector: str, dataset: str) -> Draft:
-    """A draft for one table. Raises `OnboardError` where it has no key, or a name that models cannot hold."""
+@dataclass(frozen=True, slots=True)
+class _Captured:
+    """The part of a draft that says how loads read the table; its fields are those of `Draft`."""
+
+    capture: Capture
+    cursor_column: str | None
+    deletes: Deletes
+    soft_delete_column: str | None
+    cursor_time_zone: str | None
+
+
+_WHOLE: Final = _Captured("snapshot", None, "none", None, None)
+
+
+def guess_contract(facts: TableFacts, sector: str, dataset: str, wish: Wish = NO_WISH, *, must: bool = False) -> Draft:
+    """A draft for one table. ``wish`` is what somebody says of its cursor; with ``must``, the table has to have that column.
+
+    Raises `OnboardError` where it has no key, a name that models cannot hold, or a cursor that cannot be one.
+    """
     guesses: list[Guess] = []
 
     def note(column: str | None, what: str, value: str, why: str, options: Iterable[str] = ()) -> None:
@@ -108,8 +130,8 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str) -> Draft:
             )
     folded = fold((column.name for column in facts.table.columns), snake_case(facts.name) or "column")
     columns = tuple(_column(facts, column, folded[column.name], key, note) for column in facts.table.columns)
-    capture, cursor_column, deletes, soft_delete_column = _capture(facts, note)
-    if facts.empty and capture == "snapshot":
+    capture, candidates, said = _capture(facts, wish, note, must=must)
+    if facts.empty and capture.capture == "snapshot":
         note(None, "minRows", "0", "the table is empty now, so an empty read must not be held")
     if facts.children:
         children = ", ".join(facts.children)
@@ -134,16 +156,19 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str) -> Draft:
             facts.table.kind,
             f"it is a {facts.table.kind}: nothing there promises its key or its types",
         )
-    said = {"key"} if facts.found_key and facts.found_key.named else set()
+    if facts.found_key and facts.found_key.named:
+        said |= {"key"}
     return Draft(
         sector,
         dataset,
         facts,
         key,
-        capture,
-        cursor_column,
-        deletes,
-        soft_delete_column,
+        capture.capture,
+        capture.cursor_column,
+        capture.deletes,
+        capture.soft_delete_column,
+        capture.cursor_time_zone,
+        tuple(candidates),
         columns,
         tuple(guesses),
         frozenset(guess.what for guess in guesses if guess.column is None) - _FACTS - said,
@@ -173,30 +198,70 @@ def _key(facts: TableFacts, note: Any) -> tuple[str, ...]:
     )
 
 
-def _capture(facts: TableFacts, note: Any) -> tuple[Capture, str | None, Deletes, str | None]:
-    whole = "it is read whole and its difference kept: right for every table, dear for large ones"
-    stamps = [column for column in facts.table.columns if _STAMP.search(snake_case(column.name))]
-    for column in stamps:
-        zoned = re.fullmatch(r"timestamp(\(\d\))? with time zone", column.carrier or "")
-        if not (column.not_null and column.name in facts.indexed and zoned):
-            continue
-        flag = next(
-            (
-                flag.name
-                for flag in facts.table.columns
-                if flag.carrier == "boolean" and _FLAG.fullmatch(snake_case(flag.name))
-            ),
-            None,
+def _capture(facts: TableFacts, wish: Wish, note: Any, *, must: bool) -> tuple[_Captured, list[Candidate], set[str]]:
+    """How the table is captured, the columns that loads could go by if a person said so, and what nobody had to guess."""
+    if cursors.NONE in wish.columns:
+        return _WHOLE, [], set()
+    if wish.columns and (wanted := cursors.chosen(facts, wish, must=must)):
+        captured = _by(facts, wanted.column, wish.zone)
+        note(None, "capture", "cursor", f"named by --cursor. {wanted.words}")
+        _note_flag(captured, note)
+        return captured, [], {"capture"}
+    found = cursors.candidates(facts, wish.zone)
+    if found and not found[0].doubts:
+        best = found[0].column
+        captured = _by(facts, best, wish.zone)
+        why = (
+            f"{best} is indexed and never empty, and its name says that every change moves it forward: see that it does"
         )
-        why = f"{column.name} is indexed and never empty, and its name says that every change moves it forward: see that it does"
-        note(None, "capture", "cursor", why, get_args(Capture))
-        if flag:
-            note(None, "softDeleteColumn", flag, "its name says that it marks deleted rows")
-        return "cursor", column.name, "soft" if flag else "reconcile", flag
-    if stamps:
-        whole = f"{stamps[0].name} may be empty, or is not indexed, or has no time zone, so {whole}"
-    note(None, "capture", "snapshot", whole, ("snapshot",))
-    return "snapshot", None, "none", None
+        note(None, "capture", "cursor", why, ("cursor", "snapshot"))
+        _note_flag(captured, note)
+        return captured, [], set()
+    note(
+        None,
+        "capture",
+        "snapshot",
+        "it is read whole and its difference kept: right for every table, dear for large ones",
+        ("snapshot",),
+    )
+    if found:
+        words = " | ".join(item.words for item in found)
+        note(
+            None,
+            "cursorColumn",
+            cursors.NONE,
+            f"say --cursor COLUMN if every change moves it. {words}",
+            (cursors.NONE, *(item.column for item in found)),
+        )
+        for item in found:
+            if item.zoneless:
+                note(
+                    item.column,
+                    _ZONE,
+                    wish.zone or cursors.PROVINCE_ZONE,
+                    "whose time is stamped there, if loads go by it",
+                )
+    return _WHOLE, found, set()
+
+
+def _by(facts: TableFacts, column: str, zone: str | None) -> _Captured:
+    """Loads go by a column; the zone counts only where it has none itself."""
+    flag = next(
+        (
+            flag.name
+            for flag in facts.table.columns
+            if flag.carrier == "boolean" and _FLAG.fullmatch(snake_case(flag.name))
+        ),
+        None,
+    )
+    wanted = cursors.chosen(facts, Wish((column,), zone), must=True)
+    zone = zone if wanted is not None and wanted.zoneless else None
+    return _Captured("cursor", column, "soft" if flag else "reconcile", flag, zone)
+
+
+def _note_flag(captured: _Captured, note: Any) -> None:
+    if captured.soft_delete_column:
+        note(None, "softDeleteColumn", captured.soft_delete_column, "its name says that it marks deleted rows")
 
 
 def _column(facts: TableFacts, source: SourceColumn, name: str, key: tuple[str, ...], note: Any) -> ColumnDraft:

@@ -44,7 +44,8 @@ class TableFacts:
     ``references`` columns that refer to another table; ``checks`` the values that a check constraint allows.
     ``table`` has the columns that the login may read; ``unread`` are the others, and ``grant`` is the statement that opens
     them. ``children`` are tables that inherit from it. ``rows`` is how many rows the source expects it to hold, ``bytes`` its
-    size there (0 for what has none). ``found_key`` is what somebody named, or what a search came to where nothing is declared.
+    size there (0 for what has none), ``empty_shares`` the share of rows that are empty in a column, as far as it knows.
+    ``found_key`` is what somebody named, or what a search came to where nothing is declared.
     """
 
     schema: str
@@ -62,6 +63,7 @@ class TableFacts:
     children: tuple[str, ...] = ()
     rows: float = 0
     bytes: int = 0
+    empty_shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def written(self) -> str:
@@ -175,6 +177,7 @@ def _facts(
         children=reach.children,
         rows=rows,
         bytes=reach.bytes,
+        empty_shares=_empty_shares(connection, schema, name),
     )
     if key:
         return replace(found, found_key=keys.check(connection, relation, table, found.written, key))
@@ -235,6 +238,16 @@ def _references(connection: Connection, oid: int) -> frozenset[str]:
             (oid,),
         )
         return frozenset(name for (name,) in cursor.fetchall())
+
+
+def _empty_shares(connection: Connection, schema: str, name: str) -> dict[str, float]:
+    """Column → the share of rows that are empty there, by the source's statistics; columns without any are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select attname::text, null_frac from pg_stats where schemaname = %s and tablename = %s and not inherited",
+            (schema, name),
+        )
+        return {column: float(share) for column, share in cursor.fetchall()}
 
 
 _LISTED: Final = re.compile(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from pdic import raw
+from pdic.sources.parts import bound
 from pdic.sweep import known
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def _is_news(contract: Contract, watermark: datetime | None) -> sql.Composable:
     if watermark is None:
         return sql.SQL("true")
     stamp = sql.Identifier(contract.cursor_column)
-    return sql.SQL("({stamp} is null or {stamp} >= {watermark})").format(stamp=stamp, watermark=sql.Literal(watermark))
+    return sql.SQL("({stamp} is null or {stamp} >= {watermark})").format(
+        stamp=stamp, watermark=bound(contract, watermark)
+    )
 
 
 def _merged(contract: Contract, name: str) -> sql.Composed:
