@@ -70,6 +70,24 @@ CURSOR_COLUMN = """\
 """
 
 
+def write_contract(
+    root: Path, sector: str, dataset: str, *, capture: str = CURSOR, type_: str = "text", required: bool = True
+) -> None:
+    """A dataset's contract; what follows from it is compiled by the caller."""
+    text = CONTRACT.format(
+        sector=sector,
+        dataset=dataset,
+        capture=capture,
+        type=type_,
+        logical_type=logical_type(type_),
+        required=str(required).lower(),
+        cursor_column=CURSOR_COLUMN if capture == CURSOR else "",
+    )
+    path = root / "contracts" / sector / f"{dataset}.odcs.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 class Sector:
     """A sector of its own: a source database, a project folder with its contracts, and the loads over it."""
 
@@ -84,18 +102,7 @@ class Sector:
 
     def add(self, dataset: str, *, capture: str = CURSOR, type_: str = "text", required: bool = True) -> None:
         """A contract and its source table: a key, a label under an awkward name, and perhaps a cursor."""
-        text = CONTRACT.format(
-            sector=self.name,
-            dataset=dataset,
-            capture=capture,
-            type=type_,
-            logical_type=logical_type(type_),
-            required=str(required).lower(),
-            cursor_column=CURSOR_COLUMN if capture == CURSOR else "",
-        )
-        path = self.root / "contracts" / self.name / f"{dataset}.odcs.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_contract(self.root, self.name, dataset, capture=capture, type_=type_, required=required)
         compile_all(self.root, check=False)
         cursor = ', "sửa" timestamptz default clock_timestamp()' if capture == CURSOR else ""
         self.source(f'create table {dataset} (id bigint primary key, "Nhãn X" {type_}{cursor})')

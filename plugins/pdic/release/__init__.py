@@ -8,7 +8,7 @@
 Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
 """
 
-from pdic.release.settle import settle
+from pdic.release.settling import settle
 from pdic.release.steps import (
     Progress,
     audit,

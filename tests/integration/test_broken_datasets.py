@@ -1,0 +1,296 @@
+"""One dataset of each of ten broken kinds among forty: each fails alone, with its reason, and the other thirty are accepted."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pytest
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from pdic import connections, errors, failures, load, reconcile, release, retry
+from pdic.contracts.compile import compile_all
+from pdic.operators import AcceptOperator, CheckOperator, ExtractOperator, ReportOperator
+from tests.conftest import Postgres
+from tests.integration.sectors import Sector, own_sector, write_contract
+
+SECTOR = "forty"
+PLANTED = "791301000001"
+GOOD = tuple(f"good_{number:02}" for number in range(30))
+BROKEN = {
+    "dropped_table": ("failed", "dropped_table"),
+    "no_rights": ("failed", "no_rights"),
+    "view_that_raises": ("failed", "view_that_raises"),
+    "retyped_column": ("failed", "Nhãn X"),
+    "unknown_connection": ("failed", "pdic_source_nowhere"),
+    "unreadable_contract": ("failed", "unreadable_contract.odcs.yaml"),
+    "undecodable_bytes": ("failed", "extract ended with UnicodeDecodeError in "),
+    "unreadable_rules": ("failed", "unreadable_rules.yaml"),
+    "rule_that_raises": ("rejected", "rule_that_raises.divides"),
+    "quarantine_that_refuses": ("failed", "accept ended with CheckViolation"),
+}
+"""Dataset → how its load ends, and what its message names."""
+
+
+@pytest.fixture(scope="module")
+def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
+    with own_sector(SECTOR, postgres, tmp_path_factory.mktemp("project")) as made:
+        for dataset in (*GOOD, *BROKEN):
+            write_contract(made.root, SECTOR, dataset)
+        compile_all(made.root, check=False)
+        for dataset in (*GOOD, *BROKEN):
+            made.source(
+                f'create table {dataset} (id bigint primary key, "Nhãn X" text, "sửa" timestamptz default clock_timestamp());'
+                f"insert into {dataset} select i, 'nhãn' from generate_series(1, 3) as i"
+            )
+        yield made
+
+
+@pytest.fixture
+def broken(sector: Sector) -> Iterator[Sector]:
+    """The sector with the ten broken; whole again when the test ends, so that the next one breaks the same things."""
+    contract = sector.root / "contracts" / SECTOR / "unreadable_contract.odcs.yaml"
+    shape = sector.root / "expectations" / "batch" / SECTOR
+    script = sector.root / "plugins" / "pdic" / "generated" / "raw" / f"{SECTOR}__undecodable_bytes.sql"
+    elsewhere = sector.root / "contracts" / SECTOR / "unknown_connection.odcs.yaml"
+    whole = {path: path.read_bytes() for path in (contract, script, elsewhere)}
+    sector.source(
+        """
+        drop table dropped_table;
+        revoke select on no_rights from current_user;
+        alter table view_that_raises rename to below;
+        alter table retyped_column alter column "Nhãn X" type bigint using 7;
+        """
+    )
+    sector.source(
+        f"""create view view_that_raises as
+        select id, ('{PLANTED}' || "Nhãn X")::date::text as "Nhãn X", "sửa" from below"""
+    )
+    contract.write_text("schema: [", encoding="utf-8")
+    script.write_bytes(b"-- \xff\xfe\n" + whole[script])
+    text = whole[elsewhere].decode()
+    place = "customProperties:\n"
+    elsewhere.write_text(
+        text.replace(place, place + "  - {property: connection, value: pdic_source_nowhere}\n", 1), encoding="utf-8"
+    )
+    shape.mkdir(parents=True, exist_ok=True)
+    (shape / "unreadable_rules.yaml").write_text("rules: [", encoding="utf-8")
+    (shape / "rule_that_raises.yaml").write_text(
+        "rules:\n- id: rule_that_raises.divides\n  type: pdic_expect_query_to_return_no_rows\n"
+        "  kwargs: {query: 'select id from {table} where 1 / (id - id) > 0'}\n"
+        "  severity: critical\n  dimension: accuracy\n  on_fail: halt\n  reason: {vi: Chia, en: Divide}\n"
+        "  origin: text\n  source: 'assumption: asked for by this test'\n",
+        encoding="utf-8",
+    )
+    held = f"quarantine.{SECTOR}__quarantine_that_refuses"
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        if loader.execute("select to_regclass(%s)", (held,)).fetchone() == (None,):
+            loader.execute((script.parent / f"{SECTOR}__quarantine_that_refuses.sql").read_text(encoding="utf-8"))  # type: ignore[call-overload]
+        loader.execute(f"alter table {held} add constraint refuses check (id < 100) not valid")
+    sector.source(f"insert into quarantine_that_refuses values ({PLANTED}, null)")
+    yield sector
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        loader.execute(f"alter table {held} drop constraint refuses")
+    sector.source(
+        f"""
+        create table dropped_table (like good_00 including all);
+        grant select on no_rights to current_user;
+        drop view view_that_raises;
+        alter table below rename to view_that_raises;
+        alter table retyped_column alter column "Nhãn X" type text using 'nhãn';
+        delete from quarantine_that_refuses where id = {PLANTED};
+        """
+    )
+    for path, content in whole.items():
+        path.write_bytes(content)
+    for name in ("unreadable_rules", "rule_that_raises"):
+        (shape / f"{name}.yaml").unlink()
+
+
+def assert_nothing_is_left_open() -> None:
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        left = loader.execute(
+            "select dataset, status from control.batch"
+            f" where sector = '{SECTOR}' and status in ('extracting', 'extracted', 'checked')"
+        ).fetchall()
+        said = loader.execute(
+            f"select coalesce(string_agg(message, ' '), '') from control.batch where sector = '{SECTOR}'"
+        ).fetchone()
+    assert left == []
+    assert said is not None
+    assert PLANTED not in said[0]
+
+
+def test_a_load_of_forty_gives_forty_reports_and_thirty_accepted(
+    broken: Sector, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    reports = {report["dataset"]: report for report in load.load([], broken.connect_to)}
+    assert len(reports) == 40
+    assert [name for name, report in reports.items() if report["status"] == "accepted"] == sorted(GOOD)
+    for dataset, (status, named) in BROKEN.items():
+        report = reports[dataset]
+        assert (dataset, report["status"]) == (dataset, status), report["message"]
+        assert named in report["message"]
+        assert "Traceback" not in report["message"]
+    json.dumps(list(reports.values()))
+    assert PLANTED not in str(reports)
+    assert_nothing_is_left_open()
+    ours = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("pdic"))
+    assert "extract of forty.undecodable_bytes failed: UnicodeDecodeError in " in ours, (
+        "the log keeps where it came from"
+    )
+    assert "raw.py:" in ours
+    assert PLANTED not in ours
+
+
+class Task:
+    """A task instance that is at its last try."""
+
+    try_number = 3
+    max_tries = 2
+
+    def __init__(self, xcoms: dict[tuple[str, str], Any], task_id: str) -> None:
+        self.xcoms = xcoms
+        self.task_id = task_id
+
+    def xcom_pull(self, task_ids: str | list[str], key: str = "return_value") -> Any:
+        if isinstance(task_ids, str):
+            return self.xcoms.get((task_ids, key))
+        return [self.xcoms.get((task, key)) for task in task_ids]
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[self.task_id, key] = value
+
+
+def test_so_does_airflow(broken: Sector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks of the sector's DAG in their order, over what the tasks before them left."""
+    for module in ("extract", "check", "accept", "report"):
+        monkeypatch.setattr(f"pdic.operators.{module}.connect_to", broken.connect_to)
+    broken.source("; ".join(f"insert into {dataset} values (9, 'mới')" for dataset in GOOD))
+    xcoms: dict[tuple[str, str], Any] = {}
+    run = SimpleNamespace(start_date=None)
+
+    def ran(operator: Any) -> Any:
+        task = Task(xcoms, operator.task_id)
+        xcoms[operator.task_id, "return_value"] = found = operator.execute(
+            {"ti": task, "params": {}, "dag_run": run, "outlet_events": OutletEventAccessors()}
+        )
+        return found
+
+    extracts = {dataset: f"extract.{dataset}" for dataset in (*GOOD, *BROKEN)}
+    for dataset, task_id in extracts.items():
+        operator = ExtractOperator(task_id=task_id, sector=SECTOR, dataset=dataset)
+        if dataset in GOOD:
+            ran(operator)
+            continue
+        try:
+            ran(operator)
+        except (Exception, SystemExit) as error:
+            assert PLANTED not in str(error)
+    checked = ran(CheckOperator(task_id="check", sector=SECTOR, extracts=list(extracts.values())))
+    assert {name for name, found in checked.items() if found["status"] == "checked"} == {
+        *GOOD,
+        "quarantine_that_refuses",
+    }
+    accepted = ran(AcceptOperator(task_id="accept", sector=SECTOR, check="check"))
+    assert {name for name, found in accepted.items() if found["batch_id"]} == set(GOOD)
+    with pytest.raises(errors.LoadError) as raised:
+        ran(ReportOperator(task_id="report", sector=SECTOR, extracts=extracts))
+    message = str(raised.value)
+    assert message.startswith(f"{SECTOR}: 10 of 40 datasets did not arrive, 30 did: ")
+    for dataset in BROKEN:
+        assert f"{dataset} was " in message
+    assert PLANTED not in message + str(xcoms)
+    assert_nothing_is_left_open()
+
+
+def test_the_release_of_the_thirty_can_begin(broken: Sector) -> None:
+    """What cannot be read keeps what it promised last; what can be read is promised anew."""
+    load.load([f"{SECTOR}.good_00"], broken.connect_to)
+    try:
+        opened = release.open_release(force=True, held=True)
+        assert opened["status"] == "building"
+        with psycopg.connect(connections.warehouse("publisher")) as publisher:
+            promised = publisher.execute(
+                "select dataset from control.release_dataset where release_id = %s and sector = %s order by 1",
+                (opened["release_id"], SECTOR),
+            ).fetchall()
+        unread = {"unreadable_contract", "unreadable_rules"}
+        assert [dataset for (dataset,) in promised] == sorted({*GOOD, *BROKEN} - unread)
+    finally:
+        with psycopg.connect(connections.warehouse("publisher")) as publisher:
+            publisher.execute("update control.release set status = 'failed' where status = 'building'")
+
+
+def test_a_reconcile_of_many_loses_none(broken: Sector) -> None:
+    wanted = ["good_00", "good_01", "undecodable_bytes", "unreadable_contract", "view_that_raises"]
+    load.load([f"{SECTOR}.good_00", f"{SECTOR}.good_01"], broken.connect_to)
+    reports = {
+        report["dataset"]: report
+        for report in reconcile.reconcile([f"{SECTOR}.{dataset}" for dataset in wanted], connect_to=broken.connect_to)
+    }
+    assert list(reports) == wanted
+    assert {name for name, report in reports.items() if report["status"] == "accepted"} == {"good_00", "good_01"}
+    assert all(reports[name]["message"] for name in wanted[2:])
+
+
+def test_a_retry_of_held_rows_loses_none(sector: Sector) -> None:
+    for dataset in ("good_02", "good_03"):
+        sector.source(f"insert into {dataset} values (50, null)")
+        assert sector.load(dataset)["rows_quarantined"] == 1
+    rules = sector.root / "expectations" / "batch" / SECTOR / "good_02.yaml"
+    rules.parent.mkdir(parents=True, exist_ok=True)
+    rules.write_text("rules: [", encoding="utf-8")
+    try:
+        reports = {report["dataset"]: report for report in retry.retry([SECTOR], connect_to=sector.connect_to)}
+    finally:
+        rules.unlink()
+    assert {name: report["status"] for name, report in reports.items()} == {"good_02": "failed", "good_03": "accepted"}
+    assert "good_02.yaml" in reports["good_02"]["message"]
+
+
+def test_one_verdict_that_cannot_be_found_leaves_the_others(sector: Sector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error inside the gate, for one of three batches: two are checked, the third is given up with its kind."""
+    names = ("good_04", "good_05", "good_06")
+    batches = {dataset: sector.extract(dataset) for dataset in names}
+    judge = load.quality.judge_freshness
+
+    def raising(auditor: Any, contract: Any, *others: Any) -> Any:
+        if contract.dataset == "good_05":
+            raise ZeroDivisionError(PLANTED)
+        return judge(auditor, contract, *others)
+
+    monkeypatch.setattr(load.quality, "judge_freshness", raising)
+    reports = load.check(SECTOR, batches, sector.connect_to)
+    assert {name: reports[name]["status"] for name in names} == {
+        "good_04": "checked",
+        "good_05": "failed",
+        "good_06": "checked",
+    }
+    assert "check ended with ZeroDivisionError" in reports["good_05"]["message"]
+    kept = sector.warehouse(
+        f"select status, error_kind, message from control.batch where batch_id = {batches['good_05']}"
+    )
+    assert kept[0][:2] == ("abandoned", "ZeroDivisionError")
+    assert PLANTED not in kept[0][2]
+    for dataset in ("good_04", "good_06"):
+        assert load.accept(SECTOR, dataset, batches[dataset], sector.connect_to)["status"] == "accepted"
+
+
+def test_a_trace_names_places_and_kinds_and_no_value() -> None:
+    try:
+        try:
+            raise ValueError(PLANTED)
+        except ValueError as error:
+            raise psycopg.errors.UniqueViolation(f"Key (so)=({PLANTED})") from error
+    except psycopg.Error as error:
+        said = failures.trace(error) + failures.words(error)
+    assert "UniqueViolation" in said
+    assert "ValueError" in said
+    assert "test_broken_datasets.py:" in said
+    assert PLANTED not in said
