@@ -92,7 +92,7 @@ def test_a_check_is_told_in_counts(sector: Sector) -> None:
     assert found[-1] == tally.Tally(0, 0)
     assert (found[batch_id].rows, found[batch_id].broken) == (3, {"dem.Nhãn_X.required": (2, "quarantine")})
     assert str(found[batch_id]).endswith(
-        " rules judged 3 rows; 1 are broken: dem.Nhãn_X.required by 2 rows (quarantine)"
+        " rules judged 3 rows; 1 is broken: dem.Nhãn_X.required by 2 rows (quarantine)"
     )
 
 

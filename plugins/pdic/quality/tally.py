@@ -30,7 +30,8 @@ class Tally:
             return f"{said}; all hold"
         named = [f"{rule} by {_rows(rows)} ({follows})" for rule, (rows, follows) in self.broken.items()][:_NAMED]
         more = f" and {len(self.broken) - _NAMED:,} more" if len(self.broken) > _NAMED else ""
-        return f"{said}; {len(self.broken):,} are broken: {', '.join(named)}{more}"
+        are = "is" if len(self.broken) == 1 else "are"
+        return f"{said}; {len(self.broken):,} {are} broken: {', '.join(named)}{more}"
 
 
 def _rows(count: int) -> str:
