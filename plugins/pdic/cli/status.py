@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from pdic.cli import names
 from pdic.cli.app import app
 from pdic.cli.output import console, give, moment, print_json, print_table, say
 from pdic.cli.slots import print_slots
-from pdic.cli.stack import describe, ensure_warehouse
+from pdic.cli.stack import describe, ensure_warehouse, is_embedded
 from pdic.errors import PdicError
 from pdic.problems import in_words, problems
 
@@ -63,6 +64,8 @@ def status(
 
 
 def _show(report: Report, *, everything: bool, sector: str | None, checksums: bool) -> None:
+    if is_embedded(Path(report["home"])):  # others' servers are whoever's who gave the connections
+        say(f"PostgreSQL: {_part(report['postgres'])}; Airflow: {_part(report['airflow'])}")
     _show_release(report["release"])
     _show_problems(report["problems"], None if not everything else FEW_PROBLEMS)
     if not everything:
@@ -79,6 +82,13 @@ def _show(report: Report, *, everything: bool, sector: str | None, checksums: bo
     if sector is None:
         print_table("Shared tables", report["shared"], ["table", "rows"] + (["checksum"] if checksums else []))
         say("quarantine: " + ", ".join(f"{count:,} {state}" for state, count in report["quarantine"].items()))
+
+
+def _part(part: Report) -> str:
+    """How one part of this home's stack is: running and where, not whole, or not running."""
+    if part["running"]:
+        return f"running, {part.get('url') or 'port {}'.format(part['port'])}"
+    return "not whole" if {*part.get("components", {}).values()} - {"down"} else "not running"
 
 
 def _show_release(live: Report) -> None:
