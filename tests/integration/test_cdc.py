@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -581,7 +582,8 @@ REFUSALS = {
     "deferrable_key": ("alter table {name} drop constraint {name}_pkey; "
                        "alter table {name} add primary key (id) deferrable", "not deferrable"),
     "row_security": ("alter table {name} enable row level security", "bypassrls"),
-    "child": ("create table {name}_child () inherits ({name})", "no plain table"),
+    "child": ("create table {name}_child () inherits ({name})", "other tables inherit from it"),
+    "view": ("alter table {name} rename to {name}_behind; create view {name} as select * from {name}_behind", "it is no table"),
 }  # fmt: skip
 
 
@@ -597,6 +599,48 @@ def test_what_is_missing_is_named_with_the_statement_to_run(source: Source, faul
         source.extract(name)
     assert remedy.format(**words) in str(refusal.value)
     assert source.slot(name)["slot"] is None
+
+
+COMPUTED = {"id": "bigint", "a": "integer", "twice": "bigint"}
+
+
+def computed_table(source: Source, name: str, how: str) -> None:
+    source.contract(name, COMPUTED)
+    source.run(
+        f"create table {name} (id bigint primary key, a integer, twice bigint generated always as (a * 2) {how});"
+        f"insert into {name} values (1, 1)"
+    )
+
+
+def test_computed_columns_follow_where_the_publication_gives_them_out(source: Source, name: str) -> None:
+    """PostgreSQL 18 logs what it computes and stores, if it is asked to; the refusal asks for it in words that work."""
+    computed_table(source, name, "stored")
+    source.run(f"create publication pdic_{SECTOR}__{name} for table {name}")
+    with pytest.raises(NotGranted, match="leaves out what the source computes: twice") as refusal:
+        source.extract(name)
+    (statement,) = re.findall(r"run: (alter publication .*?\))\.", str(refusal.value))
+    source.run(statement)
+    source.accepted(name)
+    source.run(f"insert into {name} values (2, 21); update {name} set a = 5 where id = 1")
+    source.accepted(name)
+    source.assert_equal(name, COMPUTED)
+
+
+def test_the_statement_for_a_missing_publication_asks_for_computed_columns(source: Source, name: str) -> None:
+    computed_table(source, name, "stored")
+    with pytest.raises(NotGranted) as refusal:
+        source.extract(name)
+    (statement,) = re.findall(r"run: (create publication .*?\))\.", str(refusal.value))
+    source.run(statement)
+    source.accepted(name)
+    source.assert_equal(name, COMPUTED)
+
+
+def test_a_column_that_no_log_holds_is_refused_with_its_reason(source: Source, name: str) -> None:
+    computed_table(source, name, "virtual")
+    source.run(f"create publication pdic_{SECTOR}__{name} for table {name}")
+    with pytest.raises(NotGranted, match=r"computes twice, and its log never holds them.*take them out of contracts/"):
+        source.extract(name)
 
 
 def test_a_role_without_replication_is_refused(source: Source, name: str) -> None:

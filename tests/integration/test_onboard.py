@@ -283,9 +283,9 @@ def test_a_release_holds_no_transaction_while_it_reads_rules(
     released: Strangers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting: list[tuple[Any, ...]] = []
-    coverage = steps.coverage
+    coverage = steps.coverage_of
 
-    def look(root: Path) -> Any:
+    def look(root: Path, contract: Contract) -> Any:
         with psycopg.connect(embedded.superuser_uri(settings.home())) as admin:
             waiting.extend(
                 admin.execute(
@@ -293,16 +293,16 @@ def test_a_release_holds_no_transaction_while_it_reads_rules(
                     "where usename = 'pdic_publisher' and xact_start is not null"
                 ).fetchall()
             )
-        return coverage(root)
+        return coverage(root, contract)
 
-    monkeypatch.setattr(steps, "coverage", look)
+    monkeypatch.setattr(steps, "coverage_of", look)
     assert release.release(force=True, connect_to=released.connect_to)["status"] == "published"
     assert waiting == []
 
-    def refuse(_: Path) -> None:
+    def refuse(*_: Any) -> None:
         raise AssertionError("rules were read for a release that has nothing to bring")
 
-    monkeypatch.setattr(steps, "coverage", refuse)
+    monkeypatch.setattr(steps, "coverage_of", refuse)
     assert release.open_release(connect_to=released.connect_to)["status"] == "unchanged"
 
 

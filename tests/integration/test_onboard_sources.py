@@ -16,7 +16,8 @@ from pdic.onboard.cursors import Wish
 from pdic.onboard.guess import NO_WISH, Draft, guess_contract
 from pdic.onboard.introspect import facts, open_source
 from pdic.onboard.update import update
-from pdic.sources import postgres
+from pdic.sources import postgres as source_tables
+from pdic.sources.catalogue import read_table
 from tests.conftest import Postgres
 
 DATABASE = "la"
@@ -211,6 +212,20 @@ def test_what_raises_is_refused_alone_with_its_reason(strange: Strange) -> None:
     assert "sound" not in reasons
 
 
+def test_a_foreign_table_that_does_not_answer_is_refused_with_its_server(strange: Strange, postgres: Postgres) -> None:
+    with psycopg.connect(postgres.uri(DATABASE), autocommit=True) as admin:
+        admin.execute("create foreign data wrapper nowhere; create server far foreign data wrapper nowhere")
+        admin.execute("create foreign table elsewhere (id integer not null, ten text) server far")
+        admin.execute("grant select on elsewhere to la_reader_owner")
+    said = strange.refusal("elsewhere")
+    assert "it is a foreign table, and reading it fails at the source" in said
+    assert "see that server far answers" in said
+    with open_source(strange.reader, "c") as source:
+        table = read_table(source, "public", "elsewhere")
+    assert table is not None
+    assert not any(column.not_null for column in table.columns)  # what a foreign table declares, nobody checks
+
+
 def test_a_promise_that_was_not_checked_is_none(strange: Strange) -> None:
     """`not null … not valid` (PostgreSQL 18) lets old rows be empty: no key, and not required."""
     strange.run(
@@ -282,7 +297,7 @@ def test_rows_of_children_come_once(loaded: Loaded) -> None:
     assert loaded.living("vehicle", "id, plate") == [(1, "74A"), (3, "74B"), (4, "74C")]
     assert "the rows of vehicle, which inherit from it, are not read with it" in loaded.load("asset")["drift"]
     asset = contracts.get(DATABASE, "asset", loaded.root)
-    assert postgres.count_rows_of(loaded.strange.reader, [asset]) == {asset.id: 2}
+    assert source_tables.count_rows_of(loaded.strange.reader, [asset]) == {asset.id: 2}
 
 
 def test_a_table_read_in_part_is_loaded_and_what_is_taken_away_later_is_named(loaded: Loaded) -> None:

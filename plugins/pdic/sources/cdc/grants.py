@@ -95,12 +95,16 @@ def _require_table(source: Connection, contract: Contract) -> int:
     oid, kind, persistence, identity, has_children, hidden = found
     if hidden:
         raise not_granted(contract, f"the role may not read {', '.join(hidden)}", f"grant select on {table} to {role}")
-    if kind != "r" or has_children:
+    if kind == "p":
+        what = "it is partitioned, and the log tells of partitions only"
+        raise not_granted(contract, what, "nothing; a contract for each partition is possible")
+    if kind != "r":
         raise not_granted(
-            contract,
-            "it is no plain table (of partitions, views and children the log tells only half)",
-            "nothing; a contract for each partition is possible",
+            contract, "it is no table, so the log holds nothing of it", "nothing; no statement changes that"
         )
+    if has_children:
+        what = "other tables inherit from it, and a publication gives out their rows with its own"
+        raise not_granted(contract, what, "nothing; captures snapshot and cursor read its own rows alone")
     if persistence != "p":
         raise not_granted(contract, "it is unlogged or temporary", f"alter table {table} set logged")
     if protected := policies.hiding(source, contract.table_schema, contract.table_name):

@@ -23,11 +23,14 @@ def name(contract: Contract) -> str:
 def ensure(source: Connection, contract: Contract, table_oid: int) -> str:
     """Find the publication, or make it where the role may (it owns the table). Returns its mark (see `mark`).
 
-    Raises `NotGranted` with the statement to run where it is missing or gives out less than the whole table. `source`
-    must be in autocommit.
+    Raises `NotGranted` with the statement to run where it is missing or gives out less than the whole table, and where the
+    contract has columns that no log holds. `source` must be in autocommit.
     """
-    create = sql.SQL("create publication {} for table {}").format(
-        sql.Identifier(name(contract)), sql.Identifier(contract.table_schema, contract.table_name)
+    computed = _computed(source, contract)
+    create = sql.SQL("create publication {} for table {}{}").format(
+        sql.Identifier(name(contract)),
+        sql.Identifier(contract.table_schema, contract.table_name),
+        sql.SQL(" with (publish_generated_columns = stored)" if computed else ""),
     )
     if not _exists(source, contract):
         try:
@@ -36,7 +39,7 @@ def ensure(source: Connection, contract: Contract, table_oid: int) -> str:
         except (errors.InsufficientPrivilege, errors.ReadOnlySqlTransaction) as error:
             what = f"there is no publication {name(contract)}, and the role may not make it"
             raise not_granted(contract, what, create.as_string(source)) from error
-    _require_complete(source, contract)
+    _require_complete(source, contract, computed)
     return mark(source, contract, table_oid)
 
 
@@ -72,22 +75,26 @@ def _exists(source: Connection, contract: Contract) -> bool:
         return cursor.fetchone() is not None
 
 
-def _require_complete(source: Connection, contract: Contract) -> None:
+def _require_complete(source: Connection, contract: Contract, computed: list[str]) -> None:
     publication = sql.Identifier(name(contract)).as_string(source)
     table = sql.Identifier(contract.table_schema, contract.table_name).as_string(source)
     with source.cursor() as cursor:
         cursor.execute(
             """
             select publication.pubinsert and publication.pubupdate and publication.pubdelete and publication.pubtruncate,
-                member.tablename is not null, member.rowfilter is not null, member.attnames::text[]
+                member.tablename is not null, member.rowfilter is not null, member.attnames::text[],
+                exists (
+                    select from pg_publication_rel as listed
+                    where listed.prpubid = publication.oid and listed.prrelid = to_regclass(%s) and listed.prattrs is not null
+                )
             from pg_publication as publication
             left join pg_publication_tables as member
                 on member.pubname = publication.pubname and member.schemaname = %s and member.tablename = %s
             where publication.pubname = %s
             """,
-            (contract.table_schema, contract.table_name, name(contract)),
+            (table, contract.table_schema, contract.table_name, name(contract)),
         )
-        everything, member, filtered, columns = one(cursor)
+        everything, member, filtered, columns, listed = one(cursor)
     if not everything:
         raise not_granted(
             contract,
@@ -101,29 +108,43 @@ def _require_complete(source: Connection, contract: Contract) -> None:
             f"alter publication {publication} add table {table}",
         )
     missing = [c.source_name for c in contract.columns if c.source_name not in columns]
-    missing += [column for column in _generated(source, contract) if column not in missing]
+    if missing and not listed and set(missing) <= set(computed):
+        raise not_granted(
+            contract,
+            f"publication {publication} leaves out what the source computes: {', '.join(missing)}",
+            f"alter publication {publication} set (publish_generated_columns = stored)",
+        )
     if filtered or missing:
         what = f"publication {publication} leaves out " + (f"columns {', '.join(missing)}" if missing else "some rows")
         remedy = (
             f"alter publication {publication} drop table {table}; alter publication {publication} add table {table}"
         )
-        hint = " (generated columns need PostgreSQL 18 and publish_generated_columns = stored)" if missing else ""
-        raise not_granted(contract, what + hint, remedy)
+        raise not_granted(contract, what, remedy)
 
 
-def _generated(source: Connection, contract: Contract) -> list[str]:
-    """Columns of the contract that the source computes; before PostgreSQL 18 the log never has them."""
-    if source.server_version >= 180000:
-        return []
+def _computed(source: Connection, contract: Contract) -> list[str]:
+    """Columns of the contract that the source computes and stores; a publication has to be told to give them out.
+
+    Raises `NotGranted` for those that no log holds: all of them before PostgreSQL 18, later those computed when they are read.
+    """
     with source.cursor() as cursor:
         cursor.execute(
             """
-            select attname::text from pg_attribute
+            select attname::text, attgenerated = 's' from pg_attribute
             where attrelid = to_regclass(%s) and attgenerated <> '' and attname = any(%s)
+            order by attnum
             """,
             (
                 sql.Identifier(contract.table_schema, contract.table_name).as_string(source),
                 [column.source_name for column in contract.columns],
             ),
         )
-        return [column for (column,) in cursor.fetchall()]
+        computed = cursor.fetchall()
+    unlogged = [column for column, stored in computed if not stored or source.server_version < 180000]
+    if unlogged:
+        raise not_granted(
+            contract,
+            f"the source computes {', '.join(unlogged)}, and its log never holds them",
+            f"nothing; take them out of {contract.path}",
+        )
+    return [column for column, _ in computed]
