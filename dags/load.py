@@ -17,6 +17,7 @@ from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS
 from pdic.operators import (
     LOAD_DEFAULTS,
+    STEP_RETRIES,
     AcceptOperator,
     CheckOperator,
     ExtractOperator,
@@ -53,6 +54,7 @@ for sector, about in sorted(SECTORS.items()):
             extracts=list(tasks.values()),
             trigger_rule="all_done",
             execution_timeout=timedelta(hours=1),
+            retry_policy=STEP_RETRIES,
         )
         accept = AcceptOperator(
             task_id="accept",
@@ -60,6 +62,7 @@ for sector, about in sorted(SECTORS.items()):
             check=check.task_id,
             outlets=[sector_asset(sector), datasets_with_news(sector)],
             execution_timeout=timedelta(hours=1),
+            retry_policy=STEP_RETRIES,
         )
         report = ReportOperator(
             task_id="report",

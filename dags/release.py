@@ -14,7 +14,7 @@ from airflow.sdk import DAG, AssetAny, Param
 
 from pdic.generated.catalogue import SECTORS, SHARED_TABLES
 from pdic.operators import (
-    RELEASE_RETRIES,
+    RELEASE_DEFAULTS,
     AuditOperator,
     ConformOperator,
     OpenOperator,
@@ -34,14 +34,7 @@ with DAG(
     tags=["release"],
     doc_md=__doc__,
     params={"full_refresh": Param(False, type="boolean", description="Build every table anew")},
-    default_args={
-        "owner": "pdic",
-        "retries": 3,
-        "retry_delay": timedelta(seconds=20),
-        "retry_exponential_backoff": 3,
-        "max_retry_delay": timedelta(minutes=10),
-        "retry_policy": RELEASE_RETRIES,
-    },
+    default_args=dict(RELEASE_DEFAULTS),
 ):
     open_release = OpenOperator(task_id="open", execution_timeout=timedelta(minutes=30))
     conform = ConformOperator(task_id="conform", opened="open", execution_timeout=timedelta(hours=4))

@@ -20,7 +20,7 @@ from pdic.settings import project_root
 
 DAGS = project_root() / "dags"
 OWNERS = {"pdic"}
-TAGS = {"load", "reconcile", "release", *SECTORS}
+TAGS = {"catch_up", "load", "reconcile", "release", *SECTORS}
 ASKING = "approve."
 """Tasks that wait for an operator, not for a machine, start with this."""
 PASSING = {
@@ -65,6 +65,7 @@ def tasks(dags: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_file_imports_and_every_sector_has_its_load(parsed: dict[str, Any]) -> None:
     assert parsed["import_errors"] == {}
     assert set(parsed["dags"]) == {
+        "catch_up",
         "release",
         *(f"{kind}_{sector}" for kind in ("load", "reconcile") for sector in SECTORS),
     }
@@ -134,6 +135,17 @@ def test_every_task_has_an_end_and_knows_what_to_try_again(dags: dict[str, Any])
         assert task["retries"] >= 2, where
         assert task["retry_exponential_backoff"] > 1, where
         assert task["has_retry_policy"] is True, where
+
+
+def test_an_outage_of_an_hour_and_a_half_is_ridden_out(dags: dict[str, Any]) -> None:
+    for dag_id, task in tasks(dags):
+        if dag_id.partition("_")[0] not in ("load", "reconcile", "release") or task["task_id"].startswith(ASKING):
+            continue
+        # Airflow waits at least the base times the multiplier to the power of the tries before, up to the longest delay.
+        first, factor, longest = (task[n] for n in ("retry_delay", "retry_exponential_backoff", "max_retry_delay"))
+        waits = [min(first * factor**tries, longest) for tries in range(task["retries"])]
+        assert sum(waits) >= 90 * 60, (dag_id, task["task_id"])
+        assert max(waits) <= 10 * 60, (dag_id, task["task_id"])
 
 
 def test_a_source_is_read_through_its_pool_only(dags: dict[str, Any]) -> None:

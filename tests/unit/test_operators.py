@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -12,15 +12,19 @@ from typing import Any
 import psycopg
 import pytest
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from pdic import contracts, errors, load, reconcile, release, warehouse
+from pdic import catch_up, contracts, errors, load, reconcile, release, warehouse
 from pdic.operators import (
+    LOAD_DEFAULTS,
     LOAD_RETRIES,
     RELEASE_RETRIES,
+    STEP_RETRIES,
     AcceptOperator,
     ApproveDeletionsOperator,
+    CatchUpOperator,
     CheckOperator,
     ExtractOperator,
     HealApprovedOperator,
@@ -438,6 +442,10 @@ class TestRetries:
             (errors.DriftError("x"), "fail", "fail"),
             (errors.BatchRejected("x"), "fail", "fail"),
             (errors.ReleaseFenced("x"), "fail", "fail"),
+            (errors.SourceUnreachable("x"), "retry", "retry"),
+            (errors.WarehouseUnavailable("x"), "retry", "retry"),
+            (errors.SourceRefused("x"), "fail", "fail"),
+            (errors.WarehouseRefused("x"), "fail", "fail"),
             (base.StepFailed("x"), "default", "fail"),
             (OSError("x"), "default", "fail"),
         ],
@@ -446,11 +454,58 @@ class TestRetries:
         assert LOAD_RETRIES.evaluate(error, 1, 2).action.value == in_load
         assert RELEASE_RETRIES.evaluate(error, 1, 2).action.value == in_release
 
+    @pytest.mark.parametrize(
+        ("error", "tries"),
+        [
+            (errors.SourceUnreachable("away"), 13),
+            (errors.WarehouseUnavailable("away"), 13),
+            (errors.SourceUnavailable("the table is locked"), 4),
+            (TypeError("a fault of PDIC's"), 4),
+            (errors.SourceRefused("wrong password"), 1),
+            (errors.DriftError("another shape"), 1),
+        ],
+    )
+    def test_a_read_is_tried_as_often_as_that_can_help(self, error: Exception, tries: int) -> None:
+        most = LOAD_DEFAULTS["retries"] + 1
+        ended = (
+            number
+            for number in range(1, most + 1)
+            if number == most or LOAD_RETRIES.evaluate(error, number, most - 1).action.value == "fail"
+        )
+        assert next(ended) == tries
+
+    def test_nothing_waits_for_a_check_so_it_is_tried_to_the_end(self) -> None:
+        for error, expected in ((base.StepFailed("x"), "default"), (errors.Busy("x"), "retry")):
+            assert STEP_RETRIES.evaluate(error, 11, 12).action.value == expected
+
     def test_every_error_that_passes_by_itself_is_known(self) -> None:
         for found in vars(errors).values():
             if isinstance(found, type) and issubclass(found, errors.PdicError):
                 expected = "retry" if found.retryable else "fail"
                 assert LOAD_RETRIES.evaluate(found("x"), 1, 2).action.value == expected, found
+
+
+class TestCatchUp:
+    """A sector that broke off is asked again, once."""
+
+    def started(self, monkeypatch: pytest.MonkeyPatch, waiting: list[str], under_way: int) -> str | None:
+        """The DAG that the operator starts."""
+        monkeypatch.setattr(catch_up, "broken_off", lambda sector, connect_to: waiting)
+        found: list[str] = []
+        monkeypatch.setattr(TriggerDagRunOperator, "execute", lambda self, context: found.append(self.trigger_dag_id))
+        task = SimpleNamespace(get_dr_count=lambda dag_id, states: under_way if dag_id == "load_health" else 0)
+        with suppress(AirflowSkipException):
+            CatchUpOperator(task_id="again", sector="health").execute(context(task))  # type: ignore[arg-type]
+        return found[0] if found else None
+
+    def test_a_source_that_was_away_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.started(monkeypatch, ["xml1"], 0) == "load_health"
+
+    def test_a_load_that_still_tries_is_left_to_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.started(monkeypatch, ["xml1"], 1) is None
+
+    def test_without_trouble_nothing_starts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.started(monkeypatch, [], 0) is None
 
 
 def test_the_connection_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:

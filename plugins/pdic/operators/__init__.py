@@ -2,6 +2,7 @@
 
     ExtractOperator, CheckOperator, AcceptOperator, ReportOperator     the steps of a sector's load
     ReconcileOperator, ApproveDeletionsOperator, HealApprovedOperator  a dataset's reconcile
+    CatchUpOperator                                                     asks a sector again whose source was away
     OpenOperator, ConformOperator, AuditOperator, PublishOperator      the steps of a release
     sector_asset, dataset_asset, shared_asset, datasets_with_news      what they announce to other DAGs: docs/airflow.md
 
@@ -10,20 +11,24 @@ The functions are imported when a task runs, never when a DAG file is parsed. XC
 
 from pdic.operators.accept import AcceptOperator
 from pdic.operators.assets import dataset_asset, datasets_with_news, sector_asset, shared_asset
+from pdic.operators.catch_up import CatchUpOperator
 from pdic.operators.check import CheckOperator
 from pdic.operators.extract import ExtractOperator
 from pdic.operators.reconcile import ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
 from pdic.operators.release import AuditOperator, ConformOperator, OpenOperator, PublishOperator
 from pdic.operators.report import ReportOperator
-from pdic.operators.retries import LOAD_DEFAULTS, LOAD_RETRIES, RELEASE_RETRIES
+from pdic.operators.retries import LOAD_DEFAULTS, LOAD_RETRIES, RELEASE_DEFAULTS, RELEASE_RETRIES, STEP_RETRIES
 
 __all__ = [
     "LOAD_DEFAULTS",
     "LOAD_RETRIES",
+    "RELEASE_DEFAULTS",
     "RELEASE_RETRIES",
+    "STEP_RETRIES",
     "AcceptOperator",
     "ApproveDeletionsOperator",
     "AuditOperator",
+    "CatchUpOperator",
     "CheckOperator",
     "ConformOperator",
     "ExtractOperator",

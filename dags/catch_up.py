@@ -1,0 +1,30 @@
+"""Ask the sources again that were away for longer than their loads waited.
+
+A load rides out an outage of an hour and a half by its own retries. Where the source was away for longer, the run has failed and the
+next one may be a day off. So every hour this looks into the ledger: where the newest try of a dataset broke off for trouble that
+passes (the source was away, the table was locked), the sector's load is started again, unless one is under way. A refused password,
+a missing right or a table of another shape is left alone: only a person can mend those, and then starts the load by hand.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from pdic.airflow_names import TIME_ZONE
+from pdic.generated.catalogue import SECTORS
+from pdic.operators import LOAD_DEFAULTS, CatchUpOperator
+
+with DAG(
+    dag_id="catch_up",
+    description="Start the loads again whose sources were away",
+    schedule=CronTriggerTimetable("20 * * * *", timezone=TIME_ZONE),
+    catchup=False,
+    max_active_runs=1,
+    tags=["catch_up"],
+    doc_md=__doc__,
+    default_args=dict(LOAD_DEFAULTS),
+):
+    for sector in sorted(SECTORS):
+        CatchUpOperator(task_id=f"again.{sector}", sector=sector, execution_timeout=timedelta(minutes=5))
