@@ -93,9 +93,12 @@ class Speaking:
     In a process of its own: libpq's ping lets no other thread of this one run.
     """
 
-    def __init__(self, state: str, text: str) -> None:
+    def __init__(self, state: str, text: str, encoding: str = "utf-8") -> None:
         fields = {"S": "NGHIÊM TRỌNG", "V": "FATAL", "C": state, "M": text}
-        body = b"".join(code.encode() + words.encode() + b"\0" for code, words in fields.items()) + b"\0"
+        body = (
+            b"".join(code.encode() + words.encode(encoding, "replace") + b"\0" for code, words in fields.items())
+            + b"\0"
+        )
         listener = socket.create_server(("127.0.0.1", 0))
         self.uri = f"postgresql://ann:secret@127.0.0.1:{listener.getsockname()[1]}/health?sslmode=disable"
         self._tries = FORK.Value("i", 0)
@@ -123,12 +126,12 @@ class Speaking:
 
 
 @pytest.fixture
-def speaking() -> Iterator[Callable[[str, str], Speaking]]:
+def speaking() -> Iterator[Callable[..., Speaking]]:
     """Makes servers that refuse."""
     made: list[Speaking] = []
 
-    def make(state: str, text: str) -> Speaking:
-        made.append(Speaking(state, text))
+    def make(state: str, text: str, encoding: str = "utf-8") -> Speaking:
+        made.append(Speaking(state, text, encoding))
         return made[-1]
 
     yield make
@@ -154,12 +157,19 @@ def a_free_port() -> int:
     ],
 )
 def test_why_there_is_no_session_is_known_in_every_language(
-    speaking: Callable[[str, str], Speaking], state: str, text: str, reason: Reason
+    speaking: Callable[..., Speaking], state: str, text: str, reason: Reason
 ) -> None:
     server = speaking(state, text)
     with pytest.raises(psycopg2.OperationalError) as refused:
         warehouse.open_once(server.uri, "test")
     assert outages.reason(server.uri, refused.value) is reason
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1258", "euc-jp"])
+def test_a_refusal_in_another_encoding_is_a_refusal(speaking: Callable[..., Speaking], encoding: str) -> None:
+    server = speaking("28P01", "authentification échouée pour l'utilisateur ann", encoding)
+    with pytest.raises(SourceRefused, match="refuses the login of connection pdic_source_health"):
+        enter(server.uri, "test", "the source of sector health", "pdic_source_health")
 
 
 def test_a_server_that_is_not_there_and_a_name_that_does_not_resolve_may_come_back() -> None:
@@ -228,7 +238,7 @@ def test_a_refused_password_or_a_missing_database_is_not_waited_for(uri: str, wa
     assert waits == []
 
 
-def test_a_refused_login_at_a_source_is_tried_once(speaking: Callable[[str, str], Speaking]) -> None:
+def test_a_refused_login_at_a_source_is_tried_once(speaking: Callable[..., Speaking]) -> None:
     server = speaking("28P01", 'password authentication failed for user "ann"')
     with pytest.raises(SourceRefused, match="not tried again by itself") as refused:
         enter(server.uri, "test", "health.xml1: the source of sector health", "pdic_source_health")

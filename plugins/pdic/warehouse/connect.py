@@ -80,14 +80,17 @@ def open_comparable(uri: str, step: str) -> psycopg.Connection[Any]:
 def open_once(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:
     """Open a session at any server, in one try. Raises what the driver raises: `outages.reason` says what it means."""
     more = KEEPALIVES | ({"options": options} if options else {})
-    connection: Connection = psycopg2.connect(
-        uri,
-        application_name=_application(step),
-        client_encoding=CLIENT_ENCODING,
-        connect_timeout=10,
-        connection_factory=Session,
-        **more,
-    )
+    try:
+        connection: Connection = psycopg2.connect(
+            uri,
+            application_name=_application(step),
+            client_encoding=CLIENT_ENCODING,
+            connect_timeout=10,
+            connection_factory=Session,
+            **more,
+        )
+    except UnicodeDecodeError as error:  # before the login a server speaks in its own encoding
+        raise psycopg2.OperationalError(error.object.decode("latin-1")) from None
     connection.autocommit = autocommit
     return connection
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,8 @@ class Endpoint:
         return parts.scheme == "https" or self.allow_plain_http or _is_loopback(parts.hostname)
 
 
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
 _EXTRAS: Final[Mapping[str, type | tuple[type, ...]]] = {
     "auth": str,
     "api_key_header": str,
@@ -105,6 +108,10 @@ def read_endpoint(conn_id: str, uri: str) -> Endpoint:
         raise wrong("auth in extra must be none, basic, api_key or oauth2")
     if auth != "none" and not password:
         raise wrong(f"auth {auth} needs a password (the key, or the client's secret)")
+    if auth == "api_key" and not (password.isascii() and password.isprintable()):
+        raise wrong("its key holds a line end or a letter that no header can carry")
+    if not _HEADER_NAME.fullmatch(extra.get("api_key_header", "X")):
+        raise wrong("api_key_header in extra is no name of a header")
     if (auth == "oauth2") != bool(extra.get("token_url")):
         raise wrong("auth oauth2 needs token_url, and nothing else uses it")
     if bool(extra.get("client_cert")) != bool(extra.get("client_key")):

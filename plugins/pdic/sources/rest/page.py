@@ -94,10 +94,11 @@ def _parse(reply: Reply) -> tuple[str, Any]:
     try:
         text = reply.body.decode("utf-8-sig")
         document = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        page = reply.body.lstrip()[:1] == b"<" or "html" in reply.content_type.lower()
-        what = "sent a web page instead of data" if page else "sent JSON that is cut off or broken"
-        raise Transient(what) from None
+    except (ValueError, RecursionError) as error:
+        if reply.body.lstrip()[:1] == b"<" or "html" in reply.content_type.lower():
+            raise Transient("sent a web page instead of data, perhaps its login page") from None
+        broken = "not in UTF-8" if isinstance(error, UnicodeDecodeError) else "cut off or broken"
+        raise Transient(f"sent JSON that is {broken}") from None
     return _BAD_ESCAPE.sub(r"\1\\ufffd", text), document
 
 

@@ -5,6 +5,7 @@ No error here quotes a reply, a header or a parameter: they may hold credentials
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
 import time
@@ -140,7 +141,12 @@ class Session:
             if isinstance(error, requests.exceptions.SSLError):
                 todo = f"check ca_bundle, client_cert and the host's certificate (connection {self.endpoint.conn_id})"
                 raise self.refuse("cannot be reached over verified TLS", todo) from None
+            if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
+                todo = f"correct the key, the login or the address in connection {self.endpoint.conn_id}"
+                raise self.refuse(f"cannot be asked like this ({type(error).__name__})", todo) from None
             raise Transient(f"broke off ({type(error).__name__})") from None
+        except (ValueError, http.client.HTTPException) as error:  # a header or an address that no library can read
+            raise Transient(f"sent an answer that is no proper HTTP ({type(error).__name__})") from None
         if self._watchdog.barked:  # a body without a length looks complete when it is cut
             raise Transient(f"took longer than {seconds:.0f} s for one reply")
 
@@ -241,8 +247,10 @@ class Session:
         try:
             found = json.loads(body)
             token, lifetime = found["access_token"], float(found.get("expires_in", 0))
-        except (ValueError, TypeError, KeyError, AttributeError):
-            raise Transient("sent a token reply that cannot be read") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            page = body.lstrip()[:1] == b"<"
+            what = "a web page instead of a token: see token_url" if page else "a token reply that cannot be read"
+            raise Transient(f"sent {what}") from None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise Transient("sent a token that cannot be used")
         return token, lifetime
@@ -276,7 +284,7 @@ def _strong_date(headers: Mapping[str, str]) -> str | None:
     modified = headers.get("Last-Modified")
     try:
         age = parsedate_to_datetime(headers["Date"]) - parsedate_to_datetime(headers["Last-Modified"])
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
     return modified if age.total_seconds() > 1 else None
 
@@ -285,9 +293,9 @@ def _retry_after(text: str | None) -> float | None:
     """Seconds to wait by a Retry-After header, given as seconds or as a date; None where it is neither."""
     if text is None:
         return None
-    if text.strip().isdigit():
+    if text.strip().isascii() and text.strip().isdigit():
         return float(text)
     try:
         return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
