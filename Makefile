@@ -50,7 +50,7 @@ lint: $(READY) ## Check style, types, SQL, and that generated files follow from 
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/sqlfluff lint --processes 2 dbt_project/models
+	$(BIN)/python -m pdic.onboard.written | xargs -0 -r $(BIN)/sqlfluff lint --processes 2
 	$(BIN)/pdic contracts compile --check
 
 format: $(READY) ## Put the code in order

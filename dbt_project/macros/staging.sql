@@ -130,6 +130,11 @@
     {{ return('"' ~ name | replace('"', '""') ~ '"') }}
 {%- endmacro %}
 
+{#- A column of the source under its name in the warehouse. -#}
+{% macro renamed(source_name, name) -%}
+    {{ quoted(source_name) }} as {{ quoted(name) }}
+{%- endmacro %}
+
 {#-
     The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any;
     `cancel` a feed's event column and the event that cancels a record.

@@ -110,7 +110,7 @@ def ensure_unloaded(connection: Connection) -> None:
         missing = [name for (name,) in cursor.fetchall()]
         cursor.execute("set local client_min_messages = warning")
         for name in missing:
-            cursor.execute((folder / f"{name}.sql").read_text(encoding="utf-8"))
+            cursor.execute((folder / f"{name}.sql").read_bytes().decode("utf-8"))
 
 
 def _column_types(connection: Connection, schema: str, table: str) -> dict[str, str]:

@@ -24,6 +24,7 @@ from tests.conftest import Postgres
 
 OURS = Path(__file__).parents[2]
 STRANGERS = Path(__file__).with_name("strangers")
+HOSTILE_AGENCY = "Sở {{ 1 / 0 }} {% raise %} \"'\\ \u202e: #"
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -87,6 +88,7 @@ def strangers(new_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         for conn_id, database, script in (
             ("pdic_source_library", "library", "library.sql"),
             ("Trader_DB", "trader", "orders.sql"),
+            ("pdic_source_hostile", "hostile", "hostile.sql"),
         ):
             uris[conn_id] = postgres.create_database(database)
             with psycopg.connect(uris[conn_id]) as source:
@@ -94,6 +96,7 @@ def strangers(new_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         strangers = Strangers(root, uris)
         strangers.reports["library"] = strangers.onboard("pdic_source_library", schema="public", agency="Thư viện tỉnh")
         strangers.reports["orders"] = strangers.onboard("Trader_DB", schema="Sales Dept", sector="orders")
+        strangers.reports["hostile"] = strangers.onboard("pdic_source_hostile", schema="public", agency=HOSTILE_AGENCY)
         strangers.reports["late"] = strangers.onboard("pdic_source_library", table=("public", "overdue"), sector="late")
         yield strangers
 
@@ -101,12 +104,15 @@ def strangers(new_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture(scope="module")
 def released(strangers: Strangers) -> Strangers:
     """Two of the sectors loaded, a choice shared, and released once."""
-    loaded = {f"{r['sector']}.{r['dataset']}": r for r in load.load(["library", "orders"], strangers.connect_to)}
+    loaded = {
+        f"{r['sector']}.{r['dataset']}": r for r in load.load(["library", "orders", "hostile"], strangers.connect_to)
+    }
     assert {name: r["status"] for name, r in loaded.items()} == dict.fromkeys(loaded, "accepted"), loaded
     assert sum(report["rows_quarantined"] for report in loaded.values()) == 0
     share("library", "work", ["title", "issued", "mark", "keywords", "fee"])
     share("orders", "order_details")
     share("library", "user", ["user_select", "user_from"])
+    share("hostile", "macro_x", ["a", "b", "comment", "position", "timestamp"])
     assert release.release(connect_to=strangers.connect_to)["status"] == "published"
     return strangers
 
@@ -213,7 +219,12 @@ def test_only_what_was_chosen_is_shared(released: Strangers) -> None:
             "where table_schema = 'shared' group by 1"
         ).fetchall()
     shown = dict(tables)
-    assert set(shown) == {"mart_library__work", "mart_orders__order_details", "mart_library__user"}
+    assert set(shown) == {
+        "mart_library__work",
+        "mart_orders__order_details",
+        "mart_library__user",
+        "mart_hostile__macro_x",
+    }
     assert shown["mart_library__work"] == ["work_id", "title", "issued", "mark", "keywords", "fee"]
     assert "it_s" not in shown["mart_orders__order_details"]
     names = sql.SQL(", ").join(map(sql.Identifier, shown["mart_library__work"]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 from pdic.contracts import cron
@@ -67,4 +69,7 @@ def _names(names: Iterable[str], indent: int) -> str:
 
 def _text(value: str) -> str:
     """``value`` as a Python constant in double quotes."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "".join(
+        f"\\u{ord(letter):04x}" if unicodedata.category(letter) == "Cf" and ord(letter) < 0x10000 else letter
+        for letter in json.dumps(value, ensure_ascii=False)
+    )

@@ -12,9 +12,12 @@ _TODO: Final = "run `pdic contracts compile` and commit what it writes"
 
 
 def read(path: Path, contract: Path) -> str:
-    """The text of a file that follows from ``contract``. Raises ContractError where it is not there."""
+    """The text of a file that follows from ``contract``. Raises ContractError where it is not there.
+
+    As it was written: reading it as text would make line feeds of the carriage returns in a source's names.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         raise not_compiled(contract) from None
 

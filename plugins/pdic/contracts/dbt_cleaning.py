@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pdic import agency, cleaning
+from pdic.contracts import templates
 from pdic.contracts.model import Contract
 from pdic.contracts.output import Output, header, joined
 
@@ -32,15 +33,11 @@ def _macro(contract: Contract) -> Iterator[str]:
     yield "    {%- set found = {} -%}"
     for column in contract.columns:
         if column.cleaning is not None:
-            yield f"    {{%- set value -%}}{{% raw %}}{cleaning.text(column)}{{% endraw %}}{{%- endset -%}}"
-            yield f"    {{%- do found.update({{{_jinja(column.source_name)}: value}}) -%}}"
+            yield f"    {{%- set value -%}}{templates.raw(cleaning.text(column))}{{%- endset -%}}"
+            yield f"    {{%- do found.update({{{templates.constant(column.source_name)}: value}}) -%}}"
     yield "    {{ return(found) }}"
     yield "{%- endmacro %}"
     yield ""
     yield f"{{% macro agency__{contract.raw_table}() -%}}"
-    yield f"{{% raw %}}{agency.text(contract, cleaned=True) or 'null::text'}{{% endraw %}}"
+    yield templates.raw(agency.text(contract, cleaned=True) or "null::text")
     yield "{%- endmacro %}"
-
-
-def _jinja(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

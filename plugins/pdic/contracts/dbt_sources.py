@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pdic.contracts import yaml_text
+from pdic.contracts import templates, yaml_text
 from pdic.contracts.model import Contract
 from pdic.contracts.output import Output, both, header
 
@@ -21,7 +21,7 @@ def dbt_sources(sector: str, owner_agency: str, entries: Sequence[str]) -> Outpu
         {
             "name": f"{schema}_{sector}",
             "schema": schema,
-            "description": both(f"{vi}: {owner_agency}", f"{en} of sector {sector}"),
+            "description": templates.description(both(f"{vi}: {owner_agency}", f"{en} of sector {sector}")),
         }
         for schema, vi, en in _SCHEMAS
     ]
@@ -39,14 +39,14 @@ def source_entry(contract: Contract) -> str:
 def _table(contract: Contract) -> dict[str, object]:
     return {
         "name": contract.raw_table,
-        "description": both(contract.description, contract.description_en),
+        "description": templates.description(both(contract.description, contract.description_en)),
         "config": {"meta": {"contract": contract.id, "contract_version": contract.version}},
         "columns": [
             {
-                "name": column.source_name,
+                "name": templates.name(column.source_name),
                 "quote": True,
                 "data_type": column.physical_type,
-                "description": both(column.description_vi, column.description_en),
+                "description": templates.description(both(column.description_vi, column.description_en)),
                 "config": {"meta": {"classification": column.classification, "business_name": column.name}},
             }
             for column in contract.columns

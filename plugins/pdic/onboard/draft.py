@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +11,7 @@ from pdic.contracts import Contract, pg_types, yaml_text
 from pdic.contracts.model import table_written
 from pdic.contracts.output import both
 from pdic.contracts.read import dataset_path
+from pdic.contracts.templates import constant, description
 from pdic.onboard.guess import ColumnDraft, Draft
 from pdic.onboard.names import BETTER_QUOTED, snake_case, title
 from pdic.sources.catalogue import SourceColumn
@@ -22,7 +24,7 @@ MODELS: Final = Path("dbt_project", "models")
 def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SCHEDULE) -> str:
     """The contract as YAML. ``connection`` is named only where it is not the sector's own."""
     facts = draft.facts
-    what = _words(facts.table.comment) or f"{title(facts.name)} ({facts.written})"
+    what = _words(facts.table.comment) or _words(f"{title(facts.name)} ({facts.written})")
     custom: dict[str, Any] = {"descriptionEn": what, "capture": draft.capture}
     if draft.cursor_column:
         custom["cursorColumn"] = draft.cursor_column
@@ -61,7 +63,7 @@ def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SC
                 "name": snake_case(facts.name) or draft.dataset,
                 "physicalName": table_written(facts.schema, facts.name),
                 "physicalType": facts.table.kind,
-                "businessName": title(facts.name),
+                "businessName": _words(title(facts.name)) or draft.dataset,
                 "properties": [column_entry(column, draft.key) for column in draft.columns],
             }
         ],
@@ -71,7 +73,7 @@ def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SC
 
 def column_entry(column: ColumnDraft, key: tuple[str, ...]) -> dict[str, Any]:
     """A column as the contract's YAML has it."""
-    words = _words(column.source.comment) or title(column.source.name)
+    words = _words(column.source.comment) or _words(title(column.source.name)) or column.name
     custom: dict[str, Any] = {"descriptionEn": words}
     if column.source_type:
         custom["sourceType"] = column.source_type
@@ -126,13 +128,14 @@ def staging_path(contract: Contract) -> Path:
 
 def staging_text(contract: Contract) -> str:
     """The staging model: every column under its name in the warehouse, its value as the source has it."""
-    key = "[" + ", ".join(map(_jinja, contract.key)) + "]"
-    flag = f", {_jinja(contract.soft_delete_column)}" if contract.soft_delete_column else ""
+    key = "[" + ", ".join(map(constant, contract.key)) + "]"
+    flag = f", {constant(contract.soft_delete_column)}" if contract.soft_delete_column else ""
+    grain = ", ".join(contract.column(name).name for name in contract.key)
     columns = ",\n".join(f"        {_column(column.source_name, column.name)}" for column in contract.columns)
-    sector, dataset = _jinja(contract.sector), _jinja(contract.dataset)
+    sector, dataset = constant(contract.sector), constant(contract.dataset)
     return (
-        f"-- {contract.description_en}\n"
-        f"-- Grain: one row per source key ({' '.join(', '.join(contract.key).split())}). Source: {contract.id}.\n"
+        f"-- The current state of {contract.id}; what it holds: {contract.path.as_posix()}.\n"
+        f"-- Grain: one row per source key ({grain}).\n"
         "{{ config(\n"
         "    indexes=[\n"
         "        {'columns': ['_key'], 'unique': true},\n"
@@ -181,9 +184,11 @@ def with_model_entries(text: str, entries: Mapping[str, dict[str, Any]]) -> str:
 def staging_entry(contract: Contract) -> dict[str, Any]:
     """What the YAML file says of the staging model."""
     return {
-        "description": both(
-            f"Trạng thái hiện tại, mỗi khóa nguồn một dòng: {contract.description}",
-            f"Current state, one row per source key: {contract.description_en}",
+        "description": description(
+            both(
+                f"Trạng thái hiện tại, mỗi khóa nguồn một dòng: {contract.description}",
+                f"Current state, one row per source key: {contract.description_en}",
+            )
         )
     }
 
@@ -191,13 +196,7 @@ def staging_entry(contract: Contract) -> dict[str, Any]:
 def _column(source_name: str, name: str) -> str:
     if source_name == name and name not in BETTER_QUOTED:
         return name
-    quoted = '"' + source_name.replace('"', '""') + '"'
-    return f"{quoted} as {name}"
-
-
-def _jinja(text: str) -> str:
-    """``text`` as a string constant of Jinja."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return f"{{{{ renamed({constant(source_name)}, {constant(name)}) }}}}"
 
 
 def _properties(values: dict[str, Any]) -> list[dict[str, Any]]:
@@ -205,5 +204,9 @@ def _properties(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _words(comment: str | None) -> str:
-    """A source's comment in one line. dbt reads braces as instructions."""
-    return " ".join((comment or "").split()).replace("{", "(").replace("}", ")")
+    """A source's comment in one line, without characters that nobody sees or that turn the order of the others round."""
+    return " ".join("".join(letter for letter in comment or "" if _is_seen(letter)).split())
+
+
+def _is_seen(letter: str) -> bool:
+    return letter.isspace() or unicodedata.category(letter) not in ("Cc", "Cf")

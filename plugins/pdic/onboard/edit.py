@@ -180,9 +180,8 @@ def _end(node: Any) -> int:
 
 
 def _inline(value: Any) -> str:
-    written = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=1_000_000)
-    return written.removesuffix("...\n").strip()
+    return yaml_text.dump_inline(value)
 
 
 def _indented(value: Any, column: int) -> str:
-    return "".join(f"{' ' * column}{line}\n" for line in yaml_text.dump(value).splitlines())
+    return yaml_text.indented(yaml_text.dump(value), column)

@@ -21,7 +21,6 @@ _ZONE: Final = "cursorTimeZone"
 NO_WISH: Final = Wish()
 _FACTS: Final = frozenset({"physicalType", "columns", "cursorColumn"})
 """What a draft says of a dataset without having guessed it."""
-_BRACES: Final = re.compile(r"[{}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ _WHOLE: Final = _Captured("snapshot", None, "none", None, None)
 def guess_contract(facts: TableFacts, sector: str, dataset: str, wish: Wish = NO_WISH, *, must: bool = False) -> Draft:
     """A draft for one table. ``wish`` is what somebody says of its cursor; with ``must``, the table has to have that column.
 
-    Raises `OnboardError` where it has no key, a name that models cannot hold, or a cursor that cannot be one.
+    Raises `OnboardError` where it has no key, or a cursor that cannot be one.
     """
     guesses: list[Guess] = []
 
@@ -122,12 +121,6 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str, wish: Wish = NO
     if snake_case(facts.name) != facts.name or dataset != facts.name:
         note(None, "dataset", dataset, f"folded from the table's name {facts.name!r}")
     key = _key(facts, note)
-    for column in facts.table.columns:
-        if _BRACES.search(column.name):
-            raise OnboardError(
-                f"{facts.written}: the name of column {column.name!r} holds a brace, which models cannot write: have a view "
-                "made that calls it otherwise, and onboard the view"
-            )
     folded = fold((column.name for column in facts.table.columns), snake_case(facts.name) or "column")
     columns = tuple(_column(facts, column, folded[column.name], key, note) for column in facts.table.columns)
     capture, candidates, said = _capture(facts, wish, note, must=must)

@@ -11,6 +11,7 @@ from pdic.contracts import Column, Contract, pg_types, yaml_text
 from pdic.contracts.findings import SNAKE_CASE
 from pdic.contracts.output import both
 from pdic.contracts.read import SHARED, dataset_path
+from pdic.contracts.templates import constant, description
 from pdic.errors import OnboardError
 from pdic.onboard.draft import MODELS, with_model_entries
 from pdic.onboard.edit import ContractText
@@ -160,10 +161,10 @@ def _contract_text(contract: Contract, table: str, columns: Sequence[Column]) ->
 
 def _model_text(contract: Contract, table: str, columns: Sequence[Column]) -> str:
     keys = [contract.column(source).name for source in contract.key]
-    indexed = ", ".join(f"'{key}'" for key in keys)
+    indexed = ", ".join(map(constant, keys))
     listed = ",\n".join(f"    standing.{column.name}" for column in columns)
     return (
-        f"-- {contract.description_en}: the columns that were chosen to be shared.\n"
+        f"-- The columns of {contract.id} that were chosen to be shared; what it holds: {contract.path.as_posix()}.\n"
         f"-- Grain: one row per {', '.join(keys)}.\n"
         f"{{{{ config(indexes=[{{'columns': [{indexed}], 'unique': true}}]) }}}}\n"
         "\n"
@@ -177,10 +178,10 @@ def _model_text(contract: Contract, table: str, columns: Sequence[Column]) -> st
 def _entry(contract: Contract, columns: Sequence[Column]) -> dict[str, Any]:
     keys = [contract.column(source).name for source in contract.key]
     return {
-        "description": both(contract.description, contract.description_en),
+        "description": description(both(contract.description, contract.description_en)),
         "data_tests": [{"grain": {"arguments": {"columns": keys}}}],
         "columns": [
-            {"name": column.name, "description": both(column.description_vi, column.description_en)}
+            {"name": column.name, "description": description(both(column.description_vi, column.description_en))}
             for column in columns
         ],
     }
