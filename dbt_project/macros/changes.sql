@@ -82,7 +82,7 @@ and {{ key }} in (select affected.{{ key.split('.')[-1] }} from affected)
 hashed as (
     select
         {{ rows }}.*,
-        hashtextextended({{ rows }}::text, 0) as _row_hash
+        hashtextextended(({{ rows }}.*)::text, 0) as _row_hash
     from {{ rows }}
 )
     {%- if not is_incremental() %}

@@ -165,12 +165,14 @@
     `typed` must begin with staging_columns() and end with `offset 0`, which keeps PostgreSQL from computing every
     expression twice (once as a column, once inside the hash). The hash leaves out the batch id, the first column: a row
     that is merely read again is not a change.
+
+    A row as a whole is always written (typed.*): the bare name `typed` means the row only as long as no column has that name.
 -#}
 {% macro changed_rows(typed) -%}
 hashed as (
     select
         {{ typed }}.*,
-        hashtextextended(substr({{ typed }}::text, length({{ typed }}._batch_id::text) + 2), 0) as _row_hash
+        hashtextextended(substr(({{ typed }}.*)::text, length({{ typed }}._batch_id::text) + 2), 0) as _row_hash
     from {{ typed }}
 )
 
@@ -209,10 +211,10 @@ from {{ this }}
 where _release_id = {{ building_release() }} and not _deleted
 group by _agency;
 insert into staging.repair (model, release_id, agency, column_name, rows)
-select '{{ this.name }}', {{ building_release() }}, coalesce(_agency, ''), column_name, count(*)
-from {{ this }} cross join unnest(string_to_array(_repaired, ',')) as column_name
-where _release_id = {{ building_release() }} and not _deleted
-group by _agency, column_name
+select '{{ this.name }}', {{ building_release() }}, coalesce(staged._agency, ''), mended.column_name, count(*)
+from {{ this }} as staged cross join unnest(string_to_array(staged._repaired, ',')) as mended (column_name)
+where staged._release_id = {{ building_release() }} and not staged._deleted
+group by staged._agency, mended.column_name
 {%- endmacro %}
 
 {#- What core takes of a staging table: rows that stand, neither deleted at the source nor held in quarantine. -#}

@@ -73,8 +73,8 @@ def _capture(
         )
         cursor.execute(
             sql.SQL(
-                "select count(*), coalesce(to_hex((sum(hashtextextended(row::text, 0)) % 4611686018427387904)::bigint), '0')"
-                " from (select {} from {}) as row"
+                "select count(*), coalesce(to_hex((sum(hashtextextended((held.*)::text, 0)) % 4611686018427387904)::bigint), '0')"
+                " from (select {} from {}) as held"
             ).format(raw.columns(contract), table)
         )
         rows, digest = one(cursor)

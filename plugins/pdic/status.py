@@ -212,7 +212,7 @@ def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = Fa
         for (name,) in cursor.fetchall():
             checksum = "null"
             if checksums and not name.startswith(ABOUT_LOADS):
-                checksum = "coalesce(sum(('x' || substr(md5(t::text), 1, 16))::bit(64)::bigint::numeric), 0)::text"
+                checksum = "coalesce(sum(('x' || substr(md5((t.*)::text), 1, 16))::bit(64)::bigint::numeric), 0)::text"
             cursor.execute(
                 sql.SQL("select count(*), {} from {} as t").format(sql.SQL(checksum), sql.Identifier("shared", name))
             )

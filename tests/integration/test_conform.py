@@ -95,7 +95,7 @@ class Warehouse:
                 if table.startswith(status.ABOUT_LOADS):
                     continue
                 statement = sql.SQL(
-                    "select count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text from {} as t"
+                    "select count(*), coalesce(sum(hashtextextended((t.*)::text, 0)::numeric), 0)::text from {} as t"
                 ).format(sql.Identifier("shared", table))
                 rows, checksum = reader.execute(statement).fetchone() or (0, "")
                 found[table] = (rows, checksum)
