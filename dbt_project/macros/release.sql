@@ -102,7 +102,8 @@ on conflict (model) do update set release_id = excluded.release_id, generation =
 
 {#- pre-hook: settings of the model's own transaction. -#}
 {% macro session_settings() -%}
-set local work_mem = '128MB'; set local jit = off; set local timezone = 'Asia/Ho_Chi_Minh'; set local datestyle = 'ISO, DMY'
+set local work_mem = '128MB'; set local jit = off; set local timezone = 'Asia/Ho_Chi_Minh'; set local datestyle = 'ISO, DMY';
+set local intervalstyle = 'postgres'; set local bytea_output = 'hex'; set local extra_float_digits = 1
 {%- endmacro %}
 
 {#-

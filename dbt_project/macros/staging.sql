@@ -37,7 +37,8 @@
 {#-
     Of each key, its newest version among the batches not yet taken in, from raw and quarantine alike, every value cleaned
     as its contract says (macros/cleaned/, docs/cleaning.md); `_repaired` names the source's columns that
-    this changed, with commas between; `_agency` is the code of the agency that the row names.
+    this changed, with commas between; `_agency` is the code of the agency that the row names; `_pdic_key` is its key as one
+    text, as it was sent (macro key__<sector>__<dataset>, decision 0025).
 
     `key` names the key's columns as the source does. A key occurs once in a batch (the load's own rule), and of two
     batches the later read is the newer, so versions need comparing only where several batches wait.
@@ -61,21 +62,23 @@
         {%- endfor %}
         nullif(concat_ws(',', null::text
             {%- for name in columns if bare(name) in cleaned %}
-            , case when {{ name }} is distinct from _sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
+            , case when {{ name }} is distinct from _pdic_sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
             {%- endfor %}
         ), '') as _repaired,
         {{ context['agency__' ~ sector ~ '__' ~ dataset]() if execute else 'null::text' }} as _agency,
+        _pdic_key,
         _batch_id,
         _op,
         _held
     from (
     select
         {%- for name in columns if bare(name) in cleaned %}
-        {{ name }} as _sent_{{ loop.index }},
+        {{ name }} as _pdic_sent_{{ loop.index }},
         {%- endfor %}
         {%- for name in columns %}
         {{ cleaned[bare(name)] ~ ' as ' ~ name if bare(name) in cleaned else name }},
         {%- endfor %}
+        {{ context['key__' ~ sector ~ '__' ~ dataset]() if execute else 'null::text' }} as _pdic_key,
         _batch_id,
         _op,
         _held
@@ -136,17 +139,12 @@
 {%- endmacro %}
 
 {#-
-    The columns every staging row begins with. `key` as in newest_versions; `soft_delete` is the source's flag, if any;
-    `cancel` a feed's event column and the event that cancels a record.
-    The parts of a key of several columns are joined so that no two keys can come out alike, whatever they hold.
+    The columns every staging row begins with. `key` as in newest_versions, which has made its text; `soft_delete` is the
+    source's flag, if any; `cancel` a feed's event column and the event that cancels a record.
 -#}
 {% macro staging_columns(key, soft_delete=none, cancel=none) -%}
         _batch_id,
-        {% if key | length == 1 -%}
-        {{ quoted(key[0]) }}::text
-        {%- else -%}
-        concat_ws('|'{% for name in key %}, replace(replace({{ quoted(name) }}::text, '\', '\\'), '|', '\|'){% endfor %})
-        {%- endif %} as _key,
+        _pdic_key as _key,
         _held,
         {% if soft_delete -%}
         _op = 'D' or coalesce({{ quoted(soft_delete) }}, false)

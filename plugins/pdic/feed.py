@@ -103,9 +103,9 @@ def quarantine_unreadable(connection: Connection, contract: Contract, batch_id: 
     """
     assert contract.feed is not None
     batch = raw.batch_table(contract, batch_id)
-    this_row = sql.SQL("array[{}]::text[] = unreadable.key and batch.{}::text = unreadable.version").format(
-        sql.SQL(", ").join(sql.SQL("batch.{}").format(sql.Identifier(name)) for name in contract.key),
-        sql.Identifier(contract.feed.version),
+    key = raw.key_texts(contract, "batch")
+    this_row = sql.SQL("array[{}] = unreadable.key and batch.{}::text = unreadable.version").format(
+        key, sql.Identifier(contract.feed.version)
     )
     with connection.cursor() as cursor:
         cursor.execute(
@@ -117,14 +117,14 @@ def quarantine_unreadable(connection: Connection, contract: Contract, batch_id: 
                     and former.batch_id < {batch_id}
                     and former.sector = {sector}
                     and former.dataset = {dataset}
-                    and unreadable.key = array[{key}]::text[]
+                    and unreadable.key = array[{key}]
                 """
             ).format(
                 batch=batch,
                 batch_id=sql.Literal(batch_id),
                 sector=sql.Literal(contract.sector),
                 dataset=sql.Literal(contract.dataset),
-                key=sql.SQL(", ").join(sql.SQL("batch.{}").format(sql.Identifier(name)) for name in contract.key),
+                key=key,
             )
         )
         cursor.execute(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from pdic import cleaning, settings
-from pdic.contracts import compiled, pg_types
+from pdic.contracts import compiled, key_identity, pg_types
 from pdic.errors import LoadError
 from pdic.warehouse import one
 
@@ -55,15 +55,13 @@ def columns(contract: Contract) -> sql.Composed:
 
 
 def key_text(contract: Contract, alias: str | None = None) -> sql.Composable:
-    """A source key as one text, as staging writes it in `_key`: parts joined so that no two keys can come out alike."""
-    parts = [
-        sql.SQL("{}::text").format(sql.Identifier(alias, name) if alias else sql.Identifier(name))
-        for name in contract.key
-    ]
-    if len(parts) == 1:
-        return sql.SQL("coalesce({}, '')").format(parts[0])
-    escaped = [sql.SQL(r"replace(replace({}, '\', '\\'), '|', '\|')").format(part) for part in parts]
-    return sql.SQL("concat_ws('|', {})").format(sql.SQL(", ").join(escaped))
+    """A source key as one text, as staging writes it in `_key`; empty where the row names none."""
+    return sql.SQL("coalesce({}, '')").format(sql.SQL(key_identity.text(contract, alias)))
+
+
+def key_texts(contract: Contract, alias: str) -> sql.Composed:
+    """The parts of a source key, each as its text, with commas between. Each text is a literal of its part's type."""
+    return sql.SQL(", ").join(map(sql.SQL, key_identity.parts(contract, alias)))
 
 
 def ensure_tables(connection: Connection, contract: Contract) -> None:
@@ -180,7 +178,7 @@ def quarantine_failing(
     """Move the rows of a batch that break a row rule to quarantine, as the source sent them. Returns how many.
 
     `reasons`, an expression of type text[] over the batch's cleaned columns, names the rules that a row breaks; those of a good
-    row are none. Rows for which `spare` is true, a condition over the key's columns and the array `_reasons` of `judged`, stay.
+    row are none. Rows for which `spare` is true, a condition over the columns of `batch` and the array `judged._reasons`, stay.
     A tombstone has nothing but its key and breaks no rule. `read` names the columns that `reasons` reads (None: any): the
     others are not cleaned.
     """
@@ -193,13 +191,12 @@ def quarantine_failing(
                 """
                 create temporary table judged on commit drop as
                 select * from (
-                    select _row, {key}, case when clock_timestamp() is not null then {reasons} end as _reasons
+                    select _row, case when clock_timestamp() is not null then {reasons} end as _reasons
                     from ({cleaned}) as cleaned where _op = 'U'
                 ) as judged
                 where cardinality(_reasons) > 0
                 """
             ).format(
-                key=sql.SQL(", ").join(map(sql.Identifier, contract.key)),
                 cleaned=cleaning.relation(contract, batch, read=read),
                 reasons=reasons,
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pdic.contracts import ContractError, get, load_all, load_shared
+from pdic.contracts import ContractError, get, load_all, load_shared, reserved
 
 PUPIL = """\
 apiVersion: v3.2.0
@@ -232,6 +232,50 @@ def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
         get("education", "pupil", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["_op", "_batch_id", "_pdic_anything", "ctid", "tableoid"])
+def test_a_reserved_name_is_read_and_called_otherwise_in_raw(tmp_path: Path, name: str) -> None:
+    write(tmp_path, changed(PUPIL, "physicalName: gioiTinh", f"physicalName: {name}"))
+    column = get("education", "pupil", tmp_path).columns[1]
+    assert column.name_at_source == name
+    assert column.source_name == f"source_{name.removeprefix('_')}"
+    assert not reserved.is_reserved(column.source_name)
+
+
+def test_a_name_in_raw_is_never_given_twice() -> None:
+    names = ["_op", "source_op", "source_op_2", "_" + "pdic_" + "ấ" * 19, "x"]
+    found = reserved.raw_names(names)
+    assert found["_op"] == "source_op_3"
+    assert {name: found[name] for name in ("source_op", "source_op_2", "x")} == {
+        n: n for n in ("source_op", "source_op_2", "x")
+    }
+    assert len(set(found.values())) == len(names)
+    assert max(len(name.encode()) for name in found.values()) <= 63
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("cursorColumn, value: capNhat", "cursorColumn, value: _op", "capNhat"),
+        ("softDeleteColumn, value: daXoa", "softDeleteColumn, value: _row", "daXoa"),
+    ],
+)
+def test_what_a_load_asks_for_has_no_reserved_name(tmp_path: Path, old: str, new: str, field: str) -> None:
+    name = new.rpartition(" ")[2]
+    write(tmp_path, changed(changed(PUPIL, old, new), f"physicalName: {field}", f"physicalName: {name}"))
+    with pytest.raises(ContractError, match=f"PDIC keeps the name {name} for itself"):
+        get("education", "pupil", tmp_path)
+
+
+def test_more_columns_than_a_table_can_have(tmp_path: Path) -> None:
+    flag = PUPIL[PUPIL.index("      - name: is_deleted") :]
+    more = "".join(
+        flag.replace("is_deleted", f"flag_{i}").replace("daXoa", f"co{i}") for i in range(reserved.MOST_COLUMNS)
+    )
+    write(tmp_path, PUPIL + more)
+    with pytest.raises(ContractError, match="the warehouse's tables hold 1590"):
+        get("education", "pupil", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "field", "said"),
     [
@@ -376,7 +420,19 @@ def test_a_log_needs_no_sweep_for_deletes(tmp_path: Path) -> None:
         ("name: sex_code", "name: height_cm", "properties.height_cm.name", "two columns"),
         ("physicalName: gioiTinh", "physicalName: chieuCao", "properties.chieuCao.physicalName", "two columns"),
         ("        physicalName: gioiTinh\n", "", "properties.sex_code.physicalName", "is missing"),
-        ("physicalName: gioiTinh", "physicalName: _op", "properties.sex_code.physicalName", "raw layer's own"),
+        ("name: sex_code", "name: xmin", "properties.xmin.name", "PostgreSQL keeps the name xmin"),
+        (
+            "physicalName: maHocSinh\n        physicalType: character varying(20)\n        logicalType: string",
+            "physicalName: maHocSinh\n        physicalType: jsonb\n        logicalType: object",
+            "properties.pupil_code.primaryKey",
+            "no text of jsonb that is the same for all values that are equal",
+        ),
+        (
+            "physicalName: maHocSinh\n        physicalType: character varying(20)",
+            "physicalName: maHocSinh\n        physicalType: point",
+            "properties.pupil_code.primaryKey",
+            "no order, or no equality, for values of point",
+        ),
         ("physicalName: gioiTinh", f"physicalName: {'x' * 64}", "properties.sex_code.physicalName", "longer than 63"),
         ("        physicalType: numeric(4,1)\n", "", "properties.height_cm.physicalType", "is missing"),
         (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final, cast, get_args
 
 from open_data_contract_standard.model import SchemaObject, SchemaProperty
 
 from pdic import cleaning
-from pdic.contracts import pg_types
+from pdic.contracts import key_identity, pg_types, reserved
 from pdic.contracts.findings import SNAKE_CASE, Findings, custom_properties, listed, text
 from pdic.contracts.model import Bound, Classification, CodeValue, Column, OnFail
 
@@ -20,10 +21,6 @@ NAME_BYTES: Final = 63
 """PostgreSQL cuts longer names off."""
 MOST_KEY_COLUMNS: Final = 32
 """PostgreSQL indexes no more columns together, and a key without an index is no key."""
-RESERVED: Final = frozenset(
-    {"_batch_id", "_op", "_reasons", "_quarantined_at", "_held", "_agency", "_repaired", "_row"}
-)
-"""Columns that the raw and quarantine tables, and what staging reads of them, add to those of the source."""
 
 _PROPERTIES: Final = frozenset({"descriptionEn", "onFail", "unit", "sourceType", "cleaning", "guessed", "heldBack"})
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
@@ -44,13 +41,22 @@ def read_columns(table: SchemaObject, api_version: str, findings: Findings, *, a
     )
     if not columns:
         findings.add("schema[0].properties", "the table has no columns", "list every column of the table")
+    if len(columns) > reserved.MOST_COLUMNS:
+        what = f"it has {len(columns)} columns, and the warehouse's tables hold {reserved.MOST_COLUMNS} of a source"
+        findings.add("schema[0].properties", what, "leave columns out, or split the table among several contracts")
     for field, names in (
         ("name", [column.name for column in columns]),
         ("physicalName", [column.source_name for column in columns]),
     ):
         for repeated in sorted({name for name in names if names.count(name) > 1}):
             findings.add(f"properties.{repeated}.{field}", "two columns have this name", "rename one")
-    return columns
+    in_raw = reserved.raw_names([column.source_name for column in columns])
+    return tuple(
+        replace(column, source_name=in_raw[column.source_name], renamed_from=column.source_name)
+        if in_raw[column.source_name] != column.source_name
+        else column
+        for column in columns
+    )
 
 
 def read_key(table: SchemaObject, columns: Sequence[Column], findings: Findings) -> tuple[str, ...]:
@@ -68,9 +74,9 @@ def read_key(table: SchemaObject, columns: Sequence[Column], findings: Findings)
     for _, column in parts:
         if not column.required:
             findings.add(f"properties.{column.name}.required", "a key column may not be empty", "say required: true")
-        if column.physical_type and not pg_types.can_be_key(column.physical_type):
-            what = f"values of {column.physical_type} cannot be compared"
-            findings.add(f"properties.{column.name}.primaryKey", what, "choose other key columns")
+        unfit = key_identity.problem(column.physical_type) if pg_types.logical_type(column.physical_type) else None
+        if unfit is not None:
+            findings.add(f"properties.{column.name}.primaryKey", unfit, "choose other key columns")
     positions = sorted(position for position, _ in parts)
     if len(parts) > 1 and positions != list(range(1, len(parts) + 1)):
         findings.add(
@@ -86,6 +92,8 @@ def _column(item: SchemaProperty, place: str, api_version: str, findings: Findin
     name = item.name or ""
     if not SNAKE_CASE.fullmatch(name) or len(name) > NAME_BYTES:
         findings.add(f"{place}.name", f"{name!r} is not a name in snake_case", "write it like birth_date")
+    elif reserved.is_reserved(name):
+        findings.add(f"{place}.name", f"PostgreSQL keeps the name {name} for itself", "choose another")
     if item.classification not in get_args(Classification):
         what = "it is missing" if item.classification is None else f"{item.classification!r} is not a class"
         findings.add(f"{place}.classification", what, f"say one of {listed(get_args(Classification))}")
@@ -128,8 +136,6 @@ def _source_name(item: SchemaProperty, name: str, place: str, findings: Findings
     source_name = item.physicalName or ("" if at_source else name)
     if not source_name:
         findings.add(place, "it is missing", "name the column as the source does")
-    elif source_name in RESERVED:
-        findings.add(place, f"{source_name} is one of the raw layer's own columns", "have it renamed at the source")
     elif not at_source and source_name != name:
         findings.add(place, "a published column has one name only", f"say {name} or leave it out")
     elif len(source_name.encode()) > NAME_BYTES:

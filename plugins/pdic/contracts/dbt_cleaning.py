@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from pdic import agency, cleaning
-from pdic.contracts import templates
+from pdic.contracts import key_identity, templates
 from pdic.contracts.model import Contract
 from pdic.contracts.output import Output, header, joined
 
@@ -20,7 +20,8 @@ def dbt_cleaning(sector: str, macros: Sequence[str]) -> Output:
 
 
 def cleaning_macros(contract: Contract) -> str:
-    """Two macros for each dataset: by source name, the cleaned value of each cleaned column; and, over these, a row's agency.
+    """Three macros for each dataset: a row's key as it was sent; by source name, the cleaned value of each cleaned column; and,
+    over these, the row's agency.
 
     The text stands in the template as it is, not in a string of Jinja's, which would eat the backslashes.
     """
@@ -28,6 +29,10 @@ def cleaning_macros(contract: Contract) -> str:
 
 
 def _macro(contract: Contract) -> Iterator[str]:
+    yield ""
+    yield f"{{% macro key__{contract.raw_table}() -%}}"
+    yield templates.raw(key_identity.text(contract))
+    yield "{%- endmacro %}"
     yield ""
     yield f"{{% macro cleaned__{contract.raw_table}() -%}}"
     yield "    {%- set found = {} -%}"

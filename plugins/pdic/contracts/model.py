@@ -63,7 +63,8 @@ class Column:
     ``unit`` names the unit of an amount ('VND', 'million VND', 'km'). ``source_type`` is the type that the source prints,
     schema included, where the column is read by a cast to ``physical_type`` (an enum as text); None where it comes as it is.
     ``cleaning`` is the kind of cleaning by which values become what rules judge and staging holds (:mod:`pdic.cleaning`);
-    enum, pattern, range and length are about the cleaned value.
+    enum, pattern, range and length are about the cleaned value. ``source_name`` is what raw and its rules call the column: its
+    name at the source, but where PDIC keeps that for itself (:mod:`pdic.contracts.reserved`); ``renamed_from`` is the source's then.
     """
 
     name: str
@@ -85,6 +86,12 @@ class Column:
     unit: str | None = None
     source_type: str | None = None
     cleaning: str | None = None
+    renamed_from: str | None = None
+
+    @property
+    def name_at_source(self) -> str:
+        """What the source itself calls the column."""
+        return self.renamed_from or self.source_name
 
     @property
     def is_open(self) -> bool:
@@ -118,9 +125,9 @@ class Contract:
     """What a dataset of a sector must be.
 
     ``table`` is ``schema.table`` at the source, or the path of a feed's resource; ``key``, ``cursor_column`` and
-    ``soft_delete_column`` are names at the source. ``overlap`` is how far stamps may lie behind the source's clock, and,
-    where nobody can see when transactions began, the longest that one may last (zero: not stated). ``cursor_time_zone`` is
-    whose time the stamps of a cursor without time zone are.
+    ``soft_delete_column`` are names in raw, the latter two at the source as well. ``overlap`` is how far stamps may lie behind
+    the source's clock, and, where nobody can see when transactions began, the longest that one may last (zero: not stated).
+    ``cursor_time_zone`` is whose time the stamps of a cursor without time zone are.
     ``cadence`` is a cron line in the province's time zone, ``freshness`` the age at which the dataset counts as stale.
     ``min_rows`` is the least number of rows that one read of the dataset may bring; ``may_be_empty`` is whether the contract
     says in so many words that it may bring none (``minRows: 0``): else a first read without a row is held.
@@ -193,8 +200,13 @@ class Contract:
         """Name of the table at the source, without its schema."""
         return table_parts(self.table)[1]
 
+    @property
+    def key_at_source(self) -> tuple[str, ...]:
+        """The key's columns by the names that the source itself gives them."""
+        return tuple(self.column(name).name_at_source for name in self.key)
+
     def column(self, source_name: str) -> Column:
-        """The column with this name at the source. Raises KeyError where the contract has none."""
+        """The column with this name in raw. Raises KeyError where the contract has none."""
         for column in self.columns:
             if column.source_name == source_name:
                 return column

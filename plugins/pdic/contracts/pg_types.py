@@ -96,8 +96,8 @@ def is_text(physical_type: str) -> bool:
     return bool(_TEXT.fullmatch(physical_type))
 
 
-def can_be_key(physical_type: str) -> bool:
-    """Whether PostgreSQL can compare two values for order and equality: what a key, or a unique column, needs."""
+def can_be_compared(physical_type: str) -> bool:
+    """Whether PostgreSQL can compare two values for order and equality."""
     return logical_type(physical_type) is not None and not _WITHOUT_EQUALITY.fullmatch(physical_type)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -148,7 +148,7 @@ def _read_contract(path: Path, content: bytes) -> Contract:
             findings.add("schema[0].physicalName", str(error), todo)
 
     columns = read_columns(table, document.apiVersion or "", findings, at_source=True)
-    by_source_name = {column.source_name: column for column in columns}
+    by_source_name = {column.name_at_source: column for column in columns}
     capture = choice(properties, "capture", get_args(Capture), findings)
     deletes = choice(properties, "deletes", get_args(Deletes), findings)
     if capture == "snapshot" and deletes == "reconcile":
@@ -162,6 +162,7 @@ def _read_contract(path: Path, content: bytes) -> Contract:
             findings.add(
                 place, "the source's log gives values as they are, never cast", "use capture: cursor or snapshot"
             )
+    _check_renamed(columns, capture, properties, findings)
     min_rows = row_count(properties, "minRows", findings)
     contract = Contract(
         id=document.id or "",
@@ -328,6 +329,19 @@ def _cursor_column(
     elif pg_types.logical_type(column.physical_type) != "timestamp":
         findings.add(place, f"{name} is {column.physical_type}, no timestamp", "else use capture: snapshot")
     return str(name)
+
+
+def _check_renamed(columns: Sequence[Column], capture: str, properties: Mapping[str, Any], findings: Findings) -> None:
+    """Columns that raw calls otherwise than the source may only hold data: nothing else asks for two names."""
+    renamed = {column.renamed_from for column in columns if column.renamed_from is not None}
+    if capture == "feed":
+        for name in sorted(renamed):
+            todo = "leave the field out, or have the service call it otherwise"
+            findings.add(f"properties.{name}.physicalName", f"PDIC keeps the name {name} for itself", todo)
+    for field in ("cursorColumn", "softDeleteColumn", "agencyColumn"):
+        if properties.get(field) in renamed:
+            what = f"PDIC keeps the name {properties[field]} for itself, and this column is read under one name only"
+            findings.add(f"customProperties.{field}", what, "have a view made that calls the column otherwise")
 
 
 def _agency_column(properties: Mapping[str, Any], columns: Mapping[str, Column], findings: Findings) -> str | None:

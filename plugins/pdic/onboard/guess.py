@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, cast, get_args
 
+from pdic.contracts import key_identity
 from pdic.contracts.model import Capture, Classification, Deletes
+from pdic.contracts.reserved import MOST_COLUMNS
 from pdic.errors import OnboardError
 from pdic.onboard import cursors
 from pdic.onboard.classify import classify
@@ -121,6 +123,7 @@ def guess_contract(facts: TableFacts, sector: str, dataset: str, wish: Wish = NO
     if snake_case(facts.name) != facts.name or dataset != facts.name:
         note(None, "dataset", dataset, f"folded from the table's name {facts.name!r}")
     key = _key(facts, note)
+    _check_fits(facts, key)
     folded = fold((column.name for column in facts.table.columns), snake_case(facts.name) or "column")
     columns = tuple(_column(facts, column, folded[column.name], key, note) for column in facts.table.columns)
     capture, candidates, said = _capture(facts, wish, note, must=must)
@@ -189,6 +192,23 @@ def _key(facts: TableFacts, note: Any) -> tuple[str, ...]:
         f"{facts.written} has neither a primary key nor a unique index over columns that are never empty, and {reason}: name one "
         "with --key COLUMN,COLUMN if you know better, have its agency declare one, or have a view made that has one"
     )
+
+
+def _check_fits(facts: TableFacts, key: tuple[str, ...]) -> None:
+    """Raises `OnboardError` for what a contract would be refused for later: the other tables are taken on meanwhile."""
+    columns = len(facts.table.columns)
+    if columns > MOST_COLUMNS:
+        raise OnboardError(
+            f"{facts.written} has {columns} columns, and the warehouse's tables hold {MOST_COLUMNS} of a source: have a view made "
+            "that leaves some out, and onboard the view"
+        )
+    for name in key:
+        column = facts.table.column(name)
+        if column is not None and column.carrier and (what := key_identity.problem(column.carrier)):
+            raise OnboardError(
+                f"{facts.written}: the key column {name} is {column.carrier}, and {what}: have its agency declare another key, "
+                "or have a view made that has one, and onboard that"
+            )
 
 
 def _capture(facts: TableFacts, wish: Wish, note: Any, *, must: bool) -> tuple[_Captured, list[Candidate], set[str]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg2
 from psycopg2 import sql
 
-from pdic.contracts import pg_types
+from pdic.contracts import key_identity, pg_types
 from pdic.contracts.model import table_written
 from pdic.errors import OnboardError
 from pdic.onboard import keys
@@ -215,7 +215,9 @@ def _indexes(
         )
         rows = cursor.fetchall()
     known = {column.name: column for column in table.columns}
-    usable = {name for name, column in known.items() if column.carrier is None or pg_types.can_be_key(column.carrier)}
+    usable = {
+        name for name, column in known.items() if column.carrier is None or not key_identity.problem(column.carrier)
+    }
     unique = sorted((tuple(names) for is_unique, _, names in rows if is_unique and set(names) <= usable), key=len)
     filled = {name for name, column in known.items() if column.not_null}
     return (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg2 import errors, sql
 
-from pdic.contracts import pg_types
+from pdic.contracts import key_identity, pg_types
 from pdic.contracts.columns import MOST_KEY_COLUMNS
 from pdic.errors import OnboardError
 from pdic.onboard.attempt import attempt
@@ -322,7 +322,7 @@ class _Search:
 def _comparable(column: SourceColumn) -> bool:
     if column.carrier is None:
         return not column.type.endswith("[]")  # carried as text
-    return pg_types.can_be_key(column.carrier)
+    return key_identity.problem(column.carrier) is None
 
 
 def _value(column: SourceColumn) -> sql.Composable:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
+from pdic.contracts.reserved import OF_POSTGRESQL
+
 MAX_BYTES: Final = 63
 
 # Words that PostgreSQL keeps for itself (`pg_get_keywords()`, categories R and T), which would need quotes wherever they
@@ -20,7 +22,7 @@ _WORDS_RESERVED: Final = """
     select session_user similar some symmetric system_user table tablesample then to trailing true union unique user using
     variadic verbose when where window with
 """
-RESERVED: Final = frozenset(_WORDS_RESERVED.split())
+RESERVED: Final = frozenset(_WORDS_RESERVED.split()) | OF_POSTGRESQL
 
 
 # Words that may be a column's name, but not everywhere without quotes (category C).

@@ -41,12 +41,12 @@ class Refusals:
 def spared(contract: Contract) -> sql.Composable:
     """The condition by which a failing row stays in its batch: a waiver stands for its key and covers all that it breaks.
 
-    Over `judged` and its `_reasons`, as `raw.quarantine_failing` takes it.
+    Over `batch` and `judged._reasons`, as `raw.quarantine_failing` takes it.
     """
     return sql.SQL(
         "exists (select from quarantine.record as waiver where waiver.sector = {sector} and waiver.dataset = {dataset}"
         " and waiver.state = 'waived' and waiver.waived_until >= {today} and waiver.key = {key} and judged._reasons <@ waiver.reasons)"
-    ).format(**_names(contract), today=_date(today()), key=raw.key_text(contract, "judged"))
+    ).format(**_names(contract), today=_date(today()), key=raw.key_text(contract, "batch"))
 
 
 def settle(connection: Connection, contract: Contract, batch_id: int, refusals: Refusals) -> None:
@@ -178,10 +178,13 @@ def _came_good(connection: Connection, contract: Contract, batch_id: int, fails:
         spared_keys: sql.Composable = sql.SQL("select null::text where false")
         if fails is not None and has_waivers:
             spared_keys = sql.SQL(
-                "select {key} from ({cleaned}) as cleaned where _op = 'U' and {key} in (select key from quarantine.record"
-                " where sector = {sector} and dataset = {dataset} and state = 'waived') and ({fails})"
+                "select {key} from {batch} as batch"
+                " where batch.ctid in (select _row from ({cleaned}) as cleaned where _op = 'U' and ({fails}))"
             ).format(
-                key=raw.key_text(contract), cleaned=cleaning.relation(contract, batch), fails=fails, **_names(contract)
+                key=raw.key_text(contract, "batch"),
+                batch=batch,
+                cleaned=cleaning.relation(contract, _waived_rows(contract, batch)),
+                fails=fails,
             )
         cursor.execute(
             sql.SQL(
@@ -219,6 +222,14 @@ def _came_good(connection: Connection, contract: Contract, batch_id: int, fails:
                 **_names(contract),
             )
         )
+
+
+def _waived_rows(contract: Contract, batch: sql.Composable) -> sql.Composed:
+    """The rows of a batch whose key a waiver stands for, with their place: a key is what was sent, not what it is cleaned to."""
+    return sql.SQL(
+        "(select batch.ctid, batch.* from {batch} as batch where {key} in (select record.key from quarantine.record as record"
+        " where record.sector = {sector} and record.dataset = {dataset} and record.state = 'waived')) as batch"
+    ).format(batch=batch, key=raw.key_text(contract, "batch"), **_names(contract))
 
 
 def _names(contract: Contract) -> dict[str, sql.Composable]:

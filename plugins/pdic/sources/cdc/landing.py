@@ -100,7 +100,7 @@ class Landing:
     def keys_in_part(self, truncated_at: int, at_once: int) -> Iterator[list[tuple[str, ...]]]:
         """The keys, as text, whose newest row is not whole, a few at a time."""
         query = sql.SQL("select {keys} from arrived {where}").format(
-            keys=sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in self._contract.key),
+            keys=raw.key_texts(self._contract, "arrived"),
             where=self._in_part(truncated_at),
         )
         with self._warehouse.cursor(name="keys_in_part") as cursor:

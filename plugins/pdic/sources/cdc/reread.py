@@ -13,6 +13,7 @@ import psycopg
 from psycopg2 import sql
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ
 
+from pdic.contracts import key_identity
 from pdic.sources.cdc.landing import Landing
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ class _Into:
 
 def _select(source: Connection, contract: Contract, keys: list[tuple[str, ...]]) -> str:
     """COPY the rows with these keys, found by the key's index."""
-    names = [sql.Identifier(name) for name in contract.key]
-    types = [sql.SQL(contract.column(name).physical_type) for name in contract.key]
+    names = [sql.Identifier(name) for name in contract.key_at_source]
+    types = [sql.SQL(key_identity.literal_type(contract.column(name).physical_type)) for name in contract.key]
     wanted = [sql.Identifier(f"key_{number}") for number in range(len(names))]
     table = sql.Identifier(contract.table_schema, contract.table_name)
     return (
@@ -65,7 +66,7 @@ def _select(source: Connection, contract: Contract, keys: list[tuple[str, ...]])
         )
         .format(
             columns=sql.SQL(", ").join(
-                sql.SQL("{}.{}").format(table, sql.Identifier(column.source_name)) for column in contract.columns
+                sql.SQL("{}.{}").format(table, sql.Identifier(column.name_at_source)) for column in contract.columns
             ),
             table=table,
             values=sql.SQL(", ").join(

@@ -114,12 +114,12 @@ class Landing:
                 cursor.execute(
                     sql.SQL(
                         """
-                        update landing.unreadable as entry set key = array[{key}]::text[], version = {version}::text
+                        update landing.unreadable as entry set key = array[{key}], version = {version}::text
                         from {records}
                         where entry.batch_id = {batch_id} and entry.page = page.page and entry.position = item.position
                         """
                     ).format(
-                        key=self._typed(self._contract.key),
+                        key=raw.key_texts(self._contract, "typed"),
                         version=self._typed([feed.version]),
                         records=self._records(page),
                         batch_id=sql.Literal(self.batch_id),
