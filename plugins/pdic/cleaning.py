@@ -144,7 +144,7 @@ def relation(
         ["_batch_id", "_op", *(column.source_name for column in contract.columns)] if present is None else [*present]
     )
     by_name = {column.source_name: column for column in contract.columns if column.source_name in told}
-    mended, inside, outside = {name: f"_mended_{at}" for at, name in enumerate(by_name)}, [], []
+    mended, inside, outside = {name: f"_pdic_mended_{at}" for at, name in enumerate(by_name)}, [], []
     for name, column in by_name.items():
         kind, value, beside = KINDS[column.cleaning or ""], quoted(name), mended[name]
         inside.append(f"case when {kind.leaves(value)} then null else array[{kind.call.format(value)}] end as {beside}")
@@ -170,7 +170,7 @@ def relation(
 
 def told_by(contract: Contract, name: str) -> str:
     """The name of the column of `relation` that says whether the value of the column called `name` was sound."""
-    return f"_sound_{[column.source_name for column in contract.columns].index(name)}"
+    return f"_pdic_sound_{[column.source_name for column in contract.columns].index(name)}"
 
 
 def columns(

@@ -88,12 +88,12 @@ def _opened(root: Path, contract: Contract, columns: Sequence[str]) -> tuple[str
                 f"{contract.id}: column {name} is not opened by naming it ({held}): whoever may decide that it can be shown changes "
                 f"its classification in {contract.path} first"
             )
-        text.set_field(column.source_name, "classification", "public")
+        text.set_field(column.name_at_source, "classification", "public")
         rest = sorted(set(marks[name]["guessed"]) - {"classification"})
         if rest:
-            text.set_custom(column.source_name, "guessed", rest)
+            text.set_custom(column.name_at_source, "guessed", rest)
         else:
-            text.remove_custom(column.source_name, "guessed")
+            text.remove_custom(column.name_at_source, "guessed")
         opened.add(name)
     return text.text, opened
 

@@ -43,7 +43,7 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
     with open_source(uri, contract.source_connection, hidden_rows=agreed) as source:
         found = facts(source, contract.table_schema, contract.table_name, key=None, hidden_rows=agreed)
         policies_now = policies.digest(source, contract.table_schema, contract.table_name)
-    if hidden := sorted(set(found.unread) & {column.source_name for column in contract.columns}):
+    if hidden := sorted(set(found.unread) & {column.name_at_source for column in contract.columns}):
         raise OnboardError(
             f"{contract.id}: this login may not read {', '.join(hidden)} any more: have the source's administrator run: {found.grant}"
         )
@@ -86,7 +86,7 @@ class _Change:
         table = self.found.table
         renamed = renames(table, self.contract)
         for column in self.contract.columns:
-            name = column.source_name
+            name = column.name_at_source
             source = table.column(renamed.get(name, name))
             if source is None:
                 self._no_key(name, "is gone")
@@ -105,7 +105,7 @@ class _Change:
             if problem:
                 self._retype(source)
                 self._say(problem, major=True)
-        known = {column.source_name for column in self.contract.columns} | set(renamed.values())
+        known = {column.name_at_source for column in self.contract.columns} | set(renamed.values())
         added = [source for source in table.columns if source.name not in known]
         names = fold(
             (source.name for source in added),
@@ -127,7 +127,7 @@ class _Change:
     def labels(self) -> None:
         """Labels of enums whose contract lists them; the words people gave to those that stay are kept."""
         for column in self.contract.columns:
-            source = self.found.table.column(column.source_name)
+            source = self.found.table.column(column.name_at_source)
             if source is None or not column.enum or not source.labels or source.labels == column.enum:
                 continue
             listed = set(map(str, column.enum))
@@ -136,11 +136,11 @@ class _Change:
                 continue
             words = dict(zip(map(str, column.enum), column.enum_labels, strict=True))
             entries = [{"value": label, "label": words.get(label) or label or "(empty)"} for label in source.labels]
-            self.text.set_field(column.source_name, "enum", entries)
+            self.text.set_field(column.name_at_source, "enum", entries)
             what = ", ".join(
                 [*(f"{label} is new" for label in sorted(new)), *(f"{label} is gone" for label in sorted(lost))]
             )
-            self._say(f"enum labels of {column.source_name}: {what}", major=bool(lost))
+            self._say(f"enum labels of {column.name_at_source}: {what}", major=bool(lost))
 
     def promises(self, problems: list[str]) -> None:
         """What the source promised and no longer does: the new version says that it is agreed."""
@@ -175,7 +175,7 @@ class _Change:
         )
 
     def _no_key(self, name: str, what: str) -> None:
-        if name in self.contract.key:
+        if name in self.contract.key_at_source:
             raise OnboardError(
                 f"{self.contract.id}: the key column {name} {what}. Rows with another key are another dataset: retire this "
                 "contract (status: retired, then remove it) and onboard the table under a new name"

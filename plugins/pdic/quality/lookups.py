@@ -37,7 +37,7 @@ _JOINING: Final = tuple(
 )
 """Kinds of cleaning of what rows are joined by: cheap, and a join reads its columns up to three times a row."""
 
-_FENCE: Final = sql.SQL("case when clock_timestamp() is null then 0 end as _fence")
+_FENCE: Final = sql.SQL("case when clock_timestamp() is null then 0 end as _pdic_fence")
 
 _PLACE = re.compile(r"\{(rows|[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*)\}")
 _NAMELESS = re.compile(_PLACE.pattern + r"(?!\s+as\s)", re.IGNORECASE)
@@ -260,7 +260,9 @@ def _other_sums(kwargs: Mapping[str, Any], judged: sql.Composable, reference: Re
     distinct: sql.Composable = sql.SQL("")
     newest_first: sql.Composable = sql.SQL("")
     if "once_per" in kwargs:
-        same = sql.SQL("judged._row, coalesce(line.{}::text, line._line)").format(sql.Identifier(kwargs["once_per"]))
+        same = sql.SQL("judged._row, coalesce(line.{}::text, line._pdic_line)").format(
+            sql.Identifier(kwargs["once_per"])
+        )
         newest = [name for name in (reference.contract.cursor_column, *reference.contract.key) if name]
         distinct = sql.SQL("distinct on ({}) ").format(same)
         newest_first = sql.SQL(" order by {}, line._batch_id desc, {}").format(
@@ -291,13 +293,13 @@ def _contract(name: str, root: Path) -> Contract:
 
 
 def _known(reference: Reference) -> sql.Composed:
-    """The living rows of the newest versions, with `_batch_id`, and `_line`, a text that names the row.
+    """The living rows of the newest versions, with `_batch_id`, and `_pdic_line`, a text that names the row.
 
     Cleaned above the union, not in its branches: so PostgreSQL cleans only the values of the rows that a join leaves.
     """
     names = ["_batch_id", *(column.source_name for column in reference.contract.columns)]
     versions = sql.SQL(" union all ").join(list(_versions(reference, names)))
-    return _cleaned(reference.contract, versions, names, "_line")
+    return _cleaned(reference.contract, versions, names, "_pdic_line")
 
 
 def _versions(reference: Reference, names: Sequence[str]) -> Iterator[sql.Composable]:
@@ -317,7 +319,7 @@ def _versions(reference: Reference, names: Sequence[str]) -> Iterator[sql.Compos
         # Nothing is newer than the batch that is being checked, but in a feed, which may send an older version again.
         final = table is reference.pending and contract.feed is None
         yield sql.SQL(
-            "select {columns}, version.tableoid::text || version.ctid::text as _line from {table} as version"
+            "select {columns}, version.tableoid::text || version.ctid::text as _pdic_line from {table} as version"
             " where {operation} and {condition} and {living}{no_later}"
         ).format(
             columns=sql.SQL(", ").join(map(sql.Identifier, names)),

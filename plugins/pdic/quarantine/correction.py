@@ -62,7 +62,7 @@ class _File:
 
     @property
     def headings(self) -> list[str]:
-        return [*_FIRST, *(f"{column.description_vi} ({column.source_name})" for column in self.columns)]
+        return [*_FIRST, *(f"{column.description_vi} ({column.name_at_source})" for column in self.columns)]
 
     def reasons(self, ids: Sequence[str]) -> str:
         return "; ".join(self.rules[id_].reason.vi if id_ in self.rules else _without_rule(id_) for id_ in ids)

@@ -60,7 +60,7 @@ def require(connection: Connection, contract: Contract) -> Access:
             inner join pg_namespace as namespace on namespace.oid = relation.relnamespace
             where namespace.nspname = %s and relation.relname = %s and relation.relkind in ('r', 'p', 'v', 'm', 'f')
             """,
-            ([column.source_name for column in contract.columns], contract.table_schema, contract.table_name),
+            ([column.name_at_source for column in contract.columns], contract.table_schema, contract.table_name),
         )
         found = cursor.fetchone()
     if found is None:  # dropped since, which the read itself meets

@@ -52,13 +52,13 @@ def column_problems(table: SourceTable, contract: Contract) -> list[str]:
     problems = []
     renamed = renames(table, contract)
     for column in contract.columns:
-        found = table.column(column.source_name)
+        found = table.column(column.name_at_source)
         if found is not None:
             if problem := found.problem(column):
                 problems.append(problem)
             continue
-        gone = f"column {column.source_name} is gone (contract: {column.source_type or column.physical_type})"
-        if now := renamed.get(column.source_name):
+        gone = f"column {column.name_at_source} is gone (contract: {column.source_type or column.physical_type})"
+        if now := renamed.get(column.name_at_source):
             gone += f"; it looks renamed to {now}, a new column of the same type: change its physicalName"
         problems.append(gone)
     return problems
@@ -66,12 +66,12 @@ def column_problems(table: SourceTable, contract: Contract) -> list[str]:
 
 def renames(table: SourceTable, contract: Contract) -> dict[str, str]:
     """Former → new name, where exactly one column of a type has gone and exactly one of that type is new."""
-    known = {column.source_name for column in contract.columns}
+    known = {column.name_at_source for column in contract.columns}
     gone: dict[str, list[str]] = {}
     new: dict[str, list[str]] = {}
     for column in contract.columns:
-        if table.column(column.source_name) is None:
-            gone.setdefault(column.source_type or column.physical_type, []).append(column.source_name)
+        if table.column(column.name_at_source) is None:
+            gone.setdefault(column.source_type or column.physical_type, []).append(column.name_at_source)
     for found in table.columns:
         if found.name not in known:
             new.setdefault(found.type if found.cast or found.carrier is None else found.carrier, []).append(found.name)
@@ -89,10 +89,10 @@ def narrowed(former: Shape, now: Shape, table: SourceTable, contract: Contract) 
         )
     if former.kind in _TABLES and now.kind not in _TABLES:
         problems.append(f"it was a {former.kind} and is a {now.kind}, so nothing promises its key any more")
-    if former.key != now.key and set(former.key) == set(contract.key):
+    if former.key != now.key and set(former.key) == set(contract.key_at_source):
         is_now = f"is ({', '.join(now.key)})" if now.key else "was dropped"
         problems.append(f"the primary key was ({', '.join(former.key)}) and {is_now}")
-    needed = {column.source_name for column in contract.columns if column.required or column.primary_key}
+    needed = {column.name_at_source for column in contract.columns if column.required or column.primary_key}
     names = {column.name for column in table.columns}
     problems += [
         f"column {name} was not null and may now be empty"
@@ -100,7 +100,7 @@ def narrowed(former: Shape, now: Shape, table: SourceTable, contract: Contract) 
     ]
     for name, labels in sorted(former.labels.items()):
         lost = [label for label in labels if label not in now.labels.get(name, labels)]
-        column = next((column for column in contract.columns if column.source_name == name), None)
+        column = next((column for column in contract.columns if column.name_at_source == name), None)
         if lost and column is not None and not column.enum:  # where the contract lists codes, it is asked itself
             problems.append(f"column {name} has lost the enum labels {listed(lost)}")
     return problems
@@ -109,16 +109,18 @@ def narrowed(former: Shape, now: Shape, table: SourceTable, contract: Contract) 
 def _lost_labels(table: SourceTable, contract: Contract) -> list[str]:
     problems = []
     for column in contract.columns:
-        found = table.column(column.source_name)
+        found = table.column(column.name_at_source)
         if found is not None and found.labels and column.enum:
             lost = [str(code) for code in column.enum if code not in found.labels]
             if lost:
-                problems.append(f"column {column.source_name} has lost the enum labels {listed(lost)} (contract: enum)")
+                problems.append(
+                    f"column {column.name_at_source} has lost the enum labels {listed(lost)} (contract: enum)"
+                )
     return problems
 
 
 def _remark(table: SourceTable, contract: Contract) -> str | None:
-    known = {column.source_name: column for column in contract.columns}
+    known = {column.name_at_source: column for column in contract.columns}
     added = [found.name for found in table.columns if found.name not in known]
     remarks = [f"columns not in the contract: {listed(added)}"] if added else []
     for found in table.columns:

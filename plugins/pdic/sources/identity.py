@@ -71,7 +71,7 @@ def identify(connection: Connection, contract: Contract) -> Identity:
     with connection.cursor() as cursor:
         cursor.execute("select has_function_privilege('pg_catalog.pg_control_system()', 'execute')")
         cluster = "(select system_identifier from pg_control_system())" if one(cursor)[0] else "null"
-        names = [column.source_name for column in contract.columns]
+        names = [column.name_at_source for column in contract.columns]
         table = source_table(contract).as_string(connection)
         cursor.execute(
             _IDENTITY.format(cluster=sql.SQL(cluster), elsewhere=sql.Literal(ELSEWHERE)),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def read_column(column: Column) -> sql.Composable:
     """The column as the warehouse holds it: itself, or cast where the source's type is not one of PostgreSQL's own."""
-    name = sql.Identifier(column.source_name)
+    name = sql.Identifier(column.name_at_source)
     if column.source_type is None:
         return name
     return sql.SQL("{}::{}").format(name, sql.SQL(column.physical_type))  # one of the closed list of types

@@ -177,8 +177,8 @@ class Comparison:
             sql.SQL(
                 """
                 create temporary table landed on commit drop as
-                select {columns}, true as _here from {parent} limit 0;
-                alter table landed alter column _here set default true
+                select {columns}, true as _pdic_here from {parent} limit 0;
+                alter table landed alter column _pdic_here set default true
                 """
             ).format(columns=columns, parent=raw.parent(self.contract))
         )
@@ -239,8 +239,8 @@ class Comparison:
 
     @property
     def _rows(self) -> sql.Composable:
-        """The source's rows as the warehouse holds them: where a type is carried by a cast, that too."""
-        if all(column.source_type is None for column in self.contract.columns):
+        """The source's rows as the warehouse holds them, types that are carried by a cast and names included."""
+        if all(column.source_type is None and column.renamed_from is None for column in self.contract.columns):
             return self.table
         columns = (
             sql.SQL("{} as {}").format(read_column(column), sql.Identifier(column.source_name))

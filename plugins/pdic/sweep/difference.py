@@ -1,6 +1,6 @@
 """The statements that tell landed rows from known ones: what is missing, what has changed, what is gone.
 
-They work on three temporary tables: `landed`, the source's rows (`_here` is true in each); `known`, the newest versions of
+They work on three temporary tables: `landed`, the source's rows (`_pdic_here` is true in each); `known`, the newest versions of
 the same keys; `difference`, the rows of a batch to be, with `_op` and whether the key was known as living.
 """
 
@@ -26,13 +26,13 @@ def create(contract: Contract) -> sql.Composed:
         create temporary table difference on commit drop as
         select
             {merged},
-            (case when landed._here then 'U' else 'D' end)::"char" as _op,
-            known._op = 'U' as _living
+            (case when landed._pdic_here then 'U' else 'D' end)::"char" as _op,
+            known._op = 'U' as _pdic_living
         from landed
         full join known on {same_key}
         where
             case
-                when landed._here is null then known._op = 'U' and {named}
+                when landed._pdic_here is null then known._op = 'U' and {named}
                 when known._op = 'U' then not record_image_eq(row({landed}), row({known_columns}))
                 else true
             end
@@ -70,7 +70,7 @@ def add_doubles(contract: Contract) -> sql.Composed:
     """Where a key occurs twice at the source, add all its rows: the rule that keys are unique judges what lands."""
     return sql.SQL(
         """
-        insert into difference ({columns}, _op, _living)
+        insert into difference ({columns}, _op, _pdic_living)
         select {landed}, 'U', true from landed
         inner join (select {key} from landed where {named} group by {key} having count(*) > 1) as doubled on {same_key}
         """
@@ -91,10 +91,10 @@ def count(contract: Contract, watermark: datetime | None) -> sql.Composed:
     return sql.SQL(
         """
         select
-            count(*) filter (where _op = 'U' and _living is not true),
-            count(*) filter (where _op = 'U' and _living),
-            count(*) filter (where _op = 'U' and _living is not true and {news}),
-            count(*) filter (where _op = 'U' and _living and {news}),
+            count(*) filter (where _op = 'U' and _pdic_living is not true),
+            count(*) filter (where _op = 'U' and _pdic_living),
+            count(*) filter (where _op = 'U' and _pdic_living is not true and {news}),
+            count(*) filter (where _op = 'U' and _pdic_living and {news}),
             count(*) filter (where _op = 'D')
         from difference
         """

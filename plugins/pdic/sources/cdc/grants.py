@@ -86,7 +86,7 @@ def _require_table(source: Connection, contract: Contract) -> int:
             {
                 "schema": contract.table_schema,
                 "table": contract.table_name,
-                "columns": [column.source_name for column in contract.columns],
+                "columns": [column.name_at_source for column in contract.columns],
             },
         )
         found = cursor.fetchone()
@@ -116,8 +116,8 @@ def _require_table(source: Connection, contract: Contract) -> int:
 
 def _require_identity(source: Connection, contract: Contract, oid: int, identity: str, table: str) -> None:
     """The log must name the contract's key of every changed and deleted row, and the key must be one at every moment."""
-    key = sorted(contract.key)
-    columns = ", ".join(sql.Identifier(name).as_string(source) for name in contract.key)
+    key = sorted(contract.key_at_source)
+    columns = ", ".join(sql.Identifier(name).as_string(source) for name in contract.key_at_source)
     with source.cursor() as cursor:
         cursor.execute(
             sql.SQL(

@@ -107,7 +107,7 @@ def _require_complete(source: Connection, contract: Contract, computed: list[str
             f"publication {publication} does not hold it",
             f"alter publication {publication} add table {table}",
         )
-    missing = [c.source_name for c in contract.columns if c.source_name not in columns]
+    missing = [c.name_at_source for c in contract.columns if c.name_at_source not in columns]
     if missing and not listed and set(missing) <= set(computed):
         raise not_granted(
             contract,
@@ -136,7 +136,7 @@ def _computed(source: Connection, contract: Contract) -> list[str]:
             """,
             (
                 sql.Identifier(contract.table_schema, contract.table_name).as_string(source),
-                [column.source_name for column in contract.columns],
+                [column.name_at_source for column in contract.columns],
             ),
         )
         computed = cursor.fetchall()

@@ -21,7 +21,7 @@ def require(source: Connection, contract: Contract, relation: Relation) -> None:
     types = _types(source, relation)
     problems = []
     for column in contract.columns:
-        name = column.source_name
+        name = column.name_at_source
         if name not in columns:
             problems.append(f"column {name} is not there (contract: {column.physical_type})")
         elif types[name] != column.physical_type:
@@ -33,7 +33,7 @@ def require(source: Connection, contract: Contract, relation: Relation) -> None:
             f"{contract.owner_agency}; when table and contract agree, run `pdic slot renew {contract.id}` and load again: the "
             f"table is copied anew, for its older changes no longer fit."
         )
-    outside = [name for name in contract.key if not columns[name].in_identity]
+    outside = [name for name in contract.key_at_source if not columns[name].in_identity]
     if outside:
         raise lost(contract, f"{contract.table} was changed while its replica identity left out {', '.join(outside)}")
 
@@ -46,7 +46,7 @@ def attribute_numbers(source: Connection, contract: Contract, table: int) -> dic
             select attname::text, attnum from pg_attribute
             where attrelid = %s and attname = any(%s) and not attisdropped order by attnum
             """,
-            (table, [column.source_name for column in contract.columns]),
+            (table, [column.name_at_source for column in contract.columns]),
         )
         return dict(cursor.fetchall())
 

@@ -35,7 +35,7 @@ class Rows:
 
     def __init__(self, contract: Contract, relation: Relation) -> None:
         names = [column.name for column in relation.columns]
-        places = [names.index(column.source_name) for column in contract.columns]
+        places = [names.index(column.name_at_source) for column in contract.columns]
         self._pick = _picker(places, len(names))
         self._key = [number for number, column in enumerate(contract.columns) if column.source_name in contract.key]
         self._blank = [NULL] * len(places)
