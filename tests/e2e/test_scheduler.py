@@ -242,7 +242,7 @@ def tables_of(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
 
 def rows_holding_secrets(connection: psycopg.Connection[Any], schema: str, table: str) -> int:
     """How many rows of a table hold one of the planted values, in whichever column."""
-    query = sql.SQL("select count(*) from {} as looked_at where looked_at::text ~ %s").format(
+    query = sql.SQL("select count(*) from {} as looked_at where (looked_at.*)::text ~ %s").format(
         sql.Identifier(schema, table)
     )
     found = connection.execute(query, ["|".join(SECRETS)]).fetchone()
