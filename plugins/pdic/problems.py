@@ -22,6 +22,10 @@ def problems(report: Report) -> list[Problem]:
         for what in of_dataset(dataset, province_is_loaded=loaded)
     ]
     found += [
+        {"where": f"{contract['sector']}.{contract['dataset']}", "what": contract["message"]}
+        for contract in report["unreadable"]
+    ]
+    found += [
         {"where": f"{slot['sector']}.{slot['dataset']}", "what": slot["warning"]}
         for slot in report["slots"]
         if slot["warning"]

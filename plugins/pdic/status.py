@@ -38,6 +38,11 @@ def status(
     """
     return {
         "datasets": datasets(connect_to, sector, recount=recount, sources=sources),
+        "unreadable": [
+            {"sector": of, "dataset": dataset, "message": str(error)}
+            for (of, dataset), error in contracts.unreadable().items()
+            if sector in (None, of)
+        ],
         "release": releases(connect_to),
         "quality": quality(connect_to),
         "quarantine": desk.counts(connect_to),
@@ -53,9 +58,9 @@ def datasets(
 
     `balanced` is source rows = accepted + quarantined. While the source changes it holds only after the next load. Where the
     source does not answer, its rows and the balance are None and `source_problem` is the kind of error; without ``sources``
-    none is asked. ``recount`` counts all keys anew (:mod:`pdic.balance`).
+    none is asked. A dataset whose contract cannot be read is left out. ``recount`` counts all keys anew (:mod:`pdic.balance`).
     """
-    known = [contract for contract in contracts.load_all().values() if sector in (None, contract.sector)]
+    known = [contract for contract in contracts.readable().values() if sector in (None, contract.sector)]
     stands = history.standings(connect_to)
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(balance.source_rows, known if sources else [], connect_to)

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from pdic import connections, errors, failures, load, reconcile, release, retry
+from pdic import connections, errors, failures, load, reconcile, release, retry, status
 from pdic.contracts.compile import compile_all
 from pdic.operators import AcceptOperator, CheckOperator, ExtractOperator, ReportOperator
+from pdic.problems import problems
 from tests.conftest import Postgres
 from tests.integration.sectors import Sector, own_sector, write_contract
 
@@ -132,9 +133,9 @@ def test_a_load_of_forty_gives_forty_reports_and_thirty_accepted(
     reports = {report["dataset"]: report for report in load.load([], broken.connect_to)}
     assert len(reports) == 40
     assert [name for name, report in reports.items() if report["status"] == "accepted"] == sorted(GOOD)
-    for dataset, (status, named) in BROKEN.items():
+    for dataset, (ends, named) in BROKEN.items():
         report = reports[dataset]
-        assert (dataset, report["status"]) == (dataset, status), report["message"]
+        assert (dataset, report["status"]) == (dataset, ends), report["message"]
         assert named in report["message"]
         assert "Traceback" not in report["message"]
     json.dumps(list(reports.values()))
@@ -225,6 +226,13 @@ def test_the_release_of_the_thirty_can_begin(broken: Sector) -> None:
     finally:
         with psycopg.connect(connections.warehouse("publisher")) as publisher:
             publisher.execute("update control.release set status = 'failed' where status = 'building'")
+
+
+def test_the_status_tells_of_a_contract_that_cannot_be_read_and_of_all_others(broken: Sector) -> None:
+    found = status.status(broken.connect_to)
+    assert {dataset["dataset"] for dataset in found["datasets"]} == {*GOOD, *BROKEN} - {"unreadable_contract"}
+    what = {problem["where"]: problem["what"] for problem in problems(found | {"airflow": None})}
+    assert "contracts/forty/unreadable_contract.odcs.yaml" in what[f"{SECTOR}.unreadable_contract"]
 
 
 def test_a_reconcile_of_many_loses_none(broken: Sector) -> None:

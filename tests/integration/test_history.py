@@ -149,7 +149,7 @@ def test_the_live_release_holds_a_dataset_or_an_older_batch_of_it(ledger: str) -
     assert {name: row["in_live_release"] for (_, name), row in found.items()} == {"a": "older", "b": "yes", "c": "no"}
 
 
-WELL = {"datasets": [], "slots": [], "release": {"live": 1, "newest": []}}
+WELL = {"datasets": [], "slots": [], "unreadable": [], "release": {"live": 1, "newest": []}}
 
 
 @pytest.mark.parametrize(

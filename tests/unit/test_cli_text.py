@@ -123,6 +123,7 @@ STATUS = {
     "quality": [{"sector": SECTOR, "rules": MANY, "hold": MANY, "failures_quarantined": MANY, "failures_warned": MANY}],
     "quarantine": dict.fromkeys(desk.STANDINGS, MANY),
     "slots": [SLOT],
+    "unreadable": [],
     "shared": [{"table": TABLE, "rows": MANY, "checksum": "9" * 30}],
 }
 STACK = {

@@ -49,7 +49,7 @@ def status(
     from pdic import contracts
     from pdic import status as standing
 
-    if sector is not None and sector not in (known := sorted({of for of, _ in contracts.load_all()})):
+    if sector is not None and sector not in (known := sorted({of for of, _ in contracts.names()})):
         raise PdicError(f"no sector is called {sector}: say one of {', '.join(known)}")
     home = ensure_warehouse()
     with console.status("status"):

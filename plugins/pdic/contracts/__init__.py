@@ -10,7 +10,7 @@ from __future__ import annotations
 from pdic.contracts.compile import Difference, compile_all
 from pdic.contracts.errors import ContractError, Problem
 from pdic.contracts.model import Column, Contract, SharedContract
-from pdic.contracts.read import get, load_all, load_shared, names, readable
+from pdic.contracts.read import get, load_all, load_shared, names, readable, unreadable
 
 __all__ = [
     "Column",
@@ -25,4 +25,5 @@ __all__ = [
     "load_shared",
     "names",
     "readable",
+    "unreadable",
 ]

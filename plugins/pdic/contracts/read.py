@@ -80,6 +80,17 @@ def readable(root: Path | None = None) -> dict[tuple[str, str], Contract]:
     return {(contract.sector, contract.dataset): contract for contract in found}
 
 
+def unreadable(root: Path | None = None) -> dict[tuple[str, str], ContractError]:
+    """What is wrong with those of the `names` that are not `readable`."""
+    found: dict[tuple[str, str], ContractError] = {}
+    for name in sorted(set(names(root)) - readable(root).keys()):
+        try:
+            get(*name, root)
+        except ContractError as error:
+            found[name] = error
+    return found
+
+
 def load_shared(root: Path | None = None) -> dict[str, SharedContract]:
     """Every published table's contract by table name, sorted. Raises ContractError as :func:`load_all` does."""
     return shared_of(contents(root or settings.project_root()))

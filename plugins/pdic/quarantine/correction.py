@@ -93,7 +93,7 @@ def hand_back(
 def _files(loader: Connection, wanted: Wanted) -> list[tuple[_File, list[int]]]:
     """The files to write, each with the records that go into it, which stay locked until they are marked."""
     condition, values = wanted.condition()
-    known = contracts.load_all()
+    known = contracts.readable()
     rules_of = cache(_rules)
     with loader.cursor() as cursor:
         cursor.execute(
@@ -117,7 +117,7 @@ def _files(loader: Connection, wanted: Wanted) -> list[tuple[_File, list[int]]]:
             contract = known.get((sector, dataset))
             if contract is None:
                 raise QuarantineError(
-                    f"{sector}.{dataset} has records in quarantine but no contract any more: bring the contract back"
+                    f"{sector}.{dataset} has records in quarantine but no contract that can be read: bring the contract back, or mend it"
                 )
             found.append((_File(contract, agency, rules_of(sector, dataset)), of_agency))
         return found

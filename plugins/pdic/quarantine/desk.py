@@ -158,7 +158,7 @@ def has_personal_key(contract: contracts.Contract) -> bool:
 
 
 def _known(targets: Sequence[str]) -> list[str]:
-    names = {name for contract in contracts.load_all().values() for name in (contract.sector, contract.id)}
+    names = {name for sector, dataset in contracts.names() for name in (sector, f"{sector}.{dataset}")}
     if unknown := sorted(set(targets) - names):
         raise QuarantineError(f"nothing is called {', '.join(unknown)}: write SECTOR or SECTOR.DATASET")
     return list(targets)
@@ -179,7 +179,7 @@ def _rule_ids(sector: str, dataset: str) -> frozenset[str]:
 
 
 def _fit_to_show(record: Report) -> Report:
-    contract = contracts.load_all().get((record["sector"], record["dataset"]))
+    contract = contracts.readable().get((record["sector"], record["dataset"]))
     if contract is None or has_personal_key(contract):
         return record | {"key": None}
     return record

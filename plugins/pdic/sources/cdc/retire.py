@@ -28,7 +28,7 @@ def end(dataset_id: str, connect_to: Connect) -> dict[str, Any]:
             # The position goes first: a slot without one is dropped by the next load, one that is missing stops it.
             with warehouse:
                 forgotten = ledger.forget_position(warehouse, sector, dataset)
-            contract = contracts.load_all().get((sector, dataset))
+            contract = contracts.get(sector, dataset) if (sector, dataset) in contracts.names() else None
             conn_id = contract.source_connection if contract else default_connection(sector)
             dropped = _drop(connect_to(conn_id), conn_id, sector, name)
         return {"sector": sector, "dataset": dataset, "slot": name, "dropped": dropped, "forgotten": forgotten}
