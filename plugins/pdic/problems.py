@@ -38,7 +38,7 @@ def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[
     """What is wrong with one dataset. Where nothing was ever loaded, that is no dataset's problem."""
     name = f"{dataset['sector']}.{dataset['dataset']}"
     if error := dataset["last_error"]:
-        reason = error["reason"] or "no reason is recorded"
+        reason = (error["reason"] or "no reason is recorded").removeprefix(f"{name}: ")
         yield f"batch {error['batch_id']} came to nothing {in_words(error['seconds_ago'])} ago ({error['kind']}): {reason}"
     elif dataset["last_good_load"] is None and province_is_loaded:
         yield f"it was never loaded: run `pdic load {name}`"

@@ -209,7 +209,7 @@ def test_the_report_fails_the_run_for_every_dataset_left_behind_and_counts_the_o
     assert message.startswith("s: 3 of 4 datasets did not arrive, 1 did: ")
     assert "b was rejected (batch 1): b._rows.between: too few rows;" in message
     assert "c was not checked (batch 2)" in message
-    assert "d was not extracted: s.d: the source is away; try later" in message
+    assert "d was not extracted: the source is away; try later" in message
     assert "its slot grows" in message
     assert " a was" not in message
 

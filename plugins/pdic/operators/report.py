@@ -42,7 +42,8 @@ class ReportOperator(PdicOperator):
                 refusal = (
                     task.xcom_pull(task_ids=self.extracts[dataset], key=REFUSAL) if dataset not in extracted else None
                 )
-                troubles[dataset] = f"was not extracted: {refusal}" if refusal else found.trouble
+                said = refusal and refusal.removeprefix(f"{self.sector}.{dataset}: ")
+                troubles[dataset] = f"was not extracted: {said}" if said else found.trouble
         for warning in (warnings := watch.warnings(connect_to, self.sector)):
             self.log.warning(warning)
         if troubles:
