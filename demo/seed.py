@@ -68,7 +68,8 @@ def seed(
             other = "" if found["profile_digest"] == digest else ", and its profile or generator is another"
             raise SeedMismatchError(
                 f"the databases hold seed {found['seed']} of {found['citizens']} citizens{other}; "
-                f"wanted is seed {seed} of {citizens}: seed with force to replace it"
+                f"wanted is seed {seed} of {citizens}: `pdic demo seed --force --citizens {citizens} --seed {seed}` drops what is "
+                "there and seeds anew"
             )
         return _Seeding(uris, world, citizens, digest, progress or (lambda *_: None)).run()
 

@@ -73,7 +73,7 @@ def tick(
 def _day(truth: Connection) -> int:
     row = truth.execute("select day from clock").fetchone()
     if row is None:
-        raise DemoError("the truth has no clock: seed again with force")
+        raise DemoError("the truth has no clock: seed anew with `pdic demo seed --force`")
     return int(row[0])
 
 
@@ -104,7 +104,9 @@ def _apply(source: Connection, truth: Connection, sector: str, day: int, changes
         row = source.execute("select day from demo_meta.clock for update").fetchone()
         reached = -1 if row is None else int(row[0])
         if reached not in (day - 1, day):
-            raise DemoError(f"database {sector} is at day {reached}, the truth at day {day - 1}: seed again with force")
+            raise DemoError(
+                f"database {sector} is at day {reached}, the truth at day {day - 1}: seed anew with `pdic demo seed --force`"
+            )
         if reached == day - 1:
             for step in steps:
                 _do(source, sector, step)

@@ -69,10 +69,15 @@ def up(home: Path, parallelism: int = PARALLELISM) -> str:
                 # Recorded at once: whatever happens next, `down` knows of it.
                 settings.write_state(home, "airflow", {**state, "processes": _record(running)})
         _wait_healthy(home, running)
-        api = _api(home)
-        for sector in sorted(SECTORS):
-            api.ensure_pool(POOL.format(sector=sector), POOL_SLOTS, f"connections to the source {sector} at a time")
-    return api.base_url
+        ensure_pools(home, SECTORS)
+    return _api(home).base_url
+
+
+def ensure_pools(home: Path, sectors: Iterable[str]) -> None:
+    """Make the pools of sectors' loads that are missing; those that are there stay as their owner has set them."""
+    api = _api(home)
+    for sector in sorted(sectors):
+        api.ensure_pool(POOL.format(sector=sector), POOL_SLOTS, f"connections to the source {sector} at a time")
 
 
 def down(home: Path) -> bool:

@@ -38,7 +38,7 @@ from pdic.cli.app import app
 from pdic.containers import jobs, secret_files
 from pdic.contracts import compile as compiling
 from pdic.errors import LoadError, PdicError
-from pdic.onboard import share, update
+from pdic.onboard import review, share, update
 from pdic.quality import coverage, data_docs, score, trial
 from pdic.quarantine import correction, desk
 from pdic.sources.cdc import retire, watch
@@ -205,6 +205,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("history",): (NAME,),
     ("releases",): (),
     ("reconcile",): (),
+    ("onboard", "review"): (),
     ("onboard",): ("--connection", "pdic_source_x", "--schema", "public", "--yes"),
     ("share",): (NAME,),
     ("connection", "add"): ("pdic_source_x", "--host", "h", "--database", "d", "--user", "u"),
@@ -229,10 +230,12 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("containers", "init"): (),
     ("containers", "demo"): (),
 }
-WITHOUT_TEXT = {("demo", "one-stop"), ("containers", "airflow-config")}
-"""A server that runs until it is stopped; a file that is printed for a machine."""
+WITHOUT_TEXT = {("airflow",), ("demo", "one-stop"), ("containers", "airflow-config")}
+"""Airflow's own commands; a server that runs until it is stopped; a file that is printed for a machine."""
 
-TO_COPY = re.compile(rf"\s*({re.escape(PATH)}|{re.escape(DSN)}|`pdic [^`]+`[.,;:]?|psql \"\$\([^)]+\)\")")
+TO_COPY = re.compile(
+    rf"\s*({re.escape(PATH)}|{re.escape(DSN)}|`pdic [^`]+`[.,;:]?|psql \"\$\([^)]+\)\"|git add [\w/ ]+)"
+)
 """All that a line may be too long for: it holds this and nothing else, so that people copy it whole."""
 
 
@@ -267,6 +270,12 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(reconcile, "reconcile", [BATCH | counts | {"seconds": {"total": 1.5}}])
     answers(retry, "retry", [BATCH])
     answers(onboard, "onboard", DRAFTED)
+    answers(
+        review,
+        "review",
+        [review.Finding("guessed-keys", f"{SECTOR}.{DATASET}", "so_dinh_danh_ca_nhan", SENTENCE, PATH)],
+    )
+    answers(airflow_stack, "ensure_pools", None)
     answers(share, "share", DRAFTED)
     answers(update, "update", DRAFTED)
     answers(pdic.cli.connection, "_look", {"server_version": "18.4", "tables": MANY, "remarks": [SENTENCE, NFD]})
@@ -304,7 +313,7 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
 def commands() -> Iterator[tuple[str, ...]]:
     def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         below = getattr(command, "commands", None)
-        if below is None:
+        if below is None or (path and command.invoke_without_command):
             yield path
         for name, each in (below or {}).items():
             yield from walk(each, (*path, name))

@@ -199,7 +199,7 @@ class _progress:  # (used like a function)
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=console, transient=True)
-        self._task = self._bar.add_task("", total=None)
+        self._task = self._bar.add_task("reading the lists of names and units", total=None)
 
     def __enter__(self) -> _progress:
         self._bar.start()

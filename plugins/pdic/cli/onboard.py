@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pdic import settings
 from pdic.cli.app import app
 from pdic.cli.names import Json
 from pdic.cli.output import give, print_json, print_table, say, tell
@@ -15,11 +16,21 @@ from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pdic.onboard import Guess
 
+COMMITTED = ("contracts", "dbt_project", "expectations/shape", "plugins/pdic/generated")
+"""What onboarding and sharing write, from the project's root."""
 
-@app.command()
+
+onboard_app = typer.Typer(invoke_without_command=True)
+app.add_typer(onboard_app, name="onboard")
+
+
+@onboard_app.callback()
 def onboard(
+    context: typer.Context,
     connection: Annotated[
         str | None,
         typer.Option(
@@ -29,7 +40,9 @@ def onboard(
     table: Annotated[
         str | None, typer.Option(help='SCHEMA.TABLE, quoted as in SQL where needed: public."Order Details".')
     ] = None,
-    schema: Annotated[str | None, typer.Option(help="Take on every table of a schema.")] = None,
+    schema: Annotated[
+        list[str] | None, typer.Option(help="Take on every table of a schema. Repeat it for several schemas.")
+    ] = None,
     sector: Annotated[str | None, typer.Option(help="The sector (default: from the connection's id).")] = None,
     agency: Annotated[str | None, typer.Option(help="The agency that owns a new sector's data.")] = None,
     update: Annotated[
@@ -63,18 +76,20 @@ def onboard(
     yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Draft contract, staging model and generated files for a table or a whole schema, ready to load."""
+    """Draft contract, staging model and generated files for a table or for whole schemas, ready to load."""
     from pdic import connections
     from pdic import onboard as onboarding
     from pdic.contracts.model import table_parts
     from pdic.onboard.cursors import Wish
 
+    if context.invoked_subcommand is not None:
+        return
     if update is not None:
         _update(update, as_json)
         return
-    if connection is None or (table is None) == (schema is None):
+    if connection is None or (table is None) == (not schema):
         raise PdicError(
-            "say --connection ID and either --table SCHEMA.TABLE or --schema SCHEMA; or --update SECTOR.DATASET"
+            "say --connection ID and either --table SCHEMA.TABLE or --schema SCHEMA; or --update SECTOR.DATASET; or `pdic onboard review`"
         )
     if key is not None and table is None:
         raise PdicError("--key is the key of one table: say --table SCHEMA.TABLE with it")
@@ -90,19 +105,25 @@ def onboard(
         raise PdicError(
             f"--table: {error}: put names that hold a dot or a blank in double quotes, as SQL does"
         ) from None
-    ensure_warehouse()
-    report = onboarding.onboard(
-        connection,
-        connections.uri(connection),
-        table=named,
-        schema=schema,
-        sector=sector,
-        agency=agency,
-        confirm=None if yes else _ask,
-        key=_names(key),
-        hidden_rows=hidden_rows,
-        cursor=wish,
-    )
+    home = ensure_warehouse()
+    schemas: list[str | None] = [*dict.fromkeys(schema or ())]
+    reports = [
+        onboarding.onboard(
+            connection,
+            connections.uri(connection),
+            table=named,
+            schema=of,
+            sector=sector,
+            agency=agency,
+            confirm=None if yes else _ask,
+            key=_names(key),
+            hidden_rows=hidden_rows,
+            cursor=wish,
+        )
+        for of in schemas or [None]
+    ]
+    report = _together(reports)
+    report["pool"] = _pool(home, report["sector"]) if report["datasets"] else None
     if as_json:
         print_json(report)
         return
@@ -114,7 +135,65 @@ def onboard(
     for path in report["written"]:
         give(path)
     if report["datasets"]:
+        say(f"Airflow's pool for the sector: {report['pool']}")
+        say("look at the guesses that matter most: `pdic onboard review`")
+        give(f"  git add {' '.join(COMMITTED)}", "commit what was written:")
         say(f"next: `pdic load {report['sector']}`; then `pdic share SECTOR.DATASET` and `pdic release`")
+
+
+@onboard_app.command()
+def review(
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,KIND",
+            help="guessed-keys, cursors, identifiers, sensitive, internal, personal, names, agency, empty "
+            "(default: guessed-keys, cursors, identifiers, sensitive, agency).",
+        ),
+    ] = None,
+    sector: Annotated[str | None, typer.Option("--sector", help="Only this sector.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the drafts that need a person's eye. Exit code 1 where there are any.
+
+    Whoever has looked takes the mark `guessed` out of the contract.
+    """
+    from dataclasses import asdict
+
+    from pdic.onboard import review as reviewing
+
+    kinds = [name.strip() for name in (only or "").split(",") if name.strip()]
+    found = reviewing.review(settings.project_root(), kinds, sector)
+    if as_json:
+        print_json([asdict(finding) for finding in found])
+    elif found:
+        print_table("To look at", [asdict(each) for each in found], ["kind", "dataset", "column", "value"])
+        say(
+            f"{len(found)} guesses in {len({each.contract for each in found})} contracts: correct them there, and take the mark out"
+        )
+    else:
+        say("nothing of these kinds is left to look at")
+    if found:
+        raise typer.Exit(1)
+
+
+def _together(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """The reports of several schemas as one."""
+    whole = dict(reports[0])
+    for name in ("datasets", "guesses", "refused", "skipped"):
+        whole[name] = [entry for report in reports for entry in report[name]]
+    whole["written"] = sorted({path for report in reports for path in report["written"]})
+    return whole
+
+
+def _pool(home: Path, sector: str) -> str:
+    """Make the sector's pool where Airflow runs: its loads would wait for one that is not there. Returns what became of it."""
+    from pdic import airflow_stack
+
+    if not airflow_stack.health(home)["running"]:
+        return "made by the next `pdic up`"
+    airflow_stack.ensure_pools(home, [sector])
+    return "made"
 
 
 @app.command()
