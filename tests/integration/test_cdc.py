@@ -242,6 +242,27 @@ def test_large_values_left_alone_arrive(source: Source, name: str) -> None:
     source.assert_equal(name, columns, key='id, "Khóa 2"')
 
 
+def test_a_key_written_another_way_stays_one(source: Source, name: str) -> None:
+    """Whole in the log, and read again at the source by the key's text; with names that are PDIC's own."""
+    columns = {"id": "numeric", "span": "interval year to month", "_op": "text", "_pdic_seq": "text", "a": "text"}
+    source.contract(name, columns, key=("id", "span"))
+    source.run(
+        f"create table {name} (id numeric, span interval year to month, _op text, _pdic_seq text, a text, primary key (id, span));"
+        f"alter table {name} alter column a set storage external; create publication pdic_{SECTOR}__{name} for table {name};"
+        f"insert into {name} select i + 0.5, '1 year', 'o', 's', repeat(md5(i::text), 300) from generate_series(1, 40) as i"
+    )
+    source.accepted(name)
+    source.run(
+        f"update {name} set id = id + 0.000, _op = 'p' where id < 20; update {name} set _pdic_seq = 't' where id > 30"
+    )
+    report = source.accepted(name)
+    assert (report["rows_accepted"], report["rows_deleted"]) == (30, 0)
+    in_raw = dict(zip(columns, ("id", "span", "source_op", "source_pdic_seq", "a"), strict=True))
+    known = source.in_raw(name, {in_raw[column]: kind for column, kind in columns.items()}, key="id, span")
+    assert known == source.at_source(name, columns, "id, span")
+    assert len(known) == 40
+
+
 def test_a_truncated_table_is_empty(source: Source, name: str) -> None:
     source.table(name)
     source.run(f"insert into {name} select i, 'a' from generate_series(1, 50) as i")

@@ -354,6 +354,21 @@ def test_a_key_written_another_way(sector: Sector, name: str, by: str) -> None:
     assert sector.load(name)["rows_unchanged"] == 102
 
 
+def test_a_held_key_written_another_way_closes_its_record(sector: Sector, name: str, by: str) -> None:
+    """The register knows a row by its key's text, which is one for 2.5 and 2.5000."""
+    sector.add(name, {"amount": "numeric", "label": "text"}, key=("amount",), capture="snapshot", required=("label",))
+    sector.source(f"insert into {name} values (1, 'a'), (2.5, null)")
+    assert sector.load(name)["rows_quarantined"] == 1
+    sector.source(f"update {name} set amount = 2.50 where amount = 2.5")
+    assert sector.load(name)["rows_quarantined"] == 1
+    register = f"select key, state, times from quarantine.record where dataset = '{name}'"
+    assert sector.warehouse(register) == [("2.5", "open", 2)]
+    sector.source(f"update {name} set amount = 2.5000, label = 'b' where amount = 2.5")
+    sector.load(name)
+    assert sector.warehouse(register) == [("2.5", "corrected", 2)]
+    assert sector.known(name) == sector.standing(name)
+
+
 def test_many_batches_are_one_state(sector: Sector, name: str, by: str) -> None:
     """Versions before and after the largest batch: only the newest of each key counts, returned and gone ones too."""
     sector.add(name, {"id": "bigint", "label": "text"}, capture="snapshot", required=("label",))
