@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from pdic import connections, contracts, load, warehouse
-from pdic.errors import OnboardError
+from pdic.errors import LoadError, OnboardError
 from pdic.onboard import onboard
 from pdic.onboard.cursors import Wish
 from pdic.onboard.guess import NO_WISH, Draft, guess_contract
@@ -403,20 +403,65 @@ def test_without_a_persons_word_the_contract_is_a_snapshot_that_lists_what_could
     assert "updatedAt: it has no time zone" in text
 
 
-def test_loads_by_such_a_stamp_bring_what_changed_and_what_has_no_stamp(loaded: Loaded) -> None:
+@pytest.mark.parametrize("monitor", [True, False])
+def test_loads_by_such_a_stamp_bring_what_changed_and_what_has_no_stamp(
+    loaded: Loaded, postgres: Postgres, monitor: bool
+) -> None:
     """Zoneless, partly empty, unchecked by a constraint that says otherwise, without an index: nothing is lost."""
-    loaded.strange.run(STAMPED.format("local"))
-    loaded.strange.run('alter table local add constraint filled not null "updatedAt" not valid')
-    loaded.onboard("local", cursor=Wish(("updatedAt",), "Asia/Ho_Chi_Minh"))
-    contract = contracts.get(DATABASE, "local", loaded.root)
+    table = f"local_{'seen' if monitor else 'unseen'}"
+    with psycopg.connect(postgres.uri(DATABASE), autocommit=True) as admin:
+        admin.execute("grant pg_monitor to la_reader_owner" if monitor else "revoke pg_monitor from la_reader_owner")
+    loaded.strange.run(STAMPED.format(table))
+    loaded.strange.run(f'alter table {table} add constraint filled not null "updatedAt" not valid')
+    loaded.onboard(table, cursor=Wish(("updatedAt",), "Asia/Ho_Chi_Minh"))
+    contract = contracts.get(DATABASE, table, loaded.root)
     assert (contract.capture, contract.cursor_time_zone) == ("cursor", "Asia/Ho_Chi_Minh")
     assert not contract.column("updatedAt").required
-    assert loaded.load("local")["rows_accepted"] == 40
+    assert loaded.load(table)["rows_accepted"] == 40
     loaded.strange.run(
-        "update local set label = 'b', \"updatedAt\" = now() at time zone 'Asia/Ho_Chi_Minh' where id in (3, 7);"
-        "alter table local drop constraint filled; update local set label = 'c' where id = 2;"
-        "insert into local values (41, 'd', null)"
+        f"update {table} set label = 'b', \"updatedAt\" = now() at time zone 'Asia/Ho_Chi_Minh' where id in (3, 7);"
+        f"alter table {table} drop constraint filled; update {table} set label = 'c' where id = 2;"
+        f"insert into {table} values (41, 'd', null)"
     )
-    assert loaded.load("local")["status"] == "accepted"
-    changed = [row for row in loaded.living("local", "id, label") if row[1] != "a"]
+    assert loaded.load(table)["status"] == "accepted"
+    changed = [row for row in loaded.living(table, "id, label") if row[1] != "a"]
     assert changed == [(2, "c"), (3, "b"), (7, "b"), (41, "d")]
+
+
+def test_a_view_that_begins_to_raise_is_its_agencys_to_mend(loaded: Loaded) -> None:
+    """At the first load or a comparison: not a right that is missing, nothing that passes, and no value in the words."""
+    loaded.strange.run(
+        "create table measured (id integer primary key, ma text); insert into measured values (1, '7'), (2, '8');"
+        "create view numbers as select id, ma::integer as number from measured"
+    )
+    loaded.onboard("numbers")
+    assert loaded.load("numbers")["status"] == "accepted"
+    loaded.strange.run("update measured set ma = 'a7x3' where id = 2")
+    report = loaded.load("numbers")
+    assert "fails at the source itself (InvalidTextRepresentation)" in str(report)
+    assert "a7x3" not in str(report)
+    with pytest.raises(LoadError) as refusal:
+        load.extract(DATABASE, "numbers", loaded.connect_to)
+    assert not refusal.value.retryable
+    assert loaded.living("numbers", "id, number") == [(1, 7), (2, 8)]
+
+
+@pytest.mark.parametrize("monitor", [True, False])
+def test_a_cursor_over_columns_read_in_part_loses_nothing(loaded: Loaded, postgres: Postgres, monitor: bool) -> None:
+    """Whose stamps are read by index, and whose rows' transactions may not be asked for: with and without `pg_monitor`."""
+    table = f"some_{'seen' if monitor else 'unseen'}"
+    loaded.strange.run(
+        f"create table {table} (id integer primary key, a text, at timestamp not null, secret text);"
+        f"insert into {table} select i, 'a', now() at time zone 'UTC', 'x' from generate_series(1, 9) as i;"
+        f"revoke select on {table} from la_reader_owner; grant select (id, a, at) on {table} to la_reader_owner"
+    )
+    with psycopg.connect(postgres.uri(DATABASE), autocommit=True) as admin:
+        admin.execute("grant pg_monitor to la_reader_owner" if monitor else "revoke pg_monitor from la_reader_owner")
+    loaded.onboard(table, cursor=Wish(("at",), "UTC"))
+    assert loaded.load(table)["status"] == "accepted"
+    loaded.strange.run(
+        f"update {table} set a = 'b', at = now() at time zone 'UTC' where id = 4;"
+        f"insert into {table} values (10, 'c', now() at time zone 'UTC')"
+    )
+    assert loaded.load(table)["status"] == "accepted"
+    assert [row for row in loaded.living(table, "id, a") if row[1] != "a"] == [(4, "b"), (10, "c")]

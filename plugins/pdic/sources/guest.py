@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
 
+INSUFFICIENT_PRIVILEGE = "42501"
+
 
 def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Connection:
     """A session whose transactions are all REPEATABLE READ, READ ONLY. Of several hosts a standby is preferred.
@@ -63,6 +65,12 @@ def reading(contract: Contract) -> Iterator[None]:
                 f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was accepted; "
                 f"load it again. QueryCanceled: the read took longer than statementTimeout ({contract.statement_timeout}), or a "
                 "replica needed the rows' space; LockNotAvailable: the table was being changed."
+            ) from error
+        if error.pgcode != INSUFFICIENT_PRIVILEGE:
+            raise LoadError(
+                f"{contract.id}: reading {contract.table} fails at the source itself ({type(error).__name__}), whoever reads it: a "
+                f"view or a computed column may not bear one of its rows. Nothing was accepted. Have {contract.owner_agency} mend "
+                "that, then load it again."
             ) from error
         raise LoadError(
             f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "

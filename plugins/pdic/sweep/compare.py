@@ -17,11 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
 from psycopg2 import sql
 
 from pdic import raw
-from pdic.errors import SourceUnavailable
+from pdic.sources.guest import reading
 from pdic.sources.reading import read_column
 from pdic.sweep import difference, known
 from pdic.sweep.findings import Findings
@@ -222,13 +221,8 @@ class Comparison:
 
     def _stream(self, query: sql.Composable, copy_in: sql.Composable, ready: Callable[[], object]) -> int:
         """Copy a query's rows from the source into the warehouse, once `ready` returns. Returns how many."""
-        try:
+        with reading(self.contract):
             sent = stream(self.source, query, self.warehouse, copy_in, ready=ready, crc=self.crc)
-        except psycopg2.Error as error:
-            raise SourceUnavailable(
-                f"{self.contract.id}: the source broke off during the comparison ({type(error).__name__}). "
-                "Nothing was changed; the same command may succeed later."
-            ) from error
         self.bytes += sent.bytes
         self.crc = sent.crc
         return sent.rows
