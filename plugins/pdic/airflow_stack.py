@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import logging
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,10 @@ PARALLELISM = 4
 UP_SECONDS = 180
 DAG_SECONDS = 120
 TERM_SECONDS = 15
+UNWELL_SECONDS = 40
+"""For how long `up` watches a part that is alive and not healthy: a heartbeat comes every 5 s, after a start within 30."""
 LOG_BYTES = 10_000_000
+_log_to = logging.getLogger(__name__)
 
 
 def up(home: Path, parallelism: int = PARALLELISM) -> str:
@@ -63,12 +68,11 @@ def up(home: Path, parallelism: int = PARALLELISM) -> str:
             _end(running)
             running = {}
         state = {**state, "port": port, "migrated": _migrate(home, state.get("migrated"))}
+        found = set(running)
         for name in COMPONENTS:
             if name not in running:
-                running[name] = _launch(home, name)
-                # Recorded at once: whatever happens next, `down` knows of it.
-                settings.write_state(home, "airflow", {**state, "processes": _record(running)})
-        _wait_healthy(home, running)
+                _launch_recorded(home, state, running, name)
+        _make_healthy(home, state, running, found)
         ensure_pools(home, SECTORS)
     return _api(home).base_url
 
@@ -97,7 +101,12 @@ def down(home: Path) -> bool:
 
 
 def health(home: Path) -> dict[str, Any]:
-    """Whether everything runs, the address (None where it never ran), and each part's state."""
+    """Whether everything runs, whether it should (`wanted`: it was started and not stopped), the address (None where it never
+    ran), and each part's state: `healthy`, `starting`, `unhealthy`, `silent` or `down`.
+
+    A part is healthy where its process lives, Airflow hears its heartbeat, and heard it since the database last started: a
+    scheduler that lost its database may hang for ever, or be gone before Airflow notices.
+    """
     home = home.resolve()
     state = settings.read_state(home, "airflow")
     alive = {name: process.alive() for name, process in _recorded(state).items()}
@@ -105,13 +114,28 @@ def health(home: Path) -> dict[str, Any]:
     if alive.get("api-server"):
         with contextlib.suppress(PdicError):
             reported = airflow_api.request("GET", f"{_base_url(state)}/api/v2/monitor/health")
-    parts = {name: (reported.get(key) or {}).get("status") for name, key in HEALTH_NAMES.items()}
+    since = _database_started(home)
+    parts = {name: _part(reported.get(key) or {}, key, since) for name, key in HEALTH_NAMES.items()}
     components = {
         name: parts.get(name, "healthy" if reported else "starting") or "starting" if alive.get(name) else "down"
         for name in COMPONENTS
     }
     healthy = all(status == "healthy" for status in components.values()) and parts["metadatabase"] == "healthy"
-    return {"running": healthy, "url": _base_url(state), "components": components}
+    return {"running": healthy, "wanted": bool(alive), "url": _base_url(state), "components": components}
+
+
+def _part(reported: Mapping[str, Any], key: str, since: float) -> str | None:
+    """What Airflow says of one part; `silent` where it has not been heard since the moment `since`."""
+    heard = reported.get(f"latest_{key}_heartbeat")
+    if heard is not None and datetime.fromisoformat(heard).timestamp() < since:
+        return "silent"
+    return reported.get("status")
+
+
+def _database_started(home: Path) -> float:
+    """When the metadata's server last began, seconds since the epoch; 0 where none runs: then Airflow says so itself."""
+    server = embedded.status(home)
+    return processes.started(server.pid).started if server is not None else 0.0
 
 
 def login(home: Path) -> dict[str, str]:
@@ -212,20 +236,36 @@ def _log(home: Path, component: str) -> Path:
     return home / "log" / f"{component}.log"
 
 
-def _wait_healthy(home: Path, running: Mapping[str, Started]) -> None:
+def _make_healthy(home: Path, state: Mapping[str, Any], running: dict[str, Started], old: set[str]) -> None:
+    """Wait until every part is healthy. One of `old`, which ran before, that ends or stays unwell is started anew, once.
+
+    Where one that was just started ends, something is wrong that a new start does not mend. Raises PdicError.
+    """
+    began = {name: time.monotonic() for name in running}
     deadline = time.monotonic() + UP_SECONDS
-    while True:
-        found = health(home)
-        if found["running"]:
-            return
-        for name, process in running.items():
-            if processes.wait_gone([process], 0) == []:
+    while not (found := health(home))["running"]:
+        for name, process in list(running.items()):
+            gone = processes.wait_gone([process], 0) == []
+            unwell = found["components"][name] != "healthy" and time.monotonic() - began[name] > UNWELL_SECONDS
+            if name in old and (gone or unwell):
+                _log_to.warning("Airflow's %s is %s: it is started anew", name, found["components"][name])
+                _end({name: process})
+                _launch_recorded(home, state, running, name)
+                old.discard(name)
+                began[name] = time.monotonic()
+            elif gone:
                 raise PdicError(
                     f"Airflow's {name} ended; the last lines of {_log(home, name)}:\n{_tail(_log(home, name))}"
                 )
         if time.monotonic() > deadline:
             raise PdicError(f"Airflow is not healthy after {UP_SECONDS} s ({found['components']}): see {home / 'log'}")
         time.sleep(0.3)
+
+
+def _launch_recorded(home: Path, state: Mapping[str, Any], running: dict[str, Started], name: str) -> None:
+    """Start a part and record it at once: whatever happens next, `down` knows of it."""
+    running[name] = _launch(home, name)
+    settings.write_state(home, "airflow", {**state, "processes": _record(running)})
 
 
 def _end(recorded: Mapping[str, Started]) -> bool:

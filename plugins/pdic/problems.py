@@ -62,9 +62,10 @@ def _of_releases(release: Report) -> Iterator[str]:
 
 def _of_airflow(airflow: Report | None) -> Iterator[str]:
     """Airflow that was started and is not whole. One that nobody started, or that was stopped, is none of our business."""
-    parts = (airflow or {}).get("components") or {}
-    unwell = sorted(name for name, state in parts.items() if state != "healthy")
-    if unwell and len(unwell) < len(parts) or "unhealthy" in parts.values():
+    if airflow is None or not airflow["wanted"]:
+        return
+    parts = airflow["components"]
+    if unwell := sorted(name for name, state in parts.items() if state != "healthy"):
         yield f"it is not whole ({', '.join(f'{name}: {parts[name]}' for name in unwell)}): run `pdic up`, which mends it"
 
 

@@ -5,6 +5,7 @@ One story in order, on one home: each step stands on the last.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -336,6 +337,20 @@ def test_workers_that_outlived_a_killed_scheduler_are_ended_when_it_comes_back(p
     assert processes.wait_gone(workers, 0) == []
     assert settings.read_state(province.home, "airflow")["processes"]["api-server"] == api_server
     assert airflow_stack.health(province.home)["running"] is True
+
+
+def test_a_database_that_was_restarted_is_noticed_and_up_mends_what_it_broke(province: Province) -> None:
+    """Fault: `pg_ctl restart -m immediate`. The scheduler ends or falls silent. Invariant: `up` brings a stack that loads."""
+    server = server_processes(province.home)
+    postmaster = embedded.status(province.home)
+    assert postmaster is not None
+    os.kill(postmaster.pid, signal.SIGQUIT)
+    assert processes.wait_gone(server, 30) == []
+    embedded.start(province.home)
+    assert province.pdic("up")["airflow"]["components"] == dict.fromkeys(airflow_stack.COMPONENTS, "healthy")
+    ended = run(province, "load_investment")
+    assert ended["load_investment"][0] == "success", errors_of(province.home, "load_investment")
+    assert [found for found in province.pdic("status")["problems"] if found["where"] == "airflow"] == []
 
 
 def test_down_leaves_no_process_and_can_be_said_twice(province: Province) -> None:

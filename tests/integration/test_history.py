@@ -162,7 +162,7 @@ WELL = {"datasets": [], "slots": [], "unreadable": [], "release": {"live": 1, "n
             "release 5 failed, and readers see release 4: because",
         ),
         (
-            {"airflow": {"components": {"scheduler": "down", "api-server": "healthy"}}},
+            {"airflow": {"wanted": True, "components": {"scheduler": "down", "api-server": "healthy"}}},
             "airflow",
             "it is not whole (scheduler: down): run `pdic up`, which mends it",
         ),
@@ -174,4 +174,6 @@ def test_what_is_wrong_beside_datasets(report: dict[str, Any], where: str, said:
 
 
 def test_airflow_that_nobody_started_is_no_problem() -> None:
-    assert problems(WELL | {"airflow": {"components": {"scheduler": "down", "api-server": "down"}}}) == []
+    assert (
+        problems(WELL | {"airflow": {"wanted": False, "components": {"scheduler": "down", "api-server": "down"}}}) == []
+    )

@@ -129,7 +129,12 @@ STATUS = {
 STACK = {
     "home": "/srv/pdic",
     "postgres": {"running": True, "port": 5433},
-    "airflow": {"running": False, "url": "http://127.0.0.1:8080", "components": {"scheduler": "unhealthy"}},
+    "airflow": {
+        "running": False,
+        "wanted": True,
+        "url": "http://127.0.0.1:8080",
+        "components": {"scheduler": "unhealthy"},
+    },
     "one_stop": {"running": True},
 }
 RECORD = {
@@ -436,7 +441,14 @@ class TestStatus:
     def report(self, monkeypatch: pytest.MonkeyPatch, datasets: list[dict[str, Any]], **others: Any) -> None:
         fine = {"slots": [], "release": {**STATUS["release"], "newest": []}}
         monkeypatch.setattr(status, "status", lambda *_, **__: STATUS | fine | {"datasets": datasets} | others)
-        healthy = {"airflow": {"running": True, "url": "http://127.0.0.1:8080", "components": {"scheduler": "healthy"}}}
+        healthy = {
+            "airflow": {
+                "running": True,
+                "wanted": True,
+                "url": "http://127.0.0.1:8080",
+                "components": {"scheduler": "healthy"},
+            }
+        }
         monkeypatch.setattr(pdic.cli.status, "describe", lambda *_: STACK | healthy)
 
     def many(self, late: int) -> list[dict[str, Any]]:
