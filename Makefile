@@ -5,12 +5,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 CITIZENS ?= 20000
 SEED ?= 44
+KILLS ?= 100
 
 # Airflow and dbt start many Python processes: without cached bytecode each would compile for seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down init test quality-eval test-histories test-compose lint format bench lock clean
+.PHONY: help setup demo up down init test quality-eval test-histories test-kills test-compose lint format bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ quality-eval: $(READY) ## Hold the gate against the truth of a seeded province: 
 
 test-histories: $(READY) ## Random histories: of the sources through many releases, of slow writers against loads (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)
+
+test-kills: $(READY) ## Kill any process at random moments of load, release and reconcile (KILLS=100 SEED=7; a minute a kill)
+	@KILLS='$(KILLS)' SEED='$(SEED)' $(BIN)/python -m pytest -m kills tests/faults/test_random_kills.py $(ARGS)
 
 test-compose: $(READY) ## Build and boot docker-compose.yml: two workers, one killed, to a published release (needs a Docker engine)
 	@$(BIN)/python -m pytest -m compose tests/compose $(ARGS)
