@@ -22,7 +22,7 @@ import psycopg2
 import pytest
 import sqlalchemy as sa
 
-from pdic import connections, embedded, failures, warehouse
+from pdic import catch_up, connections, embedded, failures, warehouse
 from pdic.errors import SourceRefused, SourceUnavailable, SourceUnreachable, WarehouseRefused, WarehouseUnavailable
 from pdic.operators.base import PdicOperator
 from pdic.operators.retries import LOAD_RETRIES, RELEASE_RETRIES
@@ -315,6 +315,26 @@ def test_an_error_of_a_statement_is_no_loss(uri: str) -> None:
     assert not outages.says_lost(safe_text(raised.value))
     assert VALUE not in failures.trace(raised.value)
     assert "test_outages.py" in failures.trace(raised.value)
+
+
+def test_a_dataset_that_broke_off_is_caught_up_and_a_refused_one_is_not(home: Path, uri: str) -> None:
+    admin = connections.to_uri(connections.load(home)["pdic_warehouse_admin"])
+    warehouse.migrate(admin)
+    batches = [
+        ("xml1", "abandoned", "SourceUnreachable"),
+        ("xml2", "abandoned", "SourceUnavailable"),
+        ("xml2", "accepted", None),
+        ("xml3", "abandoned", "SourceRefused"),
+        ("giay_bao_tu", "abandoned", "DriftError"),
+        ("gone", "abandoned", "SourceUnreachable"),
+    ]
+    with psycopg.connect(admin) as session:
+        session.cursor().executemany(
+            "insert into control.batch (sector, dataset, capture, status, error_kind) values ('health', %s, 'cursor', %s, %s)",
+            batches,
+        )
+    assert catch_up.broken_off("health", lambda _: uri) == ["xml1"]
+    assert catch_up.broken_off("education", lambda _: uri) == []
 
 
 class Told:

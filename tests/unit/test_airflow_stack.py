@@ -55,7 +55,7 @@ def unwell(health: dict[str, Any]) -> dict[str, str]:
 
 def problems_of(health: dict[str, Any]) -> list[str]:
     release = {"live": 1, "newest": []}
-    found = problems.problems({"datasets": [], "slots": [], "release": release, "airflow": health})
+    found = problems.problems({"datasets": [], "unreadable": [], "slots": [], "release": release, "airflow": health})
     return [problem["what"] for problem in found]
 
 
