@@ -4,14 +4,16 @@ Every dataset is extracted by a task of its own, so that one that fails (the sou
 the others alone. One task checks them all, one accepts what passed, and the last one fails the run where a dataset was left
 behind, after the healthy ones have gone through. A load that accepted news announces it, and the DAG `release` takes it up.
 
-Run it by hand at any time: a load brings what is new since the last accepted batch, and nothing twice.
+Run it by hand at any time: a load brings what is new since the last accepted batch, and nothing twice. The parameter `full` names
+datasets, or the sector, of which everything is read anew and compared with what is known: after a contract has gained a column, say.
+Readers keep what they have until the next release.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from airflow.sdk import DAG, CronTriggerTimetable
+from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS
@@ -36,6 +38,15 @@ for sector, about in sorted(SECTORS.items()):
         tags=sorted(about["tags"]),
         doc_md=__doc__,
         default_args=dict(LOAD_DEFAULTS),
+        params={
+            "full": Param(
+                [],
+                type="array",
+                items={"type": "string", "enum": [sector, *sorted(about["datasets"])]},
+                examples=[sector, *sorted(about["datasets"])],
+                description="Datasets to read whole, rather than what is new; the sector's name means all of them.",
+            )
+        },
     ):
         extracts = {
             dataset: ExtractOperator(

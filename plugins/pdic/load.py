@@ -84,7 +84,7 @@ def extract(
     """
     contract = contracts.get(sector, dataset)
     capture = (FULL if full else CAPTURES)[contract.capture]
-    return bring(contract, capture, connect_to, held=held, anew=full and contract.capture == "cdc")
+    return bring(contract, capture, connect_to, held=held, full=full)
 
 
 def bring(
@@ -94,23 +94,24 @@ def bring(
     called: str | None = None,
     *,
     held: bool = False,
-    anew: bool = False,
+    full: bool = False,
 ) -> Report:
     """Let `capture` fill a new batch of a dataset, which it has for itself meanwhile. The ledger calls the way `called`.
 
-    `anew` forgets first where the last load ended: where this one dies, the next one begins from nothing.
+    `full`: everything is read. Columns of accepted rows then take on the contract's types, and of a log the position is
+    forgotten first: where this load dies, the next one begins from nothing.
     """
     loader = connect(connect_to("pdic_warehouse_loader"), f"load {contract.id}")
     try:
         if not held:
             locks.take(loader, locks.dataset(contract.id), STEP_WAIT_S)
-        if anew:
+        if full and contract.capture == "cdc":
             with loader:
                 ledger.forget_position(loader, contract.sector, contract.dataset)
         batch = ledger.begin(loader, contract, called)
         try:
             with loader:
-                raw.ensure_tables(loader, contract)
+                raw.ensure_tables(loader, contract, rewrite=full)
             began = time.monotonic()
             arrival = capture(contract, batch, connect_to)
             with loader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 
 from pdic import cleaning, settings
 from pdic.contracts import compiled, key_identity, pg_types
@@ -64,16 +64,17 @@ def key_texts(contract: Contract, alias: str) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.SQL, key_identity.parts(contract, alias)))
 
 
-def ensure_tables(connection: Connection, contract: Contract) -> None:
+def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool = False) -> None:
     """Create the dataset's raw and quarantine tables, add the columns that its contract has gained, widen what became wider.
 
     Complete tables are left alone: even a change that changes nothing would wait for every reader of them. A type that
     raw holds and the contract no longer names is widened where PostgreSQL does so without touching a row, and stays where
-    it already holds every value of the new one. Raises `LoadError` with the statements to run for any other change.
+    it already holds every value of the new one. Any other change writes accepted rows anew: it is made with `rewrite`. Raises
+    `LoadError` where it is needed without, or where accepted values do not fit the new type.
     """
     wanted = {column.source_name: column.physical_type for column in contract.columns}
     found = {schema: _column_types(connection, schema, contract.raw_table) for schema in ("raw", "quarantine")}
-    by_hand: list[str] = []
+    others: set[str] = set()
     with connection.cursor() as cursor:
         cursor.execute("set local client_min_messages = warning")
         for schema, types in found.items():
@@ -81,16 +82,16 @@ def ensure_tables(connection: Connection, contract: Contract) -> None:
                 held = types.get(name, type_)
                 if held == type_ or pg_types.widens(type_, held):
                     continue
-                change = _change_type(schema, contract.raw_table, name, type_)
                 if pg_types.widens(held, type_):
-                    cursor.execute(change)
+                    cursor.execute(_change_type(schema, contract.raw_table, name, type_))
+                elif rewrite:
+                    _rewrite(connection, contract, schema, name, type_)
                 else:
-                    by_hand.append(f"{change.as_string(connection)};  -- now {held}")
-        if by_hand:
+                    others.add(f"{name} (now {held}, contract: {type_})")
+        if others:
             raise LoadError(
-                f"{contract.id}: {contract.path} names other types than accepted batches have. Nothing was moved. A change "
-                "that writes rows anew is a person's decision: run this as the loader (`pdic dsn warehouse --role loader`), "
-                f"then load again:\n" + "\n".join(by_hand)
+                f"{contract.id}: {contract.path} names other types than accepted batches have: {'; '.join(sorted(others))}. Nothing "
+                f"was moved. Accepted rows have to be written anew, which a person decides: run `pdic load {contract.id} --full`."
             )
         if any(wanted.keys() - types.keys() for types in found.values()):
             folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
@@ -125,6 +126,22 @@ def _column_types(connection: Connection, schema: str, table: str) -> dict[str, 
             (schema, table),
         )
         return dict(cursor.fetchall())
+
+
+def _rewrite(connection: Connection, contract: Contract, schema: str, name: str, type_: str) -> None:
+    """Write a column of accepted rows in another type. Raises `LoadError` where a value is none of that type."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _change_type(schema, contract.raw_table, name, type_)
+                + sql.SQL(" using {}::{}").format(sql.Identifier(name), sql.SQL(type_))
+            )
+    except (errors.DataError, errors.CannotCoerce) as error:  # its words could quote a value
+        raise LoadError(
+            f"{contract.id}: accepted rows hold values of {name} that are no {type_} (SQLSTATE {error.pgcode}), so the column cannot "
+            f"take the type that {contract.path} names. Nothing was changed. Give the column a type there that holds both, such as "
+            "text, then load again."
+        ) from None
 
 
 def _change_type(schema: str, table: str, column: str, type_: str) -> sql.Composed:

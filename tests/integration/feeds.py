@@ -154,10 +154,10 @@ class FeedSector:
     def _path(self, dataset: str) -> Path:
         return self.root / "contracts" / self.name / f"{dataset}.odcs.yaml"
 
-    def load(self, dataset: str) -> dict[str, Any]:
+    def load(self, dataset: str, *, full: bool = False) -> dict[str, Any]:
         """Extract and accept. The check between them is not this test's matter, and costs a second."""
         try:
-            batch_id = load.extract(self.name, dataset, self.connect_to)["batch_id"]
+            batch_id = load.extract(self.name, dataset, self.connect_to, full=full)["batch_id"]
         except PdicError as error:
             return {"status": "failed", "message": str(error)}
         with transaction(connections.warehouse("loader"), "test") as loader:

@@ -484,12 +484,14 @@ def test_a_lost_slot_stops_the_load_until_it_is_renewed(source: Source, name: st
     source.run(
         f"delete from {name} where id = 1; update {name} set \"Nhãn X\" = 'b' where id = 2; insert into {name} values (11, 'c')"
     )
-    assert "slot renew" in source.slot(name)["warning"]
-    with pytest.raises(SlotLost, match=f"pdic slot renew {SECTOR}.{name}"):
+    assert "--full" in source.slot(name)["warning"]
+    with pytest.raises(SlotLost, match=f"pdic load {SECTOR}.{name} --full"):
         source.extract(name)
-    retire.end(f"{SECTOR}.{name}", source.connect_to)
-    report = source.accepted(name)
+    (report,) = load.load([f"{SECTOR}.{name}"], source.connect_to, full=True)
     assert (report["rows_accepted"], report["rows_unchanged"], report["rows_deleted"]) == (2, 8, 1)
+    source.assert_equal(name)
+    source.run(f"insert into {name} values (12, 'sau')")
+    assert source.accepted(name)["rows_accepted"] == 1
     source.assert_equal(name)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pdic import ledger, load, reconcile, warehouse
 from pdic.connections import warehouse as warehouse_uri
+from pdic.contracts.compile import compile_all
 from pdic.errors import BatchRejected
 from tests.conftest import Postgres
 from tests.integration.sectors import CURSOR, Sector, own_sector
@@ -38,9 +39,9 @@ def filled(sector: Sector, dataset: str, *, table: str | None = None) -> str:
     return dataset
 
 
-def arrived(sector: Sector, dataset: str) -> dict[str, Any]:
+def arrived(sector: Sector, dataset: str, *, full: bool = False) -> dict[str, Any]:
     """A load whose rules are not asked: they cost most of it, and are not what is tested."""
-    batch = load.extract(sector.name, dataset, sector.connect_to)["batch_id"]
+    batch = load.extract(sector.name, dataset, sector.connect_to, full=full)["batch_id"]
     with warehouse.transaction(warehouse_uri("loader"), "test") as loader:
         ledger.update(loader, batch, status="checked")
     return load.accept(sector.name, dataset, batch, sector.connect_to)
@@ -239,3 +240,72 @@ def test_a_restored_source_is_compared_once(sector: Sector) -> None:
     assert "another server or database" in report["warning"]
     assert (report["rows_extracted"], report["rows_unchanged"]) == (60, 60)
     assert arrived(sector, dataset)["warning"] is None
+
+
+GAINED = """\
+      - name: added
+        physicalName: them
+        physicalType: text
+        logicalType: string
+        description: Thêm
+        classification: internal
+        customProperties: [{property: descriptionEn, value: Added}]
+"""
+
+
+def gain(sector: Sector, dataset: str) -> None:
+    """The source's table and its contract get another column, filled for all rows."""
+    sector.source(f"alter table {dataset} add column them text; update {dataset} set them = 'x' || id")
+    path = sector.root / "contracts" / sector.name / f"{dataset}.odcs.yaml"
+    path.write_text(path.read_text(encoding="utf-8").rstrip() + "\n" + GAINED, encoding="utf-8")
+    compile_all(sector.root, check=False)
+
+
+def test_a_full_load_fills_a_column_that_the_contract_has_gained(sector: Sector) -> None:
+    dataset = filled(sector, "gained")
+    gain(sector, dataset)
+    assert arrived(sector, dataset)["rows_extracted"] == 0  # no stamp moved
+    report = arrived(sector, dataset, full=True)
+    assert (report["rows_extracted"], report["rows_accepted"], report["rows_deleted"]) == (60, 60, 0)
+    newest = f"select distinct on (id) id, them from raw.{SECTOR}__{dataset} order by id, _batch_id desc"
+    assert sector.warehouse(newest) == [(number, f"x{number}") for number in range(1, 61)]
+    assert arrived(sector, dataset)["rows_extracted"] == 0
+
+
+def test_a_full_load_takes_only_what_differs_and_moves_the_watermark(sector: Sector) -> None:
+    """A row changed without its stamp, one is gone, one came; a load that dies after the comparison changes nothing."""
+    dataset = filled(sector, "full_exact")
+    sector.source(
+        f"""
+        update {dataset} set "Nhãn X" = 'lặng lẽ' where id = 7; delete from {dataset} where id = 8;
+        insert into {dataset} values (61, 'mới', now())
+        """
+    )
+    before = living(sector, dataset)
+    load.extract(SECTOR, dataset, sector.connect_to, full=True)  # and dies
+    assert living(sector, dataset) == before
+    report = arrived(sector, dataset, full=True)
+    assert (report["rows_extracted"], report["rows_accepted"]) == (60, 2)
+    assert (report["rows_unchanged"], report["rows_deleted"]) == (58, 1)
+    assert living(sector, dataset) == at_source(sector, dataset)
+    assert arrived(sector, dataset)["rows_accepted"] <= 1  # the newest stamp is read again: the bound is inclusive
+    again = arrived(sector, dataset, full=True)
+    assert (again["rows_accepted"], again["rows_unchanged"]) == (0, 60)
+
+
+def test_the_guard_holds_a_full_load(sector: Sector) -> None:
+    dataset = filled(sector, "full_held")
+    sector.source(f"delete from {dataset} where id <= 30")
+    with pytest.raises(BatchRejected, match=r"30 of 60 known rows .* --approve"):
+        load.extract(SECTOR, dataset, sector.connect_to, full=True)
+    (healed,) = reconcile.reconcile([f"{SECTOR}.{dataset}"], approve=True, connect_to=sector.connect_to)
+    assert (healed["status"], healed["deleted"]) == ("accepted", 30)
+    assert arrived(sector, dataset, full=True)["rows_unchanged"] == 30
+
+
+def test_a_full_load_may_be_the_first(sector: Sector) -> None:
+    sector.add("never", capture=CURSOR)
+    sector.source(FILL.format("never"))
+    report = arrived(sector, "never", full=True)
+    assert (report["capture"], report["rows_accepted"]) == ("cursor", 60)
+    assert arrived(sector, "never")["rows_extracted"] == 0

@@ -23,7 +23,7 @@ from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.rest import session as session_module
 from pdic.sources.rest.paging import Walk
 from tests.conftest import Postgres
-from tests.integration.feeds import KEY, FeedSector
+from tests.integration.feeds import KEY, FeedSector, contract_text
 
 
 @pytest.fixture(scope="module")
@@ -532,6 +532,24 @@ def test_the_guard_holds_a_feed_that_lost_too_much(sector: FeedSector, name: str
     healed = sector.reconcile(name, approve=True)
     assert (healed["status"], healed["deleted"]) == ("accepted", 5)
     assert sector.living(name) == sorted(sector.feed.records)
+
+
+def test_a_full_load_fills_a_column_that_the_contract_has_gained(sector: FeedSector, name: str) -> None:
+    text = contract_text(name)
+    gained = text[text.index("      - name: column_5") : text.index("      - name: column_6")]
+    sector.add(name, old=gained)
+    fill(sector, 30)
+    sector.load(name)
+    sector.add(name)
+    assert sector.load(name)["rows_extracted"] == 0
+    del sector.feed.records["00007"]
+    report = sector.load(name, full=True)
+    assert (report["rows_extracted"], report["rows_accepted"], report["rows_deleted"]) == (29, 29, 1)
+    assert sector.living(name) == sorted(sector.feed.records)
+    assert [row for row in sector.held(name) if row[0] != "00007"] == sector.sent()
+    again = sector.load(name, full=True)
+    assert (again["rows_accepted"], again["rows_unchanged"], again["rows_deleted"]) == (0, 29, 0)
+    assert sector.load(name)["rows_extracted"] == 0
 
 
 def test_a_token_is_fetched_once_and_renewed_when_refused(sector: FeedSector, name: str) -> None:

@@ -1,4 +1,4 @@
-"""`pdic reconcile`: what it passes on, prints and exits with."""
+"""`pdic reconcile` and `pdic load --full`: what they pass on, print and exit with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from pdic import load as loading
 from pdic import reconcile as reconciling
 from pdic.cli import reconcile as command
 from pdic.cli.app import app
@@ -40,3 +41,20 @@ def test_held_is_an_error_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None
     assert result.exit_code == 1
     assert "6 of 100 known rows" in result.output
     assert asked == [(["s.d"], True)]
+
+
+def test_a_full_load_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def load(targets: list[str], *, progress: Any, full: bool) -> list[dict[str, Any]]:
+        asked.append((targets, full))
+        return [HEALED]
+
+    monkeypatch.setattr("pdic.cli.app.ensure_warehouse", lambda: None)
+    monkeypatch.setattr(loading, "load", load)
+    assert CliRunner().invoke(app, ["load", "s.d", "--full", "--json"]).exit_code == 0
+    assert CliRunner().invoke(app, ["load", "--json"]).exit_code == 0
+    assert asked == [(["s.d"], True), ([], False)]
+    refused = CliRunner().invoke(app, ["load", "--full"])
+    assert "pdic load SECTOR.DATASET --full" in str(refused.exception)
+    assert len(asked) == 2

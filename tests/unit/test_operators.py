@@ -98,9 +98,22 @@ CHECKED = {"a": {"batch_id": 1, "status": "checked"}, "b": {"batch_id": 2, "stat
 
 def test_extract_hands_on_ids_and_counts_only(monkeypatch: pytest.MonkeyPatch) -> None:
     report = {"batch_id": 7, "rows_extracted": 3, "status": "extracted", "message": "…", "digest": "…"}
-    monkeypatch.setattr(load, "extract", lambda sector, dataset, connect_to: report)
+    monkeypatch.setattr(load, "extract", lambda sector, dataset, connect_to, *, full: report)
     operator = ExtractOperator(task_id="extract", sector="health", dataset="xml1")
     assert operator.execute(context(Task())) == {"dataset": "xml1", "batch_id": 7, "rows": 3}
+
+
+@pytest.mark.parametrize(("named", "full"), [([], False), (["xml1"], True), (["health"], True), (["xml2"], False)])
+def test_a_run_says_what_is_read_anew(monkeypatch: pytest.MonkeyPatch, named: list[str], full: bool) -> None:
+    asked: list[bool] = []
+
+    def extract(sector: str, dataset: str, connect_to: Any, *, full: bool) -> dict[str, Any]:
+        asked.append(full)
+        return {"batch_id": 7}
+
+    monkeypatch.setattr(load, "extract", extract)
+    ExtractOperator(task_id="extract", sector="health", dataset="xml1").execute(context(Task(), full=named))
+    assert asked == [full]
 
 
 def test_check_judges_what_was_extracted_and_skips_where_nothing_was(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +324,7 @@ class TestErrors:
     """No value of a row reaches a task's log through an error."""
 
     def raising(self, monkeypatch: pytest.MonkeyPatch, error: BaseException, cause: BaseException | None = None) -> Any:
-        def extract(*_: Any) -> None:
+        def extract(*_: Any, **__: Any) -> None:
             raise error from cause
 
         monkeypatch.setattr(load, "extract", extract)

@@ -119,14 +119,22 @@ def dsn(
 @app.command()
 def load(
     targets: Targets = None,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", help="Read everything at the source anew, and keep what differs; readers notice nothing."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring the sources' news into raw: extract, check, accept. Exit code 1 where a dataset failed or was rejected."""
     from pdic import load as loading
 
+    if full and not targets:
+        raise PdicError("say what to read anew: `pdic load SECTOR.DATASET --full`, or a whole SECTOR.")
     ensure_warehouse()
     with console.status("load") as line:
-        reports = loading.load(targets or [], progress=lambda name, step: line.update(f"{step} {name}"))
+        reports = loading.load(targets or [], progress=lambda name, step: line.update(f"{step} {name}"), full=full)
     if as_json:
         print_json(reports)
     else:

@@ -23,9 +23,7 @@ from pdic.warehouse import Connect
 Report = dict[str, Any]
 
 _READ_AGAIN = (
-    "rows accepted before hold nothing in a new column: to have all rows read again, run as the loader "
-    "(`pdic dsn warehouse --role loader`): "
-    "update control.dataset set watermark = null where sector = '{}' and dataset = '{}'"
+    "rows accepted before hold nothing in a new column until everything is read anew: run `pdic load {} --full`"
 )
 
 
@@ -121,8 +119,8 @@ class _Change:
             self.text.insert_column(drafts.column_entry(drafted, ()), before[-1] if before else None)
             known.add(source.name)
             self._say(f"column {source.name} ({drafted.physical_type}) is new: {drafted.classification}, a guess")
-        if added and self.contract.capture == "cursor":
-            self.then.append(_READ_AGAIN.format(self.contract.sector, self.contract.dataset))
+        if added and self.contract.capture in ("cursor", "cdc"):
+            self.then.append(_READ_AGAIN.format(self.contract.id))
 
     def labels(self) -> None:
         """Labels of enums whose contract lists them; the words people gave to those that stay are kept."""

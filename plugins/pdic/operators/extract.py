@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class ExtractOperator(PdicOperator):
-    """Extracts `dataset` of `sector` into a batch of its own; returns dataset, batch_id and rows."""
+    """Extracts `dataset` of `sector` into a batch of its own; returns dataset, batch_id and rows.
+
+    Where the run's parameter `full` names the dataset, or its sector, everything at the source is read anew.
+    """
 
     def __init__(self, *, sector: str, dataset: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -22,7 +25,8 @@ class ExtractOperator(PdicOperator):
         """Raises what `pdic.load.extract` raises."""
         from pdic import load
 
-        report = load.extract(self.sector, self.dataset, connect_to)
+        full = not {self.sector, self.dataset}.isdisjoint(context["params"].get("full") or ())
+        report = load.extract(self.sector, self.dataset, connect_to, full=full)
         self.log.info(
             "%s.%s: batch %s holds %s rows",
             self.sector,

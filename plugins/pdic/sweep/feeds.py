@@ -70,12 +70,12 @@ def _compare(loader: Connection, contract: Contract, batch: Batch) -> Findings:
                 create temporary table compared on commit drop as
                 select
                     {key},
-                    landed.ctid as place,
-                    known._op = 'U' as living,
+                    landed.ctid as _pdic_place,
+                    known._op = 'U' as _pdic_living,
                     known._op = 'U' and (
                         known.{version} > landed.{version} or record_image_eq(row({landed}), row({known}))
-                    ) as unchanged,
-                    {news} as news
+                    ) as _pdic_unchanged,
+                    {news} as _pdic_news
                 from {batch} as landed
                 full join ({newest}) as known on {same_key}
                 """
@@ -100,12 +100,12 @@ def _compare(loader: Connection, contract: Contract, batch: Batch) -> Findings:
         cursor.execute(
             """
             select
-                count(*) filter (where place is not null),
-                count(*) filter (where living),
-                count(*) filter (where place is not null and living is not true and not news),
-                count(*) filter (where place is not null and living and not unchanged and not news),
-                count(*) filter (where place is not null and unchanged is not true and news),
-                count(*) filter (where place is null and living)
+                count(*) filter (where _pdic_place is not null),
+                count(*) filter (where _pdic_living),
+                count(*) filter (where _pdic_place is not null and _pdic_living is not true and not _pdic_news),
+                count(*) filter (where _pdic_place is not null and _pdic_living and not _pdic_unchanged and not _pdic_news),
+                count(*) filter (where _pdic_place is not null and _pdic_unchanged is not true and _pdic_news),
+                count(*) filter (where _pdic_place is null and _pdic_living)
             from compared
             """
         )
@@ -129,12 +129,12 @@ def _reduce(loader: Connection, contract: Contract, batch: Batch) -> None:
     key = sql.SQL(", ").join(map(sql.Identifier, contract.key))
     with loader.cursor() as cursor:
         cursor.execute(
-            sql.SQL("delete from {} as landed using compared where landed.ctid = compared.place and unchanged").format(
-                table
-            )
+            sql.SQL(
+                "delete from {} as landed using compared where landed.ctid = compared._pdic_place and _pdic_unchanged"
+            ).format(table)
         )
         cursor.execute(
             sql.SQL(
-                "insert into {} ({key}, _op) select {key}, 'D' from compared where place is null and living"
+                "insert into {} ({key}, _op) select {key}, 'D' from compared where _pdic_place is null and _pdic_living"
             ).format(table, key=key)
         )

@@ -50,8 +50,8 @@ def in_words(contract: Contract) -> Iterator[None]:
         side = "the source" if isinstance(error, psycopg2.Error) else "the warehouse"
         raise LoadError(
             f"{contract.id}: {side} refused a step of reading the log ({type(error).__name__}, SQLSTATE {state}). Nothing was "
-            f"accepted and the slot stands where it was. If loading again does not help, run `pdic slot renew {contract.id}` "
-            "and load."
+            f"accepted and the slot stands where it was. If loading again does not help, run "
+            f"`pdic load {contract.id} --full`."
         ) from error
     except NotPgoutput as error:
         raise LoadError(
@@ -64,5 +64,5 @@ def lost(contract: Contract, what: str) -> SlotLost:
     """The refusal to go on from a position that the log no longer continues, and the way out."""
     return SlotLost(
         f"{contract.id}: {what}. Changes may be missing from the log, so nothing was moved; accepted data is untouched. Run "
-        f"`pdic slot renew {contract.id}`, then load again: the table is copied anew and compared with what was accepted."
+        f"`pdic load {contract.id} --full`: the table is copied anew and compared with what was accepted."
     )

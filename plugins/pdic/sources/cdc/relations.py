@@ -30,8 +30,8 @@ def require(source: Connection, contract: Contract, relation: Relation) -> None:
         raise DriftError(
             f"{contract.id}: in the log, changes were made to {contract.table} while it differed from its contract: "
             f"{'; '.join(problems)}. Nothing was accepted and the slot stands where it was. Agree the change with "
-            f"{contract.owner_agency}; when table and contract agree, run `pdic slot renew {contract.id}` and load again: the "
-            f"table is copied anew, for its older changes no longer fit."
+            f"{contract.owner_agency}; when table and contract agree, run `pdic load {contract.id} --full`: the table is "
+            f"copied anew, for its older changes no longer fit."
         )
     outside = [name for name in contract.key_at_source if not columns[name].in_identity]
     if outside:

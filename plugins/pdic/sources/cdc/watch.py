@@ -67,8 +67,8 @@ def warning(contract: Contract, found: Slot, keeps: int | None) -> str | None:
     """The warning that a slot deserves, or None."""
     if found.wal_status == "lost":
         return (
-            f"the source has given up slot {found.name}. Run `pdic slot renew {contract.id}`, then load: the "
-            "table is copied anew."
+            f"the source has given up slot {found.name}. Run `pdic load {contract.id} --full`: the table "
+            "is copied anew."
         )
     threshold = min(
         contract.max_retained_bytes, int(SHARE_OF_LIMIT * keeps) if keeps is not None else contract.max_retained_bytes
@@ -127,7 +127,7 @@ def _of_source(
     for dataset in sorted({*found, *expected}):
         each, contract, position = found.get(dataset), expected.get(dataset), positions.get(dataset)
         if each is None:
-            gone = f"its slot is gone. Run `pdic slot renew {sector}.{dataset}`, then load."
+            gone = f"its slot is gone. Run `pdic load {sector}.{dataset} --full`."
             reports.append(_report(sector, dataset, warning=gone if position else None))
             continue
         words = warning(contract, each, keeps) if contract else _unread(sector, dataset, each)

@@ -66,7 +66,7 @@ class Late:
 
     def held(self) -> int:
         """How many living records the warehouse held before this load."""
-        return self._ask(sql.SQL("select count(*) from known_order where was_held"))
+        return self._ask(sql.SQL("select count(*) from known_order where _pdic_held"))
 
     def _order(self) -> int:
         """Number the known records, those of this batch included, in the order of the feed. Returns how many they are."""
@@ -81,14 +81,14 @@ class Late:
                     drop table if exists known_order;
                     create temporary table known_order as
                     with living as ({living})
-                    select row_number() over (order by {order}) as position, {columns}, was_held
+                    select row_number() over (order by {order}) as _pdic_position, {columns}, _pdic_held
                     from (
-                        select {columns}, true as was_held from living as held
+                        select {columns}, true as _pdic_held from living as held
                         where not exists (select from {batch} as batch where {same_key})
                         union all
                         select {columns}, exists (select from living as held where {same_key}) from {batch} as batch
                     ) as known;
-                    alter table known_order add primary key (position);
+                    alter table known_order add primary key (_pdic_position);
                     analyze known_order
                     """
                 ).format(
@@ -126,7 +126,7 @@ class Late:
             return None
         with self.walk.landing.connection as connection, connection.cursor() as cursor:
             cursor.execute(
-                sql.SQL("select {} from known_order where position = {}").format(
+                sql.SQL("select {} from known_order where _pdic_position = {}").format(
                     sql.SQL(", ").join(sql.Identifier(name) for _, name in feed.cursor), sql.Literal(position)
                 )
             )
