@@ -18,6 +18,7 @@ from pdic import raw
 from pdic.arrival import Arrival
 from pdic.errors import LoadError
 from pdic.pace import Pace
+from pdic.sources import carried
 from pdic.sources.guest import reading
 from pdic.warehouse import connect
 
@@ -98,8 +99,11 @@ def _move_together(snapshot: Snapshot, warehouse_uri: str, batch_id: int, pace: 
 
 
 def _move(part: Part, contract: Contract, warehouse_uri: str, batch_id: int, pace: Pace, *, create: bool) -> Moved:
+    batch, carries = raw.batch_table(contract, batch_id), contract.encoding is not None
     copy_in = sql.SQL("copy {} ({}) from stdin (format binary{})").format(
-        raw.batch_table(contract, batch_id), raw.columns(contract), sql.SQL(", freeze" if create else "")
+        sql.Identifier("carried") if carries else batch,
+        raw.columns(contract),
+        sql.SQL(", freeze" if create and not carries else ""),
     )
     reader = _Reader(part, contract, pace)
     try:
@@ -110,6 +114,8 @@ def _move(part: Part, contract: Contract, warehouse_uri: str, batch_id: int, pac
         ):
             if create:
                 cursor.execute(raw.create_batch_table(contract, batch_id))
+            if carries:
+                cursor.execute(carried.make_room(contract))
             reader.start()
             try:
                 # The driver blocks until libpq has sent a block: where the warehouse is slower, the source waits.
@@ -123,6 +129,8 @@ def _move(part: Part, contract: Contract, warehouse_uri: str, batch_id: int, pac
                     f"{contract.id}: batch {batch_id}: the source sent {reader.rows} rows, the warehouse took "
                     f"{cursor.rowcount}. Nothing was accepted; load it again."
                 )
+            if carries:
+                cursor.execute(carried.read_into(batch, contract))
     finally:
         reader.close()
     return Moved(reader.rows, reader.bytes, reader.crc)

@@ -135,6 +135,8 @@ class Contract:
     (None: as it comes).
     ``agency_column`` is the source column whose value is the code of the agency that owns a row (None: the dataset is
     the agency's as a whole).
+    ``encoding`` is what the texts of a database are written in that does not say so itself (SQL_ASCII), one of
+    `pdic.encodings.NAMES`; None where the server says it.
     ``row_security_agreed``: what the login sees at the source is the dataset, although policies may hide rows from it.
     ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
@@ -179,6 +181,7 @@ class Contract:
     agency_column: str | None = None
     may_be_empty: bool = False
     row_security_agreed: bool = False
+    encoding: str | None = None
 
     @property
     def source_connection(self) -> str:

@@ -26,6 +26,9 @@ _FAMILIES: Final[tuple[tuple[str, str], ...]] = (
     (r"bytea", "string"),
 )
 _TEXT: Final = re.compile(r'character varying(\(\d+\))?|character\(\d+\)|bpchar|text|name|"char"')
+_HOLDS_TEXT: Final = re.compile(
+    r"(text|character varying(\(\d+\))?|character\(\d+\)|bpchar|name|jsonb?|jsonpath|tsvector|tsquery)(\[\])?"
+)
 _WITHOUT_EQUALITY: Final = re.compile(
     r"(json|jsonpath|(pg|txid)_snapshot|xid|cid|point|line|lseg|box|path|polygon|circle)(\[\])?"
 )
@@ -94,6 +97,11 @@ def length_limit(physical_type: str) -> int | None:
 def is_text(physical_type: str) -> bool:
     """Whether values are text that codes and patterns can be about."""
     return bool(_TEXT.fullmatch(physical_type))
+
+
+def holds_text(physical_type: str) -> bool:
+    """Whether values may hold letters beyond ASCII, so that their bytes depend on the encoding of their database."""
+    return bool(_HOLDS_TEXT.fullmatch(physical_type))
 
 
 def can_be_compared(physical_type: str) -> bool:

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from open_data_contract_standard.model import OpenDataContractStandard
 from pydantic import TypeAdapter
 
-from pdic import settings
+from pdic import encodings, settings
 from pdic.contracts import cron, kept, pg_types
 from pdic.contracts.columns import NAME_BYTES, read_columns, read_key
 from pdic.contracts.document import check_identity, only_table, parse
@@ -45,7 +45,7 @@ _PROPERTIES: Final = frozenset(
     {"capture", "cursorColumn", "deletes", "softDeleteColumn", "overlap", "minRows", "descriptionEn", "feed"}
     | {"sourceConnections", "maxBytesPerSecond", "maxDeletedShare", "connection", "publication", "maxRetainedBytes"}
     | {"cursorTimeZone", "cursorCandidates", "statementTimeout", "idleTimeout", "guessed"}
-    | {"agencyColumn", "rowSecurity"}
+    | {"agencyColumn", "rowSecurity", "encoding"}
 )
 _SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
 
@@ -208,6 +208,7 @@ def _read_contract(path: Path, content: bytes) -> Contract:
         idle_timeout=_length(properties, "idleTimeout", findings) or timedelta(minutes=10),
         may_be_empty=min_rows == 0,
         agency_column=_agency_column(properties, by_source_name, findings),
+        encoding=_encoding(properties, capture, findings),
         row_security_agreed=_row_security_agreed(properties, capture, findings),
     )
     if findings.problems:
@@ -379,6 +380,21 @@ def _row_security_agreed(properties: Mapping[str, Any], capture: str, findings: 
     elif capture not in ("cursor", "snapshot"):
         findings.add(place, "only the captures cursor and snapshot read rows that policies may hide", "take it out")
     return True
+
+
+def _encoding(properties: Mapping[str, Any], capture: str, findings: Findings) -> str | None:
+    """What the source's texts are written in, where its server does not know."""
+    place, value = "customProperties.encoding", properties.get("encoding")
+    if value is None:
+        return None
+    if value not in encodings.NAMES:
+        findings.add(place, f"{value!r} is not read here", f"say one of {listed(encodings.NAMES)}")
+        return None
+    if capture not in ("cursor", "snapshot"):
+        findings.add(
+            place, "only the captures cursor and snapshot can read such texts", "use one of them, or take it out"
+        )
+    return str(value)
 
 
 def _publication(properties: Mapping[str, Any], capture: str, findings: Findings) -> str | None:

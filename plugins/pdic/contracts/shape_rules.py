@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from pdic.contracts import pg_types, yaml_text
 from pdic.contracts.model import Column, Contract, SharedContract
-from pdic.contracts.output import Output, header
+from pdic.contracts.output import Output, header, literal, quoted
+from pdic.encodings import UNREADABLE
 
 _FOLDER: Final = Path("expectations", "shape")
 _ENDS_A_TITLE: Final = re.compile(r"\s*[:;,(]")
@@ -27,6 +28,7 @@ def dataset_rules(contract: Contract) -> Output:
         [
             *_table_rules(contract.dataset, contract.key, contract.min_rows, contract.path),
             *(rule for column in contract.columns for rule in _column_rules(contract.dataset, column, contract.path)),
+            *_encoding_rules(contract),
         ],
     )
 
@@ -71,6 +73,28 @@ def _table_rules(table: str, key: tuple[str, ...], min_rows: int, path: Path) ->
         vi=f"Khoá ({names}) bị trùng",
         en=f"The key ({names}) occurs more than once",
     )
+
+
+def _encoding_rules(contract: Contract) -> Iterator[dict[str, Any]]:
+    """Texts that could not be read in the encoding that the contract names: their bytes stand as letters of a private range."""
+    for column in contract.columns if contract.encoding is not None else ():
+        if not pg_types.holds_text(column.physical_type):
+            continue
+        name = column.source_name
+        yield _rule(
+            f"{contract.dataset}.{name}.encoding",
+            "pdic_expect_row_condition",
+            {
+                "columns": [name],
+                "condition": f"{quoted(name)} is null or {quoted(name)}::text !~ {literal(UNREADABLE)}",
+            },
+            severity="critical",
+            dimension="accuracy",
+            on_fail="quarantine",
+            source=f"{contract.path.as_posix()}: {name}",
+            vi=f"{name} ({_ENDS_A_TITLE.split(column.description_vi)[0]}) có ký tự không đọc được theo bảng mã {contract.encoding}",
+            en=f"{name} holds bytes that cannot be read as {contract.encoding}",
+        )
 
 
 def _is_required(rule: Mapping[str, Any]) -> bool:

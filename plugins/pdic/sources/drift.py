@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pdic.contracts.findings import listed
 from pdic.errors import DriftError
 from pdic.sources import policies
+from pdic.sources.carried import decoded_table
 from pdic.sources.catalogue import SourceTable, read_table
 from pdic.sources.shapes import Shape
 
@@ -19,20 +20,26 @@ if TYPE_CHECKING:
 _TABLES = ("table", "partitioned table")
 
 
-def check_drift(connection: Connection, contract: Contract, shapes: Shapes | None = None) -> str | None:
+def check_drift(
+    connection: Connection, contract: Contract, shapes: Shapes | None = None, there: Contract | None = None
+) -> str | None:
     """Compare the table's catalogue with the contract and with what `shapes` remember. Returns a remark on what was added.
 
     Raises `DriftError` naming each difference, old and new, and what to do. What the last load found counts as long as the
-    contract keeps its version: a new version says that somebody has agreed to the change.
+    contract keeps its version: a new version says that somebody has agreed to the change. `there` is the contract with its names
+    as the source writes them, where these are others (`pdic.sources.carried`).
     """
-    table = read_table(connection, contract.table_schema, contract.table_name)
+    there = there or contract
+    table = read_table(connection, there.table_schema, there.table_name)
     if table is None:
         raise DriftError(
             f"{contract.id}: the source has no table {contract.table} that this role may see. If it was renamed, change "
             f"schema/physicalName in {contract.path}; if it is gone, retire the contract."
         )
+    if contract.encoding is not None:
+        table = decoded_table(table, contract.encoding)
     former = shapes.former(contract) if shapes is not None else None
-    shape = Shape.of(table, policies.digest(connection, contract.table_schema, contract.table_name))
+    shape = Shape.of(table, policies.digest(connection, there.table_schema, there.table_name))
     problems = [*column_problems(table, contract), *_lost_labels(table, contract)]
     if former is not None:
         problems += narrowed(former, shape, table, contract)

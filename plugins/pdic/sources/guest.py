@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import psycopg2
+from psycopg2 import errorcodes
 from psycopg2.extensions import ISOLATION_LEVEL_REPEATABLE_READ, make_dsn
 
+from pdic.encodings import NAMES
 from pdic.errors import LoadError, SourceUnavailable
+from pdic.sources.carried import speak
 from pdic.sources.entry import enter
 from pdic.sources.session import Limits, pin
 
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
 
 INSUFFICIENT_PRIVILEGE = "42501"
+_NOT_OF_ITS_ENCODING = (errorcodes.CHARACTER_NOT_IN_REPERTOIRE, errorcodes.UNTRANSLATABLE_CHARACTER)
 
 
 def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Connection:
@@ -43,6 +47,7 @@ def behave(connection: Connection, contract: Contract, exported: str | None = No
     It sees what the snapshot `exported` by another session sees, where one is given. The server gives up on an idle or
     endless transaction as the contract says.
     """
+    speak(connection, contract.encoding)
     if exported is not None:  # before anything else: a transaction can take one over only as its first statement
         with connection.cursor() as cursor:
             cursor.execute("set transaction snapshot %s", (exported,))
@@ -66,6 +71,7 @@ def reading(contract: Contract) -> Iterator[None]:
                 f"load it again. QueryCanceled: the read took longer than statementTimeout ({contract.statement_timeout}), or a "
                 "replica needed the rows' space; LockNotAvailable: the table was being changed."
             ) from error
+        _require_readable(contract, error)
         if error.pgcode != INSUFFICIENT_PRIVILEGE:
             raise LoadError(
                 f"{contract.id}: reading {contract.table} fails at the source itself ({type(error).__name__}), whoever reads it: a "
@@ -75,6 +81,16 @@ def reading(contract: Contract) -> Iterator[None]:
         raise LoadError(
             f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "
             f"accepted. Check that the login of {contract.source_connection} may read {contract.table}, then load it again."
+        ) from error
+
+
+def _require_readable(contract: Contract, error: Exception) -> None:
+    """Raises `LoadError` where what the source's server refused was a text that is not in the encoding it should be in."""
+    if getattr(error, "pgcode", None) in _NOT_OF_ITS_ENCODING:
+        raise LoadError(
+            f"{contract.id}: {contract.table} holds text that is not in the encoding of its database, or is of a database that "
+            f"has none (SQL_ASCII). Nothing was accepted. Say in {contract.path} what it is written in, like encoding: tcvn3 "
+            f"(or {', '.join(NAMES[1:])}): rows that cannot be read so go to quarantine. Then load again."
         ) from error
 
 

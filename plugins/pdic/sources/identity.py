@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 
 from pdic.contracts.findings import listed
+from pdic.sources.names import Name
 from pdic.sources.parts import bound, written_since
 from pdic.sources.reading import source_table
 from pdic.warehouse import one
@@ -126,7 +127,7 @@ def _hides(connection: Connection, contract: Contract, seam: Seam, member: int) 
         connection,
         contract,
         member,
-        sql.SQL("{} < {}").format(sql.Identifier(seam.cursor), bound(contract, seam.watermark)),
+        sql.SQL("{} < {}").format(Name(seam.cursor), bound(contract, seam.watermark)),
     )
 
 

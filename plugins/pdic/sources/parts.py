@@ -12,6 +12,7 @@ import psycopg2
 from psycopg2 import sql
 
 from pdic.sources.guest import behave, visit
+from pdic.sources.names import Name
 from pdic.sources.reading import read_columns, source_table
 from pdic.warehouse import one
 
@@ -65,7 +66,7 @@ def written_since(xid: int) -> sql.Composed:
 def stamped_since(contract: Contract, table: sql.Composable, since: datetime, *, unstamped: bool) -> sql.Composed:
     """The rows stamped at or after `since`; with `unstamped`, those without a stamp too, which are looked for each time."""
     assert contract.cursor_column is not None, "only cursor loads go by stamps"
-    cursor = sql.Identifier(contract.cursor_column)
+    cursor = Name(contract.cursor_column)
     # Inclusive, so that ties are safe. Two branches, as one condition with `or` would not use the cursor's index well.
     stamped = select(contract, table, sql.SQL("{} >= {}").format(cursor, bound(contract, since)))
     if not unstamped:

@@ -18,6 +18,7 @@ from psycopg2 import sql
 
 from pdic.contracts.findings import listed
 from pdic.errors import LoadError
+from pdic.sources.names import Name
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -85,7 +86,7 @@ def digest(connection: Connection, schema: str, name: str) -> str:
 
 
 def _written(connection: Connection, schema: str, name: str) -> str:
-    return sql.Identifier(schema, name).as_string(connection)
+    return Name(schema, name).as_string(connection)
 
 
 # As PostgreSQL decides it (utils/misc/rls.c, check_enable_rls): a role with BYPASSRLS sees all rows, and so does whoever owns the

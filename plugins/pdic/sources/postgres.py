@@ -14,6 +14,7 @@ from pdic import transfer
 from pdic.arrival import Arrival
 from pdic.errors import PdicError
 from pdic.sources import access
+from pdic.sources.carried import at_source
 from pdic.sources.drift import check_drift
 from pdic.sources.guest import behave, reading, visit
 from pdic.sources.identity import difference, former_identity, identify
@@ -42,6 +43,7 @@ class Snapshot:
 
     connection: Connection
     contract: Contract
+    there: Contract
     table: sql.Composable
     parts: tuple[Part, ...]
     seam: Seam | None = None
@@ -92,10 +94,11 @@ def snapshot(
             connection = sessions.enter_context(closing(visit(uri, contract)))
             if contract.cursor_column is None:
                 behave(connection, contract, exported)
-                drift = check_drift(connection, contract, shapes)
-                found = access.require(connection, contract)
-                parts = split(sessions, connection, uri, contract, found.rows)
-                opened = Snapshot(connection, contract, found.rows, parts, drift=_joined(drift, found.remark))
+                there = at_source(connection, contract)
+                drift = check_drift(connection, contract, shapes, there)
+                found = access.require(connection, there)
+                parts = split(sessions, connection, uri, there, found.rows)
+                opened = Snapshot(connection, contract, there, found.rows, parts, drift=_joined(drift, found.remark))
             else:
                 since = (None, None) if full else (watermark, position)
                 opened = _open(sessions, connection, uri, contract, *since, shapes)
@@ -114,16 +117,17 @@ def _open(
     """The view of a cursor load: the rows since the last one, or all of them."""
     # Who is writing is asked before the snapshot is taken: whoever begins after that stamps later.
     behave(connection, contract)
-    standing = look(connection, contract)
+    standing = look(connection, at_source(connection, contract))
     connection.commit()
     behave(connection, contract)
     xids = _xids(connection)
-    drift = check_drift(connection, contract, shapes)
-    found = access.require(connection, contract)
-    identity = identify(connection, contract)
+    there = at_source(connection, contract)
+    drift = check_drift(connection, contract, shapes, there)
+    found = access.require(connection, there)
+    identity = identify(connection, there)
     former, known = former_seam(watermark, position), former_identity(position)
     why: str | None
-    unlike = difference(connection, contract, former, known, identity) if former and known else None
+    unlike = difference(connection, there, former, known, identity) if former and known else None
     if unlike:
         # What the former seam says holds for another table, perhaps of another server: the next one begins from nothing.
         seam, held = next_seam(contract, standing, xids, None, None)
@@ -134,8 +138,9 @@ def _open(
     return Snapshot(
         connection,
         contract,
+        there,
         found.rows,
-        _parts(sessions, connection, uri, contract, found.rows, wanted, standing),
+        _parts(sessions, connection, uri, there, found.rows, wanted, standing),
         seam,
         _joined(drift, found.remark),
         _joined(why, held),
@@ -173,7 +178,8 @@ def count_rows_of(uri: str, contracts: Sequence[Contract]) -> dict[str, int | Pd
             try:
                 with reading(contract), connection, connection.cursor() as cursor:
                     behave(connection, contract)
-                    cursor.execute(sql.SQL("select count(*) from {}").format(access.require(connection, contract).rows))
+                    there = at_source(connection, contract)
+                    cursor.execute(sql.SQL("select count(*) from {}").format(access.require(connection, there).rows))
                     found[contract.id] = int(one(cursor)[0])
             except PdicError as error:
                 found[contract.id] = error

@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg2 import sql
 
+from pdic.sources.carried import is_text
+from pdic.sources.names import Name
+
 if TYPE_CHECKING:
     from pdic.contracts import Column, Contract
 
 
-def read_column(column: Column) -> sql.Composable:
-    """The column as the warehouse holds it: itself, or cast where the source's type is not one of PostgreSQL's own."""
-    name = sql.Identifier(column.name_at_source)
+def read_column(contract: Contract, column: Column) -> sql.Composable:
+    """The column as the warehouse takes it: itself, or cast where the source's type is not one of PostgreSQL's own.
+
+    A text of a contract with an encoding comes as its bytes.
+    """
+    name = Name(column.name_at_source)
+    if contract.encoding is not None and is_text(column):
+        return sql.SQL("convert_to({}::text, 'SQL_ASCII')").format(name)
     if column.source_type is None:
         return name
     return sql.SQL("{}::{}").format(name, sql.SQL(column.physical_type))  # one of the closed list of types
@@ -20,12 +28,17 @@ def read_column(column: Column) -> sql.Composable:
 
 def read_columns(contract: Contract) -> sql.Composed:
     """All columns, in the contract's order."""
-    return sql.SQL(", ").join(read_column(column) for column in contract.columns)
+    return sql.SQL(", ").join(read_column(contract, column) for column in contract.columns)
 
 
-def source_table(contract: Contract) -> sql.Identifier:
+def names(contract: Contract) -> sql.Composed:
+    """The columns' names, in the contract's order."""
+    return sql.SQL(", ").join(Name(column.source_name) for column in contract.columns)
+
+
+def source_table(contract: Contract) -> Name:
     """The table at the source."""
-    return sql.Identifier(contract.table_schema, contract.table_name)
+    return Name(contract.table_schema, contract.table_name)
 
 
 _ROWS_ELSEWHERE: Final = frozenset({"p", "v", "m"})

@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from pdic.sources.catalogue import NEVER_EMPTY
 from pdic.sources.clocks import Instant, here
+from pdic.sources.names import Name
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def look(connection: Connection, contract: Contract) -> Standing:
     The order of the statements matters. Whoever begins after the first stamps no earlier than ``clock``. Who was open at
     the second is in the list or, where it was prepared since, in the third; who has committed since is in the snapshot.
     """
-    table = sql.Identifier(contract.table_schema, contract.table_name).as_string(connection)
+    table = Name(contract.table_schema, contract.table_name).as_string(connection)
     with connection.cursor() as cursor:
         cursor.execute(
             """

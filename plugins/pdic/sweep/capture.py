@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,11 @@ from pdic.sources import postgres
 from pdic.sources.shapes import Shapes
 from pdic.sweep import guard, record
 from pdic.sweep.compare import Comparison
-from pdic.warehouse import one, open_comparable, transaction
+from pdic.warehouse import connect, one, open_comparable, transaction
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
     from pdic.contracts import Contract
     from pdic.ledger import Batch
     from pdic.sources.postgres import Snapshot
@@ -68,11 +72,21 @@ def difference(
         return _compared(contract, view, batch, connect_to("pdic_warehouse_loader"), approval)
 
 
+@contextmanager
+def _quoter(view: Snapshot, warehouse_uri: str) -> Iterator[Connection]:
+    """A session of psycopg2 by which names are written for the warehouse: the source's, unless it is spoken to byte by byte."""
+    if view.contract.encoding is None:
+        yield view.connection
+        return
+    with closing(connect(warehouse_uri, f"compare {view.contract.id}")) as quoter:
+        yield quoter
+
+
 def _compared(
     contract: Contract, view: Snapshot, batch: Batch, warehouse_uri: str, approval: guard.Approval | None
 ) -> Arrival:
-    with open_comparable(warehouse_uri, f"compare {contract.id}") as warehouse:
-        comparison = Comparison(contract, view.connection, view.table, warehouse)
+    with open_comparable(warehouse_uri, f"compare {contract.id}") as warehouse, _quoter(view, warehouse_uri) as quoter:
+        comparison = Comparison(contract, view.connection, view.table, warehouse, view.there, quoter)
         findings = comparison.land(batch.batch_id, batch.watermark_from)
         objection = guard.objection(contract, findings, approval, view.compare)
         if objection:

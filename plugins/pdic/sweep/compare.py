@@ -20,12 +20,17 @@ from typing import TYPE_CHECKING, Any
 from psycopg2 import sql
 
 from pdic import raw
+from pdic.encodings import SQL_ASCII
+from pdic.sources import carried
+from pdic.sources.carried import server_encoding
 from pdic.sources.guest import reading
-from pdic.sources.reading import read_column
+from pdic.sources.names import Name
+from pdic.sources.reading import names, read_column
 from pdic.sweep import difference, known
 from pdic.sweep.findings import Findings
 from pdic.sweep.hashing import SAMPLE, Hashing
 from pdic.sweep.stream import stream
+from pdic.warehouse.formats import CLIENT_ENCODING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +61,8 @@ class Comparison:
     source: Connection
     table: sql.Composable
     warehouse: psycopg.Connection[Any]
+    there: Contract
+    quoter: Connection
     bytes: int = 0
     crc: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -66,12 +73,13 @@ class Comparison:
         `watermark` is where the next load by cursor starts; rows stamped since are its news.
         """
         self._settle_sessions()
-        hashing = self._hashing()
-        buckets = self._buckets(hashing)
+        # Bytes that the warehouse has yet to read cannot be added up as it holds them: such rows all cross.
+        hashing = None if self.contract.encoding else self._hashing()
+        buckets = self._buckets(hashing) if hashing else 0
         source_rows: int | None = None
         differing = 0
         only: sql.Composable = sql.SQL("true")
-        if buckets:
+        if hashing and buckets:
             with self._timed("checksums"):
                 source_rows, differing, numbers = self._add_up(hashing, buckets)
             if not differing:
@@ -113,6 +121,9 @@ class Comparison:
         self.run(both + sql.SQL("set local work_mem = '64MB'; set local enable_nestloop = off"))
 
     def _hashing(self) -> Hashing:
+        if server_encoding(self.source) not in (CLIENT_ENCODING, SQL_ASCII):
+            # The same text is other bytes there. What binary COPY sends is UTF-8 on both sides.
+            return Hashing(self.contract, native=False)
         with self.source.cursor() as cursor:
             cursor.execute(SAMPLE)
             there = cursor.fetchone()
@@ -181,14 +192,22 @@ class Comparison:
                 """
             ).format(columns=columns, parent=raw.parent(self.contract))
         )
-        query = sql.SQL("select {} from {} as version where {}").format(columns, self._rows, only)
-        copy = sql.SQL("copy landed ({}) from stdin (format binary)").format(columns)
+        query = sql.SQL("select {} from {} as version where {}").format(names(self.there), self._rows, only)
+        carries = self.contract.encoding is not None
+        if carries:
+            self.run(carried.make_room(self.contract))
+        copy = sql.SQL("copy {} ({}) from stdin (format binary)").format(
+            sql.Identifier("carried" if carries else "landed"), columns
+        )
         values = sql.SQL("{}, version._op").format(difference.columns(self.contract, "version"))
         find = sql.SQL("create temporary table known on commit drop as {}").format(
             known.newest(self.contract, self._base(), values, only)
         )
         with self._meanwhile(find) as found:
-            return self._stream(query, copy, ready=found)
+            fetched = self._stream(query, copy, ready=found)
+        if carries:
+            self.run(carried.read_into(sql.Identifier("landed"), self.contract))
+        return fetched
 
     @contextmanager
     def _meanwhile(self, statement: sql.Composable) -> Iterator[Callable[[], object]]:
@@ -222,29 +241,31 @@ class Comparison:
     def _stream(self, query: sql.Composable, copy_in: sql.Composable, ready: Callable[[], object]) -> int:
         """Copy a query's rows from the source into the warehouse, once `ready` returns. Returns how many."""
         with reading(self.contract):
-            sent = stream(self.source, query, self.warehouse, copy_in, ready=ready, crc=self.crc)
+            sent = stream(self.source, query, self.warehouse, copy_in.as_string(self.quoter), ready=ready, crc=self.crc)
         self.bytes += sent.bytes
         self.crc = sent.crc
         return sent.rows
 
     def _base(self) -> int | None:
-        parent = sql.Literal(raw.parent(self.contract).as_string(self.source))
+        parent = sql.Literal(raw.parent(self.contract).as_string(self.quoter))
         return known.largest_batch(self.run(known.PARTITIONS.format(parent=parent)).fetchall())
 
     @property
     def _rows(self) -> sql.Composable:
-        """The source's rows as the warehouse holds them, types that are carried by a cast and names included."""
-        if all(column.source_type is None and column.renamed_from is None for column in self.contract.columns):
+        """The source's rows as the warehouse takes them: types that are carried by a cast or as bytes, and names included."""
+        if self.contract.encoding is None and all(
+            column.source_type is None and column.renamed_from is None for column in self.contract.columns
+        ):
             return self.table
         columns = (
-            sql.SQL("{} as {}").format(read_column(column), sql.Identifier(column.source_name))
-            for column in self.contract.columns
+            sql.SQL("{} as {}").format(read_column(self.there, column), Name(column.source_name))
+            for column in self.there.columns
         )
         return sql.SQL("(select {} from {})").format(sql.SQL(", ").join(columns), self.table)
 
     def run(self, statement: sql.Composable) -> psycopg.Cursor[Any]:
         """Run a statement in the warehouse's transaction."""
-        return self.warehouse.execute(statement.as_string(self.source).encode())
+        return self.warehouse.execute(statement.as_string(self.quoter).encode())
 
     @contextmanager
     def _timed(self, step: str) -> Iterator[None]:

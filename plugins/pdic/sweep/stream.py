@@ -30,7 +30,7 @@ def stream(
     source: Connection,
     query: sql.Composable,
     warehouse: psycopg.Connection[Any],
-    copy_in: sql.Composable,
+    copy_in: str,
     *,
     ready: Callable[[], object],
     crc: int = 0,
@@ -43,7 +43,7 @@ def stream(
 
         def start() -> Callable[[bytes], object]:
             ready()
-            return open_copy.enter_context(warehouse.cursor().copy(copy_in.as_string(source))).write
+            return open_copy.enter_context(warehouse.cursor().copy(copy_in.encode())).write
 
         relay = _Relay(start, crc)
         cursor.copy_expert(sql.SQL("copy ({}) to stdout (format binary)").format(query), relay, size=1 << 16)

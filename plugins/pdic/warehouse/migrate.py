@@ -12,6 +12,7 @@ from typing import Final
 
 from psycopg2 import sql
 
+from pdic import encodings
 from pdic.errors import PdicError
 from pdic.warehouse import locks
 from pdic.warehouse.connect import connect, one, transaction
@@ -92,7 +93,8 @@ class _Functions:
 
     @classmethod
     def read(cls) -> _Functions:
-        texts = tuple(file.read_text(encoding="utf-8") for file in sorted(FUNCTIONS.glob("*.sql")))
+        files = (file.read_text(encoding="utf-8") for file in sorted(FUNCTIONS.glob("*.sql")))
+        texts = (encodings.sql_functions(), *files)
         with UNITS.open(encoding="utf-8", newline="") as lines:
             return cls(texts, tuple(sorted({row["unit_code"] for row in csv.DictReader(lines)})))
 

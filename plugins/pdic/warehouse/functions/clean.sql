@@ -55,8 +55,8 @@ language sql immutable strict parallel safe as $$
     )
 $$;
 
--- Text in the older encodings TCVN3 (TCVN 5712:1993) and VNI whose bytes were read as Latin-1, decoded; lookalikes of đ
--- made đ. A text is taken for such only where it is no Vietnamese as it stands and is once decoded. Capitals with accents
+-- Text in the older encodings TCVN3 (TCVN 5712:1993) and VNI whose bytes were read as Latin-1, decoded (the tables are in
+-- plugins/pdic/encodings.py); lookalikes of đ made đ. A text is taken for such only where it is no Vietnamese as it stands and is once decoded. Capitals with accents
 -- are small letters in TCVN3: they are capitals where all others are.
 create or replace function clean.decoded(value text) returns text
 language plpgsql immutable strict parallel safe as $$
@@ -72,16 +72,7 @@ begin
     if value ~ (
         '^([\u0001-\u007e\u2010-\u201f]|[aeouyôöAEOUYÔÖ][ùøûõïáàåãäéèúüëâêÙØÛÕÏÁÀÅÃÄÉÈÚÜËÂÊ]|[ôöíìæóòîñÔÖÍÌÆÓÒÎÑ])+$'
     ) then
-        decoded := normalize(translate(
-            regexp_replace(
-                regexp_replace(value, '[áàåãäâÁÀÅÃÄÂ]', U&'\0302\005C&', 'g'),
-                '[éèúüëêÉÈÚÜËÊ]', U&'\0306\005C&', 'g'
-            ),
-            'ùøûõïáàåãäéèúüëÙØÛÕÏÁÀÅÃÄÉÈÚÜËôöæóòîñÔÖÆÓÒÎÑâêÂÊ',
-            U&'\0301\0300\0309\0303\0323\0301\0300\0309\0303\0323\0301\0300\0309\0303\0323'
-            '\0301\0300\0309\0303\0323\0301\0300\0309\0303\0323\0301\0300\0309\0303\0323'
-            'ơưỉĩịỵđƠƯỈĨỊỴĐ'
-        ), nfc);
+        decoded := clean.from_vni(value);
         if clean.is_vietnamese(decoded) then
             vni := decoded;
             -- A capital inside of a word, or a rime that is none, may tell of TCVN3.
@@ -94,14 +85,7 @@ begin
         end if;
     end if;
     if value !~ '[\u0080-\u00a0\u00b0-\u00b4\u00ba\u00bf-\u00c5\u00cd\u00d9-\u00db\u00e0\u00f0\u00ff]' then
-        decoded := translate(
-            value,
-            U&'\00B5\00B6\00B7\00B8\00B9\00BB\00BC\00BD\00BE\00C6\00C7\00C8\00C9\00CA\00CB\00CC\00CE\00CF\00D0\00D1'
-            '\00D2\00D3\00D4\00D5\00D6\00D7\00D8\00DC\00DD\00DE\00DF\00E1\00E2\00E3\00E4\00E5\00E6\00E7\00E8\00E9'
-            '\00EA\00EB\00EC\00ED\00EE\00EF\00F1\00F2\00F3\00F4\00F5\00F6\00F7\00F8\00F9\00FA\00FB\00FC\00FD\00FE'
-            '\00A8\00A9\00AA\00AB\00AC\00AD\00AE\00A1\00A2\00A3\00A4\00A5\00A6\00A7',
-            'àảãáạằẳẵắặầẩẫấậèẻẽéẹềểễếệìỉĩíịòỏõóọồổỗốộờởỡớợùủũúụừửữứựỳỷỹýỵăâêôơưđĂÂÊÔƠƯĐ'
-        );
+        decoded := clean.from_tcvn3(value);
         if clean.is_vietnamese(decoded) then
             return case when value ~ '[A-Z][A-Z]' and value !~ '[a-z]' then upper(decoded collate clean.letters) else decoded end;
         end if;

@@ -1,0 +1,233 @@
+"""Databases that are not UTF-8: texts arrive exactly, what cannot be read goes to quarantine by key, what has not changed is quiet."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+
+from demo.defects.texts import TCVN3, VNI
+from pdic import connections, warehouse
+from pdic.encodings import decoded, guess
+from pdic.sources.postgres import count_rows_of
+from tests.conftest import Postgres
+from tests.integration.strange_sources import StrangeSector, warehouse_rows
+
+TEXTS = (
+    "Nguyễn Văn Đức",
+    "xã Hải Lăng, huyện Triệu Phong",
+    "học sinh giỏi cấp tỉnh",
+    "Đường Lê Lợi – phường 5",
+    "plain ASCII",
+    "",
+    "trường mầm non Hoa Phượng",
+    "Ơn nghĩa, ưu đãi, ấm áp, ỉ eo, kỵ, lũy",
+)
+
+
+def tcvn3(text: str) -> bytes:
+    return _bytes("".join(TCVN3.get(letter, letter) for letter in text))
+
+
+def vni(text: str) -> bytes:
+    return _bytes("".join(VNI.get(letter, letter) for letter in text))
+
+
+def windows_1258(text: str) -> bytes:
+    """As Windows writes it: the letter with its hat, the tone after it."""
+    found = b""
+    for letter in text:
+        try:
+            found += letter.encode("cp1258")
+        except UnicodeEncodeError:
+            apart = unicodedata.normalize("NFD", letter)
+            tone = next(mark for mark in apart if mark in "\u0301\u0300\u0309\u0303\u0323")
+            found += unicodedata.normalize("NFC", apart.replace(tone, "")).encode("cp1258") + tone.encode("cp1258")
+    return found
+
+
+def _bytes(latin: str) -> bytes:
+    return latin.replace("–", "\x96").encode("latin-1")
+
+
+@dataclass(frozen=True)
+class Old:
+    """An encoding: how a text is written in it, and bytes that are none of it."""
+
+    write: Callable[[str], bytes]
+    rotten: bytes
+
+
+SQL_ASCII = {
+    "tcvn3": Old(tcvn3, b"r\x80ng"),
+    "vni": Old(vni, b"r\xd8ng \xa9"),
+    "windows-1258": Old(windows_1258, b"r\x8ang"),
+    "utf-8": Old(str.encode, b"r\xe1\xba"),
+}
+
+
+@pytest.fixture(scope="module")
+def make(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], StrangeSector]]:
+    root = tmp_path_factory.mktemp("project")
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    warehouse.migrate(connections.warehouse("admin"))
+    made: dict[str, StrangeSector] = {}
+
+    def database(name: str, encoding: str) -> StrangeSector:
+        if name not in made:
+            with psycopg.connect(postgres.uri("postgres"), autocommit=True) as admin:
+                admin.execute(
+                    f"create database {name} encoding '{encoding}' template template0 locale_provider libc locale 'C'"  # type: ignore[call-overload]
+                )
+            made[name] = StrangeSector(name, root, postgres.uri(name), postgres.uri(name))
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_ROOT", str(root))
+        yield database
+
+
+def _read(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+COLUMNS = {"id": "bigint", "ten": "text", "ma": "character(6)", "ghi": "jsonb", "cac": "text[]", "so": "numeric"}
+
+
+def _fill(sector: StrangeSector, table: str, old: Old) -> None:
+    sector.run(
+        f"create table {table} (id bigint primary key, ten text, ma character(6), ghi jsonb, cac text[], so numeric)"
+    )
+    for number, text in enumerate(TEXTS, start=1):
+        value = old.write(text)
+        sector.run(
+            b"insert into %b values (%d, '%b', '%b', '{\"x\": \"%b\"}', array['%b', null], 1.50)"
+            % (table.encode(), number, value, old.write("Đã"), value, value)
+        )
+
+
+@pytest.mark.parametrize("encoding", SQL_ASCII)
+def test_a_database_without_an_encoding_is_read_as_its_contract_says(
+    make: Callable[[str, str], StrangeSector], encoding: str
+) -> None:
+    old, sector = SQL_ASCII[encoding], make("khong_ma", "SQL_ASCII")
+    table = "bang_" + encoding.replace("-", "_")
+    _fill(sector, table, old)
+    sector.run(b"insert into %b values (90, '%b', null, null, null, 2)" % (table.encode(), old.rotten))
+    contract = sector.contract(table, COLUMNS, encoding=encoding)
+    first = sector.accepted(table)
+    assert (first["rows_extracted"], first["rows_accepted"], first["rows_quarantined"]) == (
+        len(TEXTS) + 1,
+        len(TEXTS),
+        1,
+    )
+    here = sector.newest(table, "ten, ma::text, ghi ->> 'x', cac[1], so::text")
+    assert [tuple(map(_read, row)) for row in here] == [(text, "Đã", text, text, "1.50") for text in TEXTS]
+    held = warehouse_rows(f"select id, _reasons from quarantine.khong_ma__{table}")
+    assert held == [(90, [f"{table}.ten.encoding"])]
+    sector.assert_quiet(table)
+    assert count_rows_of(sector.reader, [contract]) == {contract.id: len(TEXTS) + 1}
+    # Mended at the source, the row comes in; another one that goes bad goes out.
+    sector.run(b"update %b set ten = '%b' where id = 90" % (table.encode(), old.write("rừng")))
+    sector.run(b"update %b set ten = '%b' where id = 1" % (table.encode(), old.rotten))
+    again = sector.accepted(table)
+    assert (again["rows_accepted"], again["rows_quarantined"]) == (1, 1)
+    assert [_read(ten) for (ten,) in warehouse_rows(f"select ten from raw.khong_ma__{table} where id = 90")] == ["rừng"]
+
+
+def test_names_of_tables_and_columns_are_read_too(make: Callable[[str, str], StrangeSector]) -> None:
+    sector = make("khong_ma", "SQL_ASCII")
+    sector.run(
+        b'create table "%b" (id bigint primary key, "%b" text); insert into "%b" values (1, \'%b\')'
+        % (tcvn3("học sinh"), tcvn3("họ tên"), tcvn3("học sinh"), tcvn3("Lê Thị Hồng"))
+    )
+    sector.run(b'comment on column "%b"."%b" is \'%b\'' % (tcvn3("học sinh"), tcvn3("họ tên"), tcvn3("đầy đủ")))
+    sector.contract("hoc_sinh", {"id": "bigint", "họ tên": "text"}, table='public."học sinh"', encoding="tcvn3")
+    assert sector.accepted("hoc_sinh")["rows_accepted"] == 1
+    assert sector.newest("hoc_sinh", '"họ tên"') == [("Lê Thị Hồng",)]
+    sector.assert_quiet("hoc_sinh")
+
+
+def test_a_cursor_load_reads_it_as_well(make: Callable[[str, str], StrangeSector]) -> None:
+    sector = make("khong_ma", "SQL_ASCII")
+    sector.run(
+        b"create table moi (id bigint primary key, ten text, luc timestamptz not null default clock_timestamp());"
+        b"insert into moi (id, ten) values (1, '%b')" % vni("Trần Thị Bưởi")
+    )
+    columns = {"id": "bigint", "ten": "text", "luc": "timestamp with time zone"}
+    sector.contract("moi", columns, encoding="vni", capture="cursor", cursorColumn="luc", deletes="reconcile")
+    sector.accepted("moi")
+    sector.run(b"insert into moi (id, ten) values (2, '%b')" % vni("Đỗ Ngọc Ánh"))
+    sector.accepted("moi")
+    assert sector.newest("moi", "ten") == [("Trần Thị Bưởi",), ("Đỗ Ngọc Ánh",)]
+
+
+def test_without_a_word_in_the_contract_only_utf8_is_read(make: Callable[[str, str], StrangeSector]) -> None:
+    sector = make("khong_ma", "SQL_ASCII")
+    _fill(sector, "im_lang", SQL_ASCII["utf-8"])
+    sector.contract("im_lang", COLUMNS)
+    assert sector.accepted("im_lang")["rows_accepted"] == len(TEXTS)
+    sector.assert_quiet("im_lang")
+    for number, old in enumerate((SQL_ASCII["tcvn3"], SQL_ASCII["vni"]), start=50):
+        sector.run(b"insert into im_lang (id, ten) values (%d, '%b')" % (number, old.write("Nguyễn Đức")))
+        refused = sector.load("im_lang")
+        assert refused["status"] == "failed"
+        assert "encoding: tcvn3" in refused["message"]
+        assert "Nguy" not in refused["message"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "texts"),
+    [
+        ("LATIN1", ("Été à Hué", "São Paulo ½", "plain")),
+        ("WIN1258", tuple(text for text in TEXTS)),
+        ("EUC_JP", ("日本語", "テスト", "plain")),
+    ],
+)
+@pytest.mark.parametrize("rows", [20, 30_000])
+def test_a_database_that_knows_its_encoding_converts_itself(
+    make: Callable[[str, str], StrangeSector], encoding: str, texts: tuple[str, ...], rows: int
+) -> None:
+    name = f"ma_{encoding.lower()}"
+    sector, table = make(name, encoding), f"bang_{rows}"
+    sector.run(f"create table {table} (id bigint primary key, ten text, ma character(6), ghi jsonb, so numeric)")
+    with psycopg.connect(sector.owner, client_encoding="UTF8") as connection:
+        for number, text in enumerate(texts):
+            # (What has no letter with its tone in this encoding is written as the encoding has it.)
+            sent = windows_1258(text).decode("cp1258") if encoding == "WIN1258" else text
+            connection.execute(
+                f"insert into {table} select i, %s, 'ab', jsonb_build_object('x', %s::text), i + 0.5"  # type: ignore[call-overload]
+                f" from generate_series(1, {rows}) as i where i %% {len(texts)} = {number}",
+                (sent, sent),
+            )
+    sector.run(f"analyze {table}")
+    sector.contract(table, {"id": "bigint", "ten": "text", "ma": "character(6)", "ghi": "jsonb", "so": "numeric"})
+    assert sector.accepted(table)["rows_accepted"] == rows
+    arrived = warehouse_rows(f"select id, ten, ghi ->> 'x' from raw.{name}__{table}")
+    assert all(_read(ten) == _read(ghi) == texts[number % len(texts)] for number, ten, ghi in arrived)
+    sector.assert_quiet(table)
+    sector.run(f"update {table} set ten = 'khac' where id = 3")
+    assert sector.accepted(table)["rows_accepted"] == 1
+
+
+def test_an_encoding_that_the_server_contradicts_is_refused(make: Callable[[str, str], StrangeSector]) -> None:
+    sector = make("ma_latin1", "LATIN1")
+    sector.run("create table nham (id bigint primary key, ten text)")
+    sector.contract("nham", {"id": "bigint", "ten": "text"}, encoding="tcvn3")
+    refused = sector.load("nham")
+    assert refused["status"] == "failed"
+    assert "is LATIN1 and converts texts itself" in refused["message"]
+
+
+def test_the_warehouse_and_python_read_alike_and_the_guess_is_right() -> None:
+    for encoding, old in SQL_ASCII.items():
+        values = [old.write(text) for text in TEXTS] + [old.rotten, bytes(range(0x80, 0x100)), b"a\xd9\xf8\xe2\xef"]
+        for value in values:
+            with psycopg.connect(connections.warehouse("loader")) as loader:
+                row = loader.execute("select clean.read_as(%s, %s)", (value, encoding)).fetchone()
+            assert row == (decoded(value.decode("latin-1"), encoding),)
+        assert guess(old.write(text).decode("latin-1") for text in TEXTS) == encoding
+    assert guess(["plain", ""]) is None
