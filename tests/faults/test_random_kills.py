@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.kills, pytest.mark.timeout(0)]
 
 KILLS = int(os.environ.get("KILLS") or 100)
 SEED = int(os.environ.get("SEED") or 7)
-CITIZENS = 300
+CITIZENS = 500
 KILLS_A_DAY = 8
 """After so many kills a day passes at the sources, so that loads have something to bring."""
 LONGEST_WAIT_S = 60.0
