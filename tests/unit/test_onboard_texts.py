@@ -307,10 +307,12 @@ def test_the_cleaning_macro_holds_every_name(wild: Wild) -> None:
     for contract in wild.contracts:
         found: dict[str, str] = {}
         macro = cleaning_macros(contract)
-        body = macro.partition("() -%}")[2].partition("    {{ return(found) }}")[0]
+        body = macro.partition(f"macro cleaned__{contract.raw_table}() -%}}")[2].partition("    {{ return(found) }}")[0]
         jinja.from_string(body.replace("{%- set found = {} -%}", "")).render(found=found)
         (column,) = (column for column in contract.columns if column.cleaning)
         assert list(found) == [column.source_name]
+        key = macro.partition(f"macro key__{contract.raw_table}() -%}}")[2].partition("{%- endmacro %}")[0]
+        assert '"' + contract.key[0].replace('"', '""') + '"' in jinja.from_string(key).render()
         assert '"' + column.source_name.replace('"', '""') + '"' in found[column.source_name]
 
 
