@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Final
 
 HIGH: Final = "".join(map(chr, range(0x80, 0x100)))
@@ -89,25 +88,6 @@ def decoded(carried: str, encoding: str) -> str:
         gone = dict.fromkeys(map(ord, VNI_FROM[len(VNI_TO) :]))
         return unicodedata.normalize("NFC", text.translate(dict(zip(map(ord, VNI_FROM), VNI_TO, strict=False)) | gone))
     return carried.translate(dict(zip(map(ord, HIGH), _UNREADABLE, strict=True)))
-
-
-_VIETNAMESE: Final = re.compile(
-    "[ -~\\s\u00a0–—‘’“”…àáâãèéêìíòóôõùúýăđĩũơưạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹ]*", re.IGNORECASE
-)
-
-
-def guess(samples: Iterable[str]) -> str | None:
-    """The encoding that reads most of the samples (carried texts) as Vietnamese; None where all are plain ASCII."""
-    told = [sample for sample in samples if not sample.isascii()]
-    if not told:
-        return None
-
-    def readable(encoding: str) -> int:
-        return sum(
-            bool(_VIETNAMESE.fullmatch(unicodedata.normalize("NFC", decoded(sample, encoding)))) for sample in told
-        )
-
-    return max(("utf-8", "vni", "windows-1258", "tcvn3", "windows-1252", "latin1"), key=readable)
 
 
 def sql_functions() -> str:

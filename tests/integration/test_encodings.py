@@ -11,7 +11,7 @@ import pytest
 
 from demo.defects.texts import TCVN3, VNI
 from pdic import connections, warehouse
-from pdic.encodings import decoded, guess
+from pdic.encodings import decoded
 from pdic.sources.postgres import count_rows_of
 from tests.conftest import Postgres
 from tests.integration.strange_sources import StrangeSector, warehouse_rows
@@ -222,12 +222,11 @@ def test_an_encoding_that_the_server_contradicts_is_refused(make: Callable[[str,
     assert "is LATIN1 and converts texts itself" in refused["message"]
 
 
-def test_the_warehouse_and_python_read_alike_and_the_guess_is_right() -> None:
+@pytest.mark.usefixtures("make")
+def test_the_warehouse_and_python_read_alike() -> None:
     for encoding, old in SQL_ASCII.items():
         values = [old.write(text) for text in TEXTS] + [old.rotten, bytes(range(0x80, 0x100)), b"a\xd9\xf8\xe2\xef"]
         for value in values:
             with psycopg.connect(connections.warehouse("loader")) as loader:
                 row = loader.execute("select clean.read_as(%s, %s)", (value, encoding)).fetchone()
             assert row == (decoded(value.decode("latin-1"), encoding),)
-        assert guess(old.write(text).decode("latin-1") for text in TEXTS) == encoding
-    assert guess(["plain", ""]) is None

@@ -36,6 +36,11 @@ class Reach:
     def failed(self, error: psycopg2.Error) -> str:
         """Why a read of it failed, in words that hold nothing of its rows, and what mends that."""
         kind = type(error).__name__
+        if isinstance(error, errors.CharacterNotInRepertoire | errors.UntranslatableCharacter):
+            return (
+                f"{self.table}: it holds text that is not in its database's encoding, or its database names none (SQL_ASCII): write "
+                "its contract by hand and say there what it is written in, like encoding: tcvn3 (docs/sources.md)"
+            )
         if isinstance(error, errors.QueryCanceled):
             what = "a look at it took longer than a minute"
             return f"{self.table}: {what}: have a table made that holds what this {'view' if self.kind == 'v' else 'table'} shows"
