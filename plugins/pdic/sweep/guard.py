@@ -40,7 +40,8 @@ def objection(
     `because` is what made a load compare everything.
     """
     empty = findings.source_rows == 0 and findings.known_rows > 0
-    allowed = max(ALWAYS_ALLOWED, contract.max_deleted_share * findings.known_rows)
+    # the count that is said is the count that is compared: shares that differ by a row are printed alike
+    allowed = max(ALWAYS_ALLOWED, int(round(contract.max_deleted_share * findings.known_rows, 6)))
     if not empty and findings.deleted <= allowed:
         return None
     if approval is not None and approval.covers(findings):
@@ -49,7 +50,7 @@ def objection(
         f"the source is empty; the warehouse knows {findings.known_rows} rows"
         if empty
         else f"{findings.deleted} of {findings.known_rows} known rows ({findings.deleted_share:.1%}) are gone at the source; "
-        f"the contract allows {contract.max_deleted_share:.1%}"
+        f"the contract allows {allowed} ({contract.max_deleted_share:.1%})"
     )
     more = f" The approval was for {approval.deleted}." if approval else ""
     reason = f"{because}, and " if because else ""
