@@ -472,8 +472,11 @@ def test_least_rows_are_asked_of_the_source(sector: Sector, name: str, large_tab
 def test_a_key_twice_at_the_source_holds_the_batch(sector: Sector, name: str, by: str) -> None:
     sector.filled(name, capture="snapshot")
     sector.source(f"alter table {name} drop constraint {name}_pkey; insert into {name} values (7, 'other')")
+    sector.source(f"insert into {name} values (500, 'new'), (500, 'new'), (500, 'newer')")
     forget_declarations(name)
-    assert sector.load(name)["status"] == "rejected"
+    held = sector.load(name)
+    assert held["status"] == "rejected"
+    assert "(5 of 5 rows)" in held["message"], "two rows of key 7, three of key 500, each counted once"
     assert len(sector.known(name)) == 100
 
 

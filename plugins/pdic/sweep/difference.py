@@ -67,12 +67,18 @@ def forget_nameless(contract: Contract) -> sql.Composed:
 
 
 def add_doubles(contract: Contract) -> sql.Composed:
-    """Where a key occurs twice at the source, add all its rows: the rule that keys are unique judges what lands."""
+    """Where a key occurs twice at the source, all its rows are in `difference`, each once: the rule that keys are unique judges them."""
     return sql.SQL(
         """
+        with doubled as (
+            select {key} from landed where {named} group by {key} having count(*) > 1
+        ),
+        found_already as (
+            delete from difference using doubled where {same_as_difference}
+        )
         insert into difference ({columns}, _op, _pdic_living)
         select {landed}, 'U', true from landed
-        inner join (select {key} from landed where {named} group by {key} having count(*) > 1) as doubled on {same_key}
+        inner join doubled on {same_key}
         """
     ).format(
         columns=raw.columns(contract),
@@ -80,6 +86,7 @@ def add_doubles(contract: Contract) -> sql.Composed:
         key=sql.SQL(", ").join(sql.Identifier(name) for name in contract.key),
         named=_named(contract, "landed"),
         same_key=known.same_key(contract, "landed", "doubled"),
+        same_as_difference=known.same_key(contract, "difference", "doubled"),
     )
 
 
