@@ -10,7 +10,9 @@ sends the row to quarantine by it.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 HIGH: Final = "".join(map(chr, range(0x80, 0x100)))
@@ -88,6 +90,38 @@ def decoded(carried: str, encoding: str) -> str:
         gone = dict.fromkeys(map(ord, VNI_FROM[len(VNI_TO) :]))
         return unicodedata.normalize("NFC", text.translate(dict(zip(map(ord, VNI_FROM), VNI_TO, strict=False)) | gone))
     return carried.translate(dict(zip(map(ord, HIGH), _UNREADABLE, strict=True)))
+
+
+def is_utf8(carried: str) -> bool:
+    """Whether the bytes of a text (a letter of Latin-1 each) are UTF-8."""
+    return carried.isascii() or re.search(_UTF8, carried) is not None
+
+
+def likeliest(carried: Iterable[str]) -> str:
+    """The encoding by which most words of these texts are Vietnamese, and no byte is unreadable; the first of `NAMES` of equals.
+
+    Texts of a Western language are read alike by windows-1252 and most others, so that one is taken where no word is Vietnamese.
+    """
+    words = [word for text in carried for word in text.split() if not word.isascii()]
+    points = {name: sum(map(_points, (decoded(word, name) for word in words))) for name in NAMES if name != "latin1"}
+    best = max(points, key=points.__getitem__)
+    return best if points[best] > 0 else "windows-1252"
+
+
+def _points(word: str) -> int:
+    """How much a word says for the encoding that it was read by."""
+    if re.search(UNREADABLE, word):
+        return -1
+    apart = unicodedata.normalize("NFD", word.lower().replace("\u0111", "d").strip(string.punctuation + "\u2013\u2014"))
+    tones = sum(apart.count(tone) for tone in VNI_TO[:5])
+    bare = "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return 1 if tones <= 1 and _SYLLABLE.fullmatch(bare) else 0
+
+
+_SYLLABLE: Final = re.compile(
+    "(b|ch?|d|gh?|gi|h|kh?|l|m|nh?|ngh?|ph?|qu|r|s|th?|tr|v|x)?[aeiouy]{1,3}(ch|c|m|nh?|ng|p|t)?"
+)
+"""A Vietnamese word without its marks."""
 
 
 def sql_functions() -> str:

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 
 from demo.defects.texts import TCVN3, VNI
-from pdic import connections, warehouse
-from pdic.encodings import decoded
+from pdic import connections, contracts, onboard, warehouse
+from pdic.encodings import decoded, likeliest
+from pdic.errors import OnboardError
+from pdic.onboard.update import update
 from pdic.sources.postgres import count_rows_of
 from tests.conftest import Postgres
 from tests.integration.strange_sources import StrangeSector, warehouse_rows
@@ -165,6 +167,30 @@ def test_a_cursor_load_reads_it_as_well(make: Callable[[str, str], StrangeSector
     assert sector.newest("moi", "ten") == [("Trần Thị Bưởi",), ("Đỗ Ngọc Ánh",)]
 
 
+def test_a_cursor_may_have_a_name_beyond_ascii(make: Callable[[str, str], StrangeSector]) -> None:
+    """The next loads go by it, and a partition that is attached with older rows is seen."""
+    sector, name = make("khong_ma", "SQL_ASCII"), tcvn3("lúc sửa")
+    sector.run(
+        b'create table dot (id bigint primary key, ten text, "%b" timestamptz not null default clock_timestamp())'
+        b" partition by range (id); create table dot_1 partition of dot for values from (0) to (100);"
+        b"insert into dot (id, ten) values (1, '%b')" % (name, tcvn3("Bưởi"))
+    )
+    columns = {"id": "bigint", "ten": "text", "lúc sửa": "timestamp with time zone"}
+    more = {"encoding": "tcvn3", "capture": "cursor", "cursorColumn": "lúc sửa", "deletes": "reconcile"}
+    sector.contract("dot", columns, **more)
+    sector.accepted("dot")
+    sector.run(b"insert into dot (id, ten) values (2, '%b')" % tcvn3("Hạnh"))
+    second = sector.accepted("dot")
+    assert second["rows_accepted"] == 1
+    sector.run(
+        b'create table dot_2 (id bigint primary key, ten text, "%b" timestamptz not null);'
+        b"insert into dot_2 values (100, '%b', '2020-01-01');"
+        b"alter table dot attach partition dot_2 for values from (100) to (200)" % (name, tcvn3("Đào"))
+    )
+    assert sector.accepted("dot")["rows_accepted"] == 1
+    assert sector.newest("dot", "ten") == [("Bưởi",), ("Hạnh",), ("Đào",)]
+
+
 def test_without_a_word_in_the_contract_only_utf8_is_read(make: Callable[[str, str], StrangeSector]) -> None:
     sector = make("khong_ma", "SQL_ASCII")
     _fill(sector, "im_lang", SQL_ASCII["utf-8"])
@@ -230,3 +256,73 @@ def test_the_warehouse_and_python_read_alike() -> None:
             with psycopg.connect(connections.warehouse("loader")) as loader:
                 row = loader.execute("select clean.read_as(%s, %s)", (value, encoding)).fetchone()
             assert row == (decoded(value.decode("latin-1"), encoding),)
+
+
+def _onboarded(sector: StrangeSector, table: str, **options: object) -> dict[str, object]:
+    return onboard.onboard(
+        f"pdic_source_{sector.name}",
+        sector.reader,
+        table=("public", table),
+        agency="Sở Thử nghiệm",
+        **options,  # type: ignore[arg-type]
+    )
+
+
+@pytest.mark.parametrize("encoding", ["tcvn3", "vni", "windows-1258"])
+def test_onboarding_reads_names_comments_and_texts_by_what_is_said(
+    make: Callable[[str, str], StrangeSector], encoding: str
+) -> None:
+    write = SQL_ASCII[encoding].write
+    sector = make(f"nhan_{encoding.replace('-', '_')}", "SQL_ASCII")
+    table, column = write("học sinh"), write("họ tên")
+    sector.run(b'create table "%b" ("%b" text not null unique, so int)' % (table, column))
+    sector.run(b"insert into \"%b\" values ('%b', 1), ('%b', 2)" % (table, write("Lê Thị Hồng"), write("Đỗ Đức Bình")))
+    sector.run(b"comment on table \"%b\" is '%b'" % (table, write("danh sách học sinh của trường")))
+    with pytest.raises(OnboardError, match=f"--encoding .*, {encoding} by the looks of") as refused:
+        _onboarded(sector, "học sinh")
+    assert "Hồng" not in str(refused.value)
+    asked: list[str] = []
+    with pytest.raises(OnboardError, match="no column họ ten"):
+        _onboarded(sector, "học sinh", key=["họ ten"], encoding=encoding)
+    report = _onboarded(sector, "học sinh", key=["họ tên"], ask_encoding=lambda likely: asked.append(likely) or likely)
+    assert asked == [encoding]
+    assert report["datasets"] == [f"{sector.name}.hoc_sinh"]
+    contract = contracts.get(sector.name, "hoc_sinh")
+    assert (contract.encoding, contract.key_at_source) == (encoding, ("họ tên",))
+    assert contract.description == "danh sách học sinh của trường"
+    assert sector.accepted("hoc_sinh")["rows_accepted"] == 2
+    assert sorted(_read(ten) for (ten,) in warehouse_rows(f'select "họ tên" from raw.{sector.name}__hoc_sinh')) == [
+        "Lê Thị Hồng",
+        "Đỗ Đức Bình",
+    ]
+    # What the contracts of a source say, the next one says too; a new column comes with its name as it is read.
+    sector.run(b"create table khac (id int primary key, ten text); insert into khac values (1, '%b')" % write("Đã"))
+    _onboarded(sector, "khac")
+    assert contracts.get(sector.name, "khac").encoding == encoding
+    sector.run(b'alter table "%b" add "%b" text' % (table, write("địa chỉ")))
+    changed = update(sector.name, "hoc_sinh", sector.connect_to)
+    assert [words.split(" is new")[0] for words in changed["changes"]] == ["column địa chỉ (text)"]
+    assert contracts.get(sector.name, "hoc_sinh").column("địa chỉ").name == "dia_chi"
+
+
+def test_onboarding_asks_nothing_where_nothing_is_in_doubt(make: Callable[[str, str], StrangeSector]) -> None:
+    """Bytes that are UTF-8, and a server that names its encoding."""
+    sector = make("nhan_utf8", "SQL_ASCII")
+    sector.run("create table ro (id int primary key, ten text); insert into ro values (1, 'Đỗ Đức Bình')".encode())
+    _onboarded(sector, "ro")
+    assert contracts.get(sector.name, "ro").encoding is None
+    named = make("ma_latin1", "LATIN1")
+    named.run("create table ro (id int primary key, ten text)")
+    _onboarded(named, "ro")
+    assert contracts.get(named.name, "ro").encoding is None
+    named.run("create table ro_rang (id int primary key, ten text)")
+    with pytest.raises(OnboardError, match="is LATIN1 and converts texts itself: leave --encoding tcvn3 out"):
+        _onboarded(named, "ro_rang", encoding="tcvn3")
+
+
+@pytest.mark.parametrize("encoding", ["tcvn3", "vni", "windows-1258", "utf-8"])
+def test_a_few_texts_tell_the_encoding(encoding: str) -> None:
+    carried = [SQL_ASCII[encoding].write(text).decode("latin-1") for text in TEXTS]
+    assert likeliest(carried) == encoding
+    assert likeliest([*carried, "r\x80ng"]) == encoding
+    assert likeliest([text.encode("cp1252").decode("latin-1") for text in ("Müller–Straße", "señor")]) == "windows-1252"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -73,6 +74,14 @@ def onboard(
     zone: Annotated[
         str | None, typer.Option(help="Whose time a cursor without time zone is, like Asia/Ho_Chi_Minh.")
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the texts of a database are written in that names no encoding (SQL_ASCII): "
+            "tcvn3, vni, windows-1258, windows-1252, latin1, utf-8.",
+        ),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -81,6 +90,7 @@ def onboard(
     from pdic import onboard as onboarding
     from pdic.contracts.model import table_parts
     from pdic.onboard.cursors import Wish
+    from pdic.onboard.encoding import require_known
 
     if context.invoked_subcommand is not None:
         return
@@ -105,7 +115,10 @@ def onboard(
         raise PdicError(
             f"--table: {error}: put names that hold a dot or a blank in double quotes, as SQL does"
         ) from None
+    if encoding is not None:
+        require_known(encoding)
     home = ensure_warehouse()
+    ask_encoding = cache(_encoding)  # one answer for all schemas
     schemas: list[str | None] = [*dict.fromkeys(schema or ())]
     reports = [
         onboarding.onboard(
@@ -119,6 +132,8 @@ def onboard(
             key=_names(key),
             hidden_rows=hidden_rows,
             cursor=wish,
+            encoding=encoding,
+            ask_encoding=None if yes else ask_encoding,
         )
         for of in schemas or [None]
     ]
@@ -287,6 +302,17 @@ def _ask(dataset: str, guesses: tuple[Guess, ...]) -> dict[Guess, str] | None:
         elif guess.what == "name":
             answers[guess] = typer.prompt(f"{guess.column} {guess.what}", default=guess.value)
     return answers
+
+
+def _encoding(likely: str) -> str:
+    """Ask what the texts of a database are written in, until the answer is an encoding."""
+    from pdic.encodings import NAMES
+
+    tell("the database names no encoding (SQL_ASCII), and its texts are not UTF-8")
+    while True:
+        said: str = typer.prompt(f"what are they written in ({', '.join(NAMES)})", default=likely)
+        if said in NAMES:
+            return said
 
 
 def _zone(guess: Guess) -> str:

@@ -10,18 +10,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pdic import contracts, settings
+from pdic import contracts, encodings, settings
 from pdic.contracts import Contract
 from pdic.contracts.findings import SNAKE_CASE
 from pdic.contracts.read import RAW_NAME_CHARACTERS, SHARED
 from pdic.errors import OnboardError
 from pdic.onboard import draft as drafts
 from pdic.onboard.cursors import Wish
+from pdic.onboard.encoding import Ask, settled
 from pdic.onboard.files import try_out, write_all
 from pdic.onboard.guess import NO_WISH, Draft, Guess, guess_contract
 from pdic.onboard.introspect import facts, open_source, tables_of
 from pdic.onboard.names import fold, snake_case, title
-from pdic.sources import policies
 
 __all__ = ["Guess", "onboard", "sector_of"]
 
@@ -49,6 +49,8 @@ def onboard(
     key: Sequence[str] = (),
     hidden_rows: bool = False,
     cursor: Wish = NO_WISH,
+    encoding: str | None = None,
+    ask_encoding: Ask | None = None,
 ) -> Report:
     """Draft contracts and models for one table (schema, name) or all tables of a schema, and write them.
 
@@ -58,6 +60,8 @@ def onboard(
     ``key`` names the source's columns that are the key of ``table``; they are held against its rows. ``hidden_rows`` agrees that
     what the login sees is the dataset where a policy hides rows from it: the contract says so.
     ``cursor`` names columns that loads go by in tables that have them, and whose time stamps without a time zone are.
+    ``encoding`` is what the texts of a database are written in that names none (SQL_ASCII); where its texts are not UTF-8,
+    ``ask_encoding`` is asked for it, with a guess, and without that it is refused.
     Raises `OnboardError`, `SourceUnavailable`, ContractError; then nothing has been written.
     """
     root = settings.project_root()
@@ -66,8 +70,22 @@ def onboard(
         raise OnboardError(f"{sector!r} cannot be a sector's name: say --sector, in snake_case like public_works")
     with settings.locked(settings.home(), "onboard"):
         known = {key: contract for key, contract in contracts.load_all(root).items() if key[0] == sector}
+        same_source = [contract for contract in known.values() if contract.source_connection == conn_id]
+        with open_source(uri, conn_id, encoding=encodings.NAMES[0]) as source:
+            agreed = {contract.encoding for contract in same_source if contract.encoding is not None}
+            of = schema if table is None else table[0]
+            encoding = settled(source, conn_id, encoding, agreed, [of] if of else [], ask_encoding)
         found, refused, skipped = _drafts(
-            conn_id, uri, sector, known, table=table, schema=schema, key=key, hidden_rows=hidden_rows, cursor=cursor
+            conn_id,
+            uri,
+            sector,
+            known,
+            table=table,
+            schema=schema,
+            key=key,
+            hidden_rows=hidden_rows,
+            cursor=cursor,
+            encoding=encoding,
         )
         wanted: list[Draft] = []
         for item in found:
@@ -113,18 +131,19 @@ def _drafts(
     key: Sequence[str],
     hidden_rows: bool,
     cursor: Wish,
+    encoding: str | None,
 ) -> tuple[list[Draft], list[Report], list[Report]]:
     """The drafts, and what was refused and skipped with the reason."""
     taken_on = {(contract.table_schema, contract.table_name): contract for contract in known.values()}
     refused: list[Report] = []
     skipped: list[Report] = []
     found: list[Draft] = []
-    with open_source(uri, conn_id, hidden_rows=hidden_rows) as source:
+    with open_source(uri, conn_id, hidden_rows=hidden_rows, encoding=encoding) as source:
         if table is not None:
             names = [table]
         elif schema is not None:
             names = []
-            for name, kind in tables_of(source, schema):
+            for name, kind in tables_of(source, schema, encoding):
                 if kind in _DERIVED and (schema, name) not in taken_on:
                     why = f"it is a {_DERIVED[kind]}, whose key nobody declares: name it with --table to take it on"
                     skipped.append({"table": f"{schema}.{name}", "why": why})
@@ -147,10 +166,9 @@ def _drafts(
         )
         for of, name in new:
             try:
-                hides = hidden_rows and bool(policies.hiding(source, of, name))
-                looked_at = facts(source, of, name, key, hidden_rows=hidden_rows)
+                looked_at = facts(source, of, name, key, hidden_rows=hidden_rows, encoding=encoding)
                 drafted = guess_contract(looked_at, sector, folded[name], cursor, must=table is not None)
-                found.append(replace(drafted, row_security_agreed=hides))
+                found.append(replace(drafted, row_security_agreed=looked_at.hidden_rows, encoding=encoding))
             except OnboardError as error:
                 if table is not None:
                     raise

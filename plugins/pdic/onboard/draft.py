@@ -37,6 +37,8 @@ def contract_text(draft: Draft, agency: str, connection: str, schedule: str = SC
         custom["minRows"] = 0
     if draft.row_security_agreed:
         custom["rowSecurity"] = "agreed"
+    if draft.encoding is not None:
+        custom["encoding"] = draft.encoding
     if connection != f"pdic_source_{draft.sector}":
         custom["connection"] = connection
     if draft.guessed:

@@ -73,6 +73,7 @@ class Draft:
     guesses: tuple[Guess, ...]
     guessed: frozenset[str]
     row_security_agreed: bool = False
+    encoding: str | None = None
 
     def decided(self, answers: dict[Guess, str]) -> Draft:
         """The draft after a person has looked at all of its guesses; ``answers`` are those that differ or agree.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
 from psycopg2 import sql
@@ -18,9 +18,11 @@ from pdic.onboard import keys
 from pdic.onboard.attempt import attempt
 from pdic.onboard.keys import FoundKey
 from pdic.onboard.source_reach import Reach, reach_of
-from pdic.sources import policies
+from pdic.sources import carried, policies
+from pdic.sources.carried import speak
 from pdic.sources.catalogue import SourceColumn, SourceTable, read_table
 from pdic.sources.entry import enter, staying
+from pdic.sources.names import Name
 from pdic.sources.reading import own_rows
 from pdic.sources.session import SHORT, pin
 from pdic.warehouse import one
@@ -45,7 +47,7 @@ class TableFacts:
     ``table`` has the columns that the login may read; ``unread`` are the others, and ``grant`` is the statement that opens
     them. ``children`` are tables that inherit from it. ``rows`` is how many rows the source expects it to hold, ``bytes`` its
     size there (0 for what has none), ``empty_shares`` the share of rows that are empty in a column, as far as it knows.
-    ``found_key`` is what somebody named, or what a search came to where nothing is declared.
+    ``found_key`` is what somebody named, or what a search came to where nothing is declared. ``hidden_rows``: a policy hides some.
     """
 
     schema: str
@@ -64,6 +66,7 @@ class TableFacts:
     rows: float = 0
     bytes: int = 0
     empty_shares: Mapping[str, float] = field(default_factory=dict)
+    hidden_rows: bool = False
 
     @property
     def written(self) -> str:
@@ -72,13 +75,17 @@ class TableFacts:
 
 
 @contextmanager
-def open_source(uri: str, conn_id: str, *, hidden_rows: bool = False) -> Iterator[Connection]:
+def open_source(
+    uri: str, conn_id: str, *, hidden_rows: bool = False, encoding: str | None = None
+) -> Iterator[Connection]:
     """A read-only look into a source: one snapshot, with a time limit per statement. Raises as `enter`.
 
-    With ``hidden_rows`` the rows that policies hide are left out, as somebody has agreed to.
+    With ``hidden_rows`` the rows that policies hide are left out, as somebody has agreed to. With ``encoding`` a database that names
+    none is spoken to byte by byte (`pdic.sources.carried`).
     """
     connection = enter(uri, "onboard", "the source", conn_id)
     try:
+        speak(connection, encoding)
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with staying(f"the source of connection {conn_id}"):
             pin(connection, SHORT, row_security=hidden_rows)
@@ -92,11 +99,13 @@ def open_source(uri: str, conn_id: str, *, hidden_rows: bool = False) -> Iterato
         connection.close()
 
 
-def tables_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
+def tables_of(connection: Connection, schema: str, encoding: str | None = None) -> list[tuple[str, str]]:
     """(name, kind letter) of everything in a schema that stands for itself: partitions do not.
 
-    Raises `OnboardError` where there is nothing.
+    ``encoding`` is what a database is written in that names none. Raises `OnboardError` where there is nothing.
     """
+    read_by = carried.letters(connection, encoding)
+    read = carried.reader(read_by) if read_by else str
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -112,39 +121,81 @@ def tables_of(connection: Connection, schema: str) -> list[tuple[str, str]]:
                 )
             order by relation.relname
             """,
-            (schema,),
+            (carried.schema_there(connection, schema, read_by) if read_by else schema,),
         )
-        found = [(name, kind) for name, kind in cursor.fetchall()]
+        found = [(read(name), kind) for name, kind in cursor.fetchall()]
     if not found:
         raise OnboardError(f"there is no schema {schema} that holds a table: check the name (capitals count)")
     return found
 
 
 def facts(
-    connection: Connection, schema: str, name: str, key: Sequence[str] | None = (), *, hidden_rows: bool = False
+    connection: Connection,
+    schema: str,
+    name: str,
+    key: Sequence[str] | None = (),
+    *,
+    hidden_rows: bool = False,
+    encoding: str | None = None,
 ) -> TableFacts:
     """Everything about one table; ``key`` is what somebody says is its key, () where a declared one or a search decides, None
     where no key is wanted.
 
-    Raises `OnboardError` where there is none, where it cannot be read (with the reason, and what mends it), and where
-    ``key`` does not hold. The connection can be used on.
+    Of a database that names no encoding, ``encoding`` is what its names, comments and values are read by. Raises `OnboardError` where
+    there is no such table, where it cannot be read (with the reason, and what mends it), and where ``key`` does not hold. The
+    connection can be used on.
     """
+    read_by = carried.letters(connection, encoding)
+    if read_by is None:
+        return _looked_at(connection, schema, name, key, hidden_rows=hidden_rows)
+    there = carried.table_there(connection, schema, name, read_by)
+    columns = carried.columns_there(connection, *there, read_by)
+    table = read_table(connection, *there)
+    if key and table is not None:
+        keys.require_columns(carried.decoded_table(table, read_by), table_written(schema, name), key)
+        key = [columns[column] for column in key]
+    read = carried.reader(read_by)
+    try:
+        found = _looked_at(connection, *there, key, hidden_rows=hidden_rows)
+    except OnboardError as error:
+        raise OnboardError(" ".join(map(read, str(error).split(" ")))) from error
+    result: TableFacts = decoded_facts(found, read)
+    return result
+
+
+def decoded_facts(found: Any, read: Callable[[str], str]) -> Any:
+    """What was found out in bytes, every text of it read."""
+    if isinstance(found, str):
+        return " ".join(map(read, found.split(" ")))  # word by word: one byte that cannot be read spoils one word
+    if isinstance(found, tuple | frozenset):
+        return type(found)(decoded_facts(item, read) for item in found)
+    if isinstance(found, Mapping):
+        return {decoded_facts(name, read): decoded_facts(value, read) for name, value in found.items()}
+    if is_dataclass(found) and not isinstance(found, type):
+        return replace(found, **{each.name: decoded_facts(getattr(found, each.name), read) for each in fields(found)})
+    return found
+
+
+def _looked_at(
+    connection: Connection, schema: str, name: str, key: Sequence[str] | None, *, hidden_rows: bool
+) -> TableFacts:
+    """`facts`, by the names as statements at the source write them."""
     table = read_table(connection, schema, name)
     if table is None:
         raise OnboardError(f"there is no table {table_written(schema, name)} that this role may see: check the name")
     reach = reach_of(connection, schema, name)
     if reach.refusal:
         raise OnboardError(reach.refusal)
-    found = () if hidden_rows else policies.hiding(connection, schema, name)
-    if found:
+    hiding = policies.hiding(connection, schema, name)
+    if hiding and not hidden_rows:
         raise OnboardError(
-            f"{reach.table}: {policies.told(found)} hides rows from this login. {policies.remedy(found)}; or, where what it sees "
+            f"{reach.table}: {policies.told(hiding)} hides rows from this login. {policies.remedy(hiding)}; or, where what it sees "
             "is the dataset, agree to that with --hidden-rows"
         )
     table = replace(table, columns=tuple(column for column in table.columns if column.name not in reach.unread))
     try:
         with attempt(connection):
-            return _facts(connection, schema, name, table, reach, key)
+            return replace(_facts(connection, schema, name, table, reach, key), hidden_rows=bool(hiding))
     except psycopg2.Error as error:  # its text may quote a row
         if connection.closed:
             raise
@@ -154,7 +205,7 @@ def facts(
 def _facts(
     connection: Connection, schema: str, name: str, table: SourceTable, reach: Reach, key: Sequence[str] | None
 ) -> TableFacts:
-    relation = own_rows(sql.Identifier(schema, name), reach.kind)
+    relation = own_rows(Name(schema, name), reach.kind)
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("select not exists (select 1 from {})").format(relation))
         (empty,) = one(cursor)
@@ -293,8 +344,7 @@ def _samples(
     if not wanted:
         return {}
     values = sql.SQL(", ").join(
-        sql.SQL("left({}::text, {})").format(sql.Identifier(column.name), sql.Literal(SAMPLE_CHARACTERS))
-        for column in wanted
+        sql.SQL("left({}::text, {})").format(Name(column.name), sql.Literal(SAMPLE_CHARACTERS)) for column in wanted
     )
     found: list[tuple[str | None, ...]] = []
     with connection.cursor() as cursor:

@@ -20,6 +20,7 @@ from pdic.contracts import key_identity, pg_types
 from pdic.contracts.columns import MOST_KEY_COLUMNS
 from pdic.errors import OnboardError
 from pdic.onboard.attempt import attempt
+from pdic.sources.names import Name
 from pdic.warehouse import one
 
 if TYPE_CHECKING:
@@ -101,12 +102,7 @@ def check(
     """The key that somebody names, held against all rows. Raises `OnboardError` in one sentence where it does not hold."""
     columns = {column.name: column for column in table.columns}
     said = ", ".join(key)
-    unknown = [name for name in key if name not in columns]
-    if unknown:
-        raise OnboardError(
-            f"{written} has no column {', '.join(unknown)} that this login may read: --key takes the source's names, "
-            f"which are {', '.join(columns)}"
-        )
+    require_columns(table, written, key)
     if len(set(key)) != len(key) or not key:
         raise OnboardError(f"--key {said}: name each column once")
     if len(key) > MOST_KEY_COLUMNS:
@@ -148,6 +144,16 @@ def check(
     if not rows:
         return FoundKey(tuple(key), "named by --key; the table is empty, so nothing proves it yet", named=True)
     return FoundKey(tuple(key), f"named by --key; it tells all {rows:,} rows apart as they are now", named=True)
+
+
+def require_columns(table: SourceTable, written: str, key: Sequence[str]) -> None:
+    """Raises `OnboardError` where the table has no column of a name that somebody says is of its key."""
+    columns = [column.name for column in table.columns]
+    if unknown := [name for name in key if name not in columns]:
+        raise OnboardError(
+            f"{written} has no column {', '.join(unknown)} that this login may read: --key takes the source's names, "
+            f"which are {', '.join(columns)}"
+        )
 
 
 class _Search:
@@ -289,7 +295,7 @@ class _Search:
         texts = sql.SQL(", ").join(
             _value(self.columns[column.name])
             if column.name in self.columns
-            else sql.SQL("{}::text").format(sql.Identifier(column.name))
+            else sql.SQL("{}::text").format(Name(column.name))
             for column in self.table.columns
         )
         statement = """
@@ -327,7 +333,7 @@ def _comparable(column: SourceColumn) -> bool:
 
 def _value(column: SourceColumn) -> sql.Composable:
     """The column as the warehouse holds it."""
-    name = sql.Identifier(column.name)
+    name = Name(column.name)
     if column.carrier is None:
         return sql.SQL("{}::text").format(name)
     return sql.SQL("{}::{}").format(name, sql.SQL(column.carrier)) if column.cast else name  # a type of the closed list

@@ -38,8 +38,8 @@ class Reach:
         kind = type(error).__name__
         if isinstance(error, errors.CharacterNotInRepertoire | errors.UntranslatableCharacter):
             return (
-                f"{self.table}: it holds text that is not in its database's encoding, or its database names none (SQL_ASCII): write "
-                "its contract by hand and say there what it is written in, like encoding: tcvn3 (docs/sources.md)"
+                f"{self.table}: it holds text that is not in its database's encoding, or its database names none (SQL_ASCII): say what "
+                "it is written in with --encoding, like --encoding tcvn3 (docs/sources.md)"
             )
         if isinstance(error, errors.QueryCanceled):
             what = "a look at it took longer than a minute"

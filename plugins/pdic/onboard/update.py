@@ -15,6 +15,7 @@ from pdic.onboard.files import try_out, write_all
 from pdic.onboard.introspect import TableFacts, facts, open_source
 from pdic.onboard.names import fold
 from pdic.sources import policies
+from pdic.sources.carried import at_source
 from pdic.sources.catalogue import SourceColumn
 from pdic.sources.drift import narrowed, renames
 from pdic.sources.shapes import Shape, Shapes
@@ -38,9 +39,13 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
     root = settings.project_root()
     contract = contracts.get(sector, dataset, root)
     uri, agreed = connect_to(contract.source_connection), contract.row_security_agreed
-    with open_source(uri, contract.source_connection, hidden_rows=agreed) as source:
-        found = facts(source, contract.table_schema, contract.table_name, key=None, hidden_rows=agreed)
-        policies_now = policies.digest(source, contract.table_schema, contract.table_name)
+    encoding = contract.encoding
+    with open_source(uri, contract.source_connection, hidden_rows=agreed, encoding=encoding) as source:
+        there = at_source(source, contract)
+        found = facts(
+            source, contract.table_schema, contract.table_name, key=None, hidden_rows=agreed, encoding=encoding
+        )
+        policies_now = policies.digest(source, there.table_schema, there.table_name)
     if hidden := sorted(set(found.unread) & {column.name_at_source for column in contract.columns}):
         raise OnboardError(
             f"{contract.id}: this login may not read {', '.join(hidden)} any more: have the source's administrator run: {found.grant}"

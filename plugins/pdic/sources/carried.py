@@ -63,16 +63,8 @@ def at_source(connection: Connection, contract: Contract) -> Contract:
                 f"Take encoding: {contract.encoding} out of {contract.path}, then load again."
             )
         return contract
-    schema, table = _table_there(connection, contract)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select attname::text from pg_attribute
-            where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
-            """,
-            (Name(schema, table).as_string(connection),),
-        )
-        there: dict[str, str] = {_read(name, contract.encoding): name for (name,) in cursor.fetchall()}
+    schema, table = table_there(connection, contract.table_schema, contract.table_name, contract.encoding)
+    there = columns_there(connection, schema, table, contract.encoding)
 
     def name(true: str) -> str:
         return there.get(_same(true), true)
@@ -91,6 +83,48 @@ def at_source(connection: Connection, contract: Contract) -> Contract:
             for column in contract.columns
         ),
     )
+
+
+def letters(connection: Connection, encoding: str | None) -> str | None:
+    """What to read names by where they cross byte by byte; None where the server has converted them."""
+    return encoding if server_encoding(connection) == SQL_ASCII else None
+
+
+def table_there(connection: Connection, schema: str, name: str, encoding: str) -> tuple[str, str]:
+    """Schema and table as the source's bytes have them; as they are given where there is none of that name."""
+    wanted = (_same(schema), _same(name))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select namespace.nspname::text, class.relname::text
+            from pg_class as class inner join pg_namespace as namespace on namespace.oid = class.relnamespace
+            where class.relkind in ('r', 'p', 'v', 'm', 'f')
+            """
+        )
+        for of, table in cursor.fetchall():
+            if (_read(of, encoding), _read(table, encoding)) == wanted:
+                return of, table
+    return schema, name
+
+
+def schema_there(connection: Connection, schema: str, encoding: str) -> str:
+    """The schema as the source's bytes have it; as it is given where there is none of that name."""
+    with connection.cursor() as cursor:
+        cursor.execute("select nspname::text from pg_namespace")
+        return next((name for (name,) in cursor.fetchall() if _read(name, encoding) == _same(schema)), schema)
+
+
+def columns_there(connection: Connection, schema: str, table: str, encoding: str) -> dict[str, str]:
+    """Name as read → as the source's bytes have it, of a table's columns."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select attname::text from pg_attribute
+            where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped
+            """,
+            (Name(schema, table).as_string(connection),),
+        )
+        return {_read(name, encoding): name for (name,) in cursor.fetchall()}
 
 
 def decoded_table(table: SourceTable, encoding: str) -> SourceTable:
@@ -149,24 +183,6 @@ def read_into(target: sql.Composable, contract: Contract) -> sql.Composed:
 def reader(encoding: str) -> Callable[[str], str]:
     """What reads a carried text."""
     return lambda text: _read(text, encoding)
-
-
-def _table_there(connection: Connection, contract: Contract) -> tuple[str, str]:
-    """Schema and table as the source's bytes have them; as the contract has them where there is none of that name."""
-    assert contract.encoding is not None, "only a contract with an encoding asks"
-    wanted = (_same(contract.table_schema), _same(contract.table_name))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            select namespace.nspname::text, class.relname::text
-            from pg_class as class inner join pg_namespace as namespace on namespace.oid = class.relnamespace
-            where class.relkind in ('r', 'p', 'v', 'm', 'f')
-            """
-        )
-        for schema, table in cursor.fetchall():
-            if (_read(schema, contract.encoding), _read(table, contract.encoding)) == wanted:
-                return schema, table
-    return contract.table_schema, contract.table_name
 
 
 def _read(carried: str, encoding: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +127,13 @@ def _open(
     identity = identify(connection, there)
     former, known = former_seam(watermark, position), former_identity(position)
     why: str | None
-    unlike = difference(connection, there, former, known, identity) if former and known else None
+    unlike = None
+    if former and known:
+        at_source_names = {
+            column.source_name: named.source_name for column, named in zip(contract.columns, there.columns, strict=True)
+        }
+        seam_there = replace(former, cursor=at_source_names.get(former.cursor, former.cursor))
+        unlike = difference(connection, there, seam_there, known, identity)
     if unlike:
         # What the former seam says holds for another table, perhaps of another server: the next one begins from nothing.
         seam, held = next_seam(contract, standing, xids, None, None)
