@@ -44,10 +44,10 @@ def tick(
         truth = db["truth"]
         truth.execute("select pg_advisory_lock(%s, %s)", locks.DEMO.key)
         if truth.execute("select to_regclass('public.seed_run')").fetchone() == (None,):
-            raise DemoError("there is no sample province yet: seed one first")
+            raise DemoError("there is no demo province yet: make one with `pdic demo seed`")
         run = truth.cursor(row_factory=dict_row).execute("select * from seed_run").fetchone()
         if run is None:
-            raise DemoError("the seed was interrupted: seed again")
+            raise DemoError("the seed was interrupted: make it again with `pdic demo seed`")
         known = units.load()
         facilities = people.facilities(known)
         as_of = to_days(run["as_of"])

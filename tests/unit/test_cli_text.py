@@ -192,6 +192,7 @@ DRAFTED = {
     "columns": ["so_dinh_danh_ca_nhan"] * 9,
     "kept_back": ["ho_va_ten_khai_sinh"] * 9,
 }
+TICKED = {"day": 3, "business_date": "2026-07-01", "changes": {"education.ketquahoctap": {"new": MANY, "resent": 2}}}
 COVERED = coverage.Coverage(SECTOR, DATASET, 12, 30, ("ho_va_ten", "noi_o_hien_tai") * 9, "own history")
 SCORE = {"scope": "agency_dataset", "sector": SECTOR, "dataset": DATASET, "agency_code": "H50.12.03"} | {
     "agency_name": "Văn phòng Ủy ban nhân dân tỉnh Quảng Trị",
@@ -306,7 +307,7 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "fill_demo", lambda _citizens, _seed, tell: tell(SENTENCE))
     demo = pdic.cli.demo
     answers(demo, "seed_databases", {"already": False})
-    answers(demo, "_demo", SimpleNamespace(tick=lambda *_, **__: {}))
+    answers(demo, "_demo", SimpleNamespace(tick=lambda *_, **__: TICKED))
     answers(demo, "_wait_for_release", None)
     answers(airflow_stack, "health", STACK["airflow"])
     answers(airflow_stack, "login", {"username": "admin", "password": DSN})
@@ -358,6 +359,15 @@ def test_help_fits_the_screen(path: tuple[str, ...], monkeypatch: pytest.MonkeyP
     done = run(*path, "--help", monkeypatch=monkeypatch)
     assert done.exit_code == 0
     assert [line for line in done.output.splitlines() if cell_len(line) > 80] == []
+    assert "..." not in done.output.partition("Commands:")[2], "a command's first sentence is short enough for the list"
+
+
+def test_a_tick_says_what_happened_and_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = run("demo", "tick", monkeypatch=monkeypatch).output
+    assert "1 day passed: it is 2026-07-01 in the sector databases" in said
+    assert "education.ketquahoctap" in said
+    assert "1,234,567,890" in said
+    assert "`pdic load`" in said
 
 
 @pytest.mark.parametrize("path", [("load",), ("status",), ("history",), ("reconcile",), ("quarantine", "summary")])
@@ -420,6 +430,12 @@ def test_the_version_is_told() -> None:
         ("load education.l", "education.lop"),
         ("history educ", "education.lop"),
         ("status --sector he", "health"),
+        ("share education.l", "education.lop"),
+        ("quality score he", "health"),
+        ("onboard --update education.l", "education.lop"),
+        ("onboard review --sector he", "health"),
+        ("dsn w", "warehouse"),
+        ("dsn source he", "health"),
     ],
 )
 def test_the_shell_completes_names(words: str, offered: str) -> None:
@@ -489,7 +505,17 @@ class TestStatus:
             f"nganh_19.bang_0{at}" for at in (950, 951, 952)
         ]
 
-    def test_a_sector_that_is_not_there_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("status", "--sector", "nowhere"),
+            ("quality", "score", "nowhere"),
+            ("onboard", "review", "--sector", "nowhere"),
+        ],
+    )
+    def test_a_sector_that_is_not_there_is_refused(
+        self, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         with pytest.raises(PdicError, match="no sector is called nowhere: say one of civil_registry"):
             monkeypatch.setattr(settings, "home", lambda: Path("/srv/pdic"))
-            typer.main.get_command(app).main(["status", "--sector", "nowhere"], standalone_mode=False)
+            typer.main.get_command(app).main([*words], standalone_mode=False)

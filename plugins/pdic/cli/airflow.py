@@ -16,7 +16,10 @@ from pdic.errors import PdicError
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 )
 def airflow(context: typer.Context) -> None:
-    """Run a command of Airflow's, like `pdic airflow dags list`: it finds this installation's AIRFLOW_HOME and settings by itself."""
+    """Run a command of Airflow's, like `pdic airflow dags list`.
+
+    It finds this installation's AIRFLOW_HOME and settings by itself.
+    """
     from pdic import airflow_config, settings
 
     if not (settings.home() / "airflow" / "airflow.cfg").is_file():

@@ -10,7 +10,7 @@ import typer
 
 from pdic import failures, settings
 from pdic.cli import logs
-from pdic.cli.names import Json, Targets
+from pdic.cli.names import Json, Targets, complete_sector
 from pdic.cli.output import console, give, print_json, print_table, say, tell
 from pdic.cli.quality_reports import add_reports
 from pdic.cli.quarantine import quarantine_app
@@ -28,9 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-demo_app = typer.Typer(
-    help="The demo province: synthetic sector databases and the whole path over them.", no_args_is_help=True
-)
+demo_app = typer.Typer(help="The demo province: made-up sector databases.", no_args_is_help=True)
 contracts_app = typer.Typer(help="Contracts and what follows from them.", no_args_is_help=True)
 containers_app = typer.Typer(help="What docker-compose.yml runs once.", no_args_is_help=True)
 quality_app = typer.Typer(help="What rules cover and what they found.", no_args_is_help=True)
@@ -57,7 +55,10 @@ def up(
     airflow: Annotated[bool, typer.Option(help="Start Airflow too.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Start the embedded PostgreSQL and Airflow on free ports of 127.0.0.1. Running parts are left as they are."""
+    """Start the embedded PostgreSQL and Airflow.
+
+    They listen on free ports of 127.0.0.1. What runs and is well is left as it is; what is dead or silent is started anew.
+    """
     from pdic import airflow_stack, connections, demo_service, embedded, warehouse
 
     home = settings.home()
@@ -73,7 +74,7 @@ def up(
 
 @app.command()
 def down(as_json: Json = False) -> None:
-    """Stop Airflow and the embedded PostgreSQL; nothing of them is left running."""
+    """Stop Airflow and the embedded PostgreSQL."""
     from pdic import airflow_stack, demo_service, embedded
 
     home = settings.home()
@@ -85,8 +86,18 @@ def down(as_json: Json = False) -> None:
 
 @app.command()
 def dsn(
-    kind: Annotated[str, typer.Argument(help="warehouse | source")],
-    name: Annotated[str | None, typer.Argument(help="The source's name (a sector); nothing for the warehouse.")] = None,
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="warehouse, or source.", autocompletion=lambda: ["warehouse", "source"]),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SECTOR",
+            help="With `source`: the sector whose database it is.",
+            autocompletion=complete_sector,
+        ),
+    ] = None,
     role: Annotated[
         str | None,
         typer.Option(
@@ -95,7 +106,10 @@ def dsn(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Print a libpq URI, password included: pass it on, do not log it."""
+    """Print the address of a database, password included.
+
+    It is a libpq URI, as psql and BI tools take it. Pass it on to them; keep it out of logs.
+    """
     from pdic import connections
 
     ensure_warehouse()
@@ -189,7 +203,10 @@ def contracts_compile(
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit code 1 where a file differs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make the generated files anew: raw tables, shape rules, dbt sources, readers' views, the DAGs' catalogue."""
+    """Make the files anew that follow from contracts.
+
+    Raw tables, shape rules, dbt sources, readers' views, the DAGs' catalogue.
+    """
     from pdic.contracts.compile import compile_all
 
     differences = compile_all(settings.project_root(), check=check)

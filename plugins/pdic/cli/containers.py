@@ -13,7 +13,7 @@ from pdic.cli.output import tell
 
 @containers_app.command()
 def check() -> None:
-    """Refuse to start with a secret that is missing or empty; names it."""
+    """Refuse to start where a secret is missing or empty."""
     from pdic.containers import secret_files
 
     secret_files.check(settings.secrets_folder())
@@ -22,7 +22,7 @@ def check() -> None:
 
 @containers_app.command()
 def init() -> None:
-    """Make and migrate the databases, the logins, Airflow's pools and admin."""
+    """Make databases, logins, Airflow's pools and its admin."""
     from pdic.containers import jobs
 
     jobs.initialise(_tell)
@@ -33,7 +33,7 @@ def demo(
     citizens: Annotated[int, typer.Option(min=500)] = 20_000,
     seed: Annotated[int, typer.Option()] = 44,
 ) -> None:
-    """Make the demo's sector databases and ask Airflow for their first loads."""
+    """Fill the demo's sector databases, and ask for first loads."""
     from pdic.containers import jobs
 
     jobs.fill_demo(citizens, seed, _tell)

@@ -18,6 +18,7 @@ from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
 
 DATABASES = ("civil_registry", "education", "health", "investment", "one_stop", "truth")
+HAPPENED = ("table", "new", "late", "resent", "changed", "corrected", "soft_deleted", "hard_deleted")
 NEWS_TAKES_S = 15
 """Between the end of a load and the run that its news starts."""
 
@@ -34,7 +35,10 @@ def seed(
     force: Annotated[bool, typer.Option("--force", help="Drop what another seed left, and seed again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fill the sector databases of province 44 and the hidden truth about them."""
+    """Fill the sector databases of province 44.
+
+    And a database of the hidden truth about them, which nothing of PDIC reads.
+    """
     ensure_warehouse()
     report = seed_databases(citizens, seed, profile, force)
     ensure_warehouse()  # its service, too, now that there is something to serve
@@ -52,7 +56,10 @@ def tick(
     hard_deletes: Annotated[bool, typer.Option("--hard-deletes", help="Some rows vanish without a trace.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let days pass in the sources: new, changed, late, corrected and deleted records."""
+    """Let days pass in the sources.
+
+    They bring new, changed, late, corrected and deleted records.
+    """
     ensure_warehouse()
     ticking = _demo("tick")
     with _progress() as bar:
@@ -60,7 +67,14 @@ def tick(
     if as_json:
         print_json(report)
     else:
-        say(f"{days} day(s) passed")
+        say(f"{days} day{'s' if days > 1 else ''} passed: it is {report['business_date']} in the sector databases")
+        print_table("What happened there", [_happened(name, of) for name, of in report["changes"].items()], HAPPENED)
+        say("next: `pdic load`, then `pdic release`")
+
+
+def _happened(table: str, changes: dict[str, int]) -> dict[str, Any]:
+    """A row of what a tick did to one table; kinds that did not happen stay empty."""
+    return {"table": table} | {kind: changes.get(kind) or None for kind in HAPPENED[1:]}
 
 
 @demo_app.command()
@@ -71,7 +85,10 @@ def run(
     timeout: Annotated[int, typer.Option(help="Seconds to wait for the scheduler.")] = 1200,
     as_json: Json = False,
 ) -> None:
-    """Seed, start Airflow, let its scheduler load all sectors and release, and show what came of it."""
+    """Seed, load and release by Airflow: what `make demo` does.
+
+    Ends with a table of what came of it. A second run goes on from where things stand.
+    """
     from pdic import airflow_stack, status
 
     home = ensure_warehouse()
@@ -173,6 +190,7 @@ def seed_databases(citizens: int, seed: int, profile: Path | None = None, force:
     path = profile or settings.project_root() / "demo" / "profile.yaml"
     if not path.is_file():
         raise PdicError(f"no profile at {path}")
+    tell(f"seeding {citizens:,} citizens …")
     with _progress() as bar:
         return dict(seeding.seed(_uris(), citizens, seed, path, progress=bar, force=force))
 

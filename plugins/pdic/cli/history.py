@@ -42,7 +42,10 @@ RELEASE = (
 
 @app.command()
 def history(dataset: names.Dataset, limit: Limit = 20, as_json: names.Json = False) -> None:
-    """A dataset's batches: when, how, rows, seconds, what became of each and why."""
+    """A dataset's loads, newest first, and what became of them.
+
+    Of each batch: when, how, rows, seconds, what became of it and why.
+    """
     from pdic import history as past
 
     sector, name = names.split(dataset)
@@ -59,7 +62,10 @@ def history(dataset: names.Dataset, limit: Limit = 20, as_json: names.Json = Fal
 
 @app.command()
 def releases(limit: Limit = 20, as_json: names.Json = False) -> None:
-    """The releases: when, how far each came, what it brought, when readers saw it, and why it failed."""
+    """The releases, newest first, and what became of them.
+
+    Of each: when, how far it came, what it brought, when readers saw it, and why it failed.
+    """
     from pdic import history as past
 
     ensure_warehouse()

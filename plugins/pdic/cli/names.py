@@ -10,14 +10,14 @@ from pdic.errors import PdicError
 
 
 def complete_sector(incomplete: str) -> list[str]:
-    """Sectors."""
+    """Sectors: reads the DAGs' catalogue, no contract and no database."""
     from pdic.generated.catalogue import SECTORS
 
     return [sector for sector in sorted(SECTORS) if sector.startswith(incomplete)]
 
 
 def complete_targets(incomplete: str) -> list[str]:
-    """Sectors, and datasets once a sector is written: reads the DAGs' catalogue, no contract and no database."""
+    """Sectors, and datasets once a sector is written."""
     return complete_dataset(incomplete) if "." in incomplete else complete_sector(incomplete)
 
 
@@ -27,6 +27,14 @@ def complete_dataset(incomplete: str) -> list[str]:
 
     datasets = [f"{sector}.{dataset}" for sector, about in SECTORS.items() for dataset in about["datasets"]]
     return [name for name in datasets if name.startswith(incomplete)]
+
+
+def require_sector(sector: str | None) -> None:
+    """Refuse a sector that no contract has (PdicError, with those that there are); None is every sector."""
+    from pdic import contracts
+
+    if sector is not None and sector not in (known := sorted({of for of, _ in contracts.names()})):
+        raise PdicError(f"no sector is called {sector}: say one of {', '.join(known)}")
 
 
 def split(words: str) -> tuple[str, str]:
@@ -39,7 +47,10 @@ def split(words: str) -> tuple[str, str]:
 
 Targets = Annotated[
     list[str] | None,
-    typer.Argument(help="SECTOR or SECTOR.DATASET …; nothing means all.", autocompletion=complete_targets),
+    typer.Argument(
+        metavar="SECTOR[.DATASET]", help="Sectors and datasets; nothing means all.", autocompletion=complete_targets
+    ),
 ]
 Dataset = Annotated[str, typer.Argument(metavar="SECTOR.DATASET", autocompletion=complete_dataset, help="The dataset.")]
+Sector = Annotated[str | None, typer.Option("--sector", help="Only this sector.", autocompletion=complete_sector)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

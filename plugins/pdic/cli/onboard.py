@@ -11,7 +11,7 @@ import typer
 
 from pdic import settings
 from pdic.cli.app import app
-from pdic.cli.names import Json
+from pdic.cli.names import Dataset, Json, Sector, complete_dataset, complete_sector, require_sector, split
 from pdic.cli.output import give, print_json, print_table, say, tell
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
@@ -44,11 +44,18 @@ def onboard(
     schema: Annotated[
         list[str] | None, typer.Option(help="Take on every table of a schema. Repeat it for several schemas.")
     ] = None,
-    sector: Annotated[str | None, typer.Option(help="The sector (default: from the connection's id).")] = None,
+    sector: Annotated[
+        str | None,
+        typer.Option(help="The sector (default: from the connection's id).", autocompletion=complete_sector),
+    ] = None,
     agency: Annotated[str | None, typer.Option(help="The agency that owns a new sector's data.")] = None,
     update: Annotated[
         str | None,
-        typer.Option(metavar="SECTOR.DATASET", help="Draft the change of a contract whose source has changed."),
+        typer.Option(
+            metavar="SECTOR.DATASET",
+            help="Draft the change of a contract whose source has changed.",
+            autocompletion=complete_dataset,
+        ),
     ] = None,
     key: Annotated[
         str | None,
@@ -85,7 +92,10 @@ def onboard(
     yes: Annotated[bool, typer.Option("--yes", help="Accept every guess; the contracts mark them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Draft contract, staging model and generated files for a table or for whole schemas, ready to load."""
+    """Take on tables of a source: draft what their loads need.
+
+    Contract, staging model and generated files, for a table or for whole schemas, ready to load.
+    """
     from pdic import connections
     from pdic import onboard as onboarding
     from pdic.contracts.model import table_parts
@@ -166,7 +176,7 @@ def review(
             "(default: guessed-keys, cursors, identifiers, sensitive, agency).",
         ),
     ] = None,
-    sector: Annotated[str | None, typer.Option("--sector", help="Only this sector.")] = None,
+    sector: Sector = None,
     as_json: Json = False,
 ) -> None:
     """List the drafts that need a person's eye. Exit code 1 where there are any.
@@ -177,6 +187,7 @@ def review(
 
     from pdic.onboard import review as reviewing
 
+    require_sector(sector)
     kinds = [name.strip() for name in (only or "").split(",") if name.strip()]
     found = reviewing.review(settings.project_root(), kinds, sector)
     if as_json:
@@ -213,7 +224,7 @@ def _pool(home: Path, sector: str) -> str:
 
 @app.command()
 def share(
-    dataset: Annotated[str, typer.Argument(metavar="SECTOR.DATASET", help="The dataset to publish of.")],
+    dataset: Dataset,
     columns: Annotated[
         str | None, typer.Option(help="Warehouse names, with commas; nothing means the columns that are open already.")
     ] = None,
@@ -222,10 +233,13 @@ def share(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish what you choose of a dataset: drafts the shared contract and the model that the next release builds."""
+    """Let readers see what you choose of a dataset.
+
+    Drafts the shared contract and the model that the next release builds.
+    """
     from pdic.onboard.share import share as sharing
 
-    report = sharing(*_dataset(dataset), [name.strip() for name in (columns or "").split(",") if name.strip()], table)
+    report = sharing(*split(dataset), [name.strip() for name in (columns or "").split(",") if name.strip()], table)
     if as_json:
         print_json(report)
         return
@@ -239,7 +253,7 @@ def _update(dataset: str, as_json: bool) -> None:
     from pdic import connections
     from pdic.onboard.update import update
 
-    named = _dataset(dataset)
+    named = split(dataset)
     ensure_warehouse()
     report = update(*named, connections.uri)
     if as_json:
@@ -251,13 +265,6 @@ def _update(dataset: str, as_json: bool) -> None:
         give(path)
     for words in report["then"]:
         tell(f"then: {words}")
-
-
-def _dataset(words: str) -> tuple[str, str]:
-    sector, _, dataset = words.partition(".")
-    if not sector or not dataset:
-        raise PdicError(f"{words!r} is not SECTOR.DATASET")
-    return sector, dataset
 
 
 def _names(words: str | None) -> tuple[str, ...]:

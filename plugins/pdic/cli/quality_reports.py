@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pdic import settings
-from pdic.cli.names import Dataset, Json
+from pdic.cli.names import Dataset, Json, complete_sector, require_sector, split
 from pdic.cli.output import console, give, print_json, print_table, say
 from pdic.cli.stack import ensure_warehouse
 from pdic.errors import PdicError
@@ -23,7 +23,10 @@ def add_reports(app: typer.Typer) -> None:
 
 
 def coverage(as_json: Json = False) -> None:
-    """Per dataset, the columns that no rule looks at, and what its freshness is judged by. Reads contracts and rule files, no database."""
+    """Which columns no rule looks at, by dataset.
+
+    And what a dataset's freshness is judged by. Reads contracts and rule files, no database.
+    """
     from pdic.quality.coverage import coverage as measure
     from pdic.quality.freshness import OWN_HISTORY
 
@@ -58,7 +61,10 @@ def docs(
     folder: Annotated[Path | None, typer.Option("--out", help="Where to write the pages.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the Data Docs of a release: a page per dataset's last batch and per shared table, counts only."""
+    """Write the Data Docs of a release: pages of counts.
+
+    A page for each dataset's last batch and for each shared table.
+    """
     from pdic.quality.data_docs import build
 
     ensure_warehouse()
@@ -70,18 +76,25 @@ def docs(
 
 
 def score(
-    sector: Annotated[str | None, typer.Argument(help="A sector; nothing means all.")] = None,
+    sector: Annotated[
+        str | None,
+        typer.Argument(metavar="SECTOR", help="A sector; nothing means all.", autocompletion=complete_sector),
+    ] = None,
     scope: Annotated[
         str | None,
         typer.Option("--scope", help="province, sector, dataset, agency or agency_dataset (default: the first three)."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Scores from 0 to 100 in the live release: five dimensions and one index (docs/score.md). Empty: not measured."""
+    """Scores from 0 to 100 in the live release.
+
+    Five dimensions and one index (docs/score.md). Empty: not measured.
+    """
     from pdic.quality.score import MEASURES, SCOPES, scores
 
     if scope is not None and scope not in SCOPES:
         raise PdicError(f"no scope is called {scope}: say one of {', '.join(SCOPES)}")
+    require_sector(sector)
     ensure_warehouse()
     found = scores(scope, sector)
     if as_json:
@@ -107,10 +120,13 @@ def try_(
     batches: Annotated[int, typer.Option("--batches", min=1, help="On so many of the newest batches.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Show what rules would catch in the last batches, before they are switched on. Nothing is written. Exit code 1 where one raises."""
+    """Show what rules would catch in the last batches.
+
+    Before they are switched on: nothing is written. Exit code 1 where one raises.
+    """
     from pdic.quality.trial import trials
 
-    sector, _, name = dataset.partition(".")
+    sector, name = split(dataset)
     ensure_warehouse()
     with console.status(f"try {dataset}"):
         found = trials(sector, name, rule_ids=rule or (), file=file, batches=batches)

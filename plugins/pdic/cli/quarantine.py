@@ -13,9 +13,7 @@ from pdic.cli.names import Json, Targets
 from pdic.cli.output import console, give, print_json, print_table, say, tell
 from pdic.cli.stack import ensure_warehouse
 
-quarantine_app = typer.Typer(
-    help="Rows that were held back: list, return to agencies, waive, judge again.", no_args_is_help=True
-)
+quarantine_app = typer.Typer(help="Rows that were held back, and what is done about them.", no_args_is_help=True)
 
 Agency = Annotated[str | None, typer.Option("--agency", help="Code of the agency that owns the rows.")]
 Who = Annotated[str | None, typer.Option("--by", help="Who does this (default: the account that runs the command).")]
@@ -67,7 +65,10 @@ def show(record_id: Annotated[int, typer.Argument(help="Number of the record.")]
 
 @quarantine_app.command()
 def summary(targets: Targets = None, agency: Agency = None, as_json: Json = False) -> None:
-    """Counts by dataset and agency, the first day due, the share that was closed."""
+    """Counts by dataset and agency.
+
+    With the first day due, and the share that was closed.
+    """
     from pdic.quarantine import desk
 
     ensure_warehouse()
@@ -91,7 +92,10 @@ def return_(
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Write a correction file (XLSX and CSV) per agency and dataset, and mark the records returned."""
+    """Write correction files for agencies.
+
+    One (XLSX and CSV) for each agency and dataset. The records are marked returned.
+    """
     from pdic.quarantine import correction, desk
 
     ensure_warehouse()
@@ -118,7 +122,10 @@ def waive(
     retry: Annotated[bool, typer.Option(help="Judge the rows again at once, so that they are accepted.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Let rows pass although they break rules: who, why and until when are kept."""
+    """Let rows pass although they break rules.
+
+    Who decided it, why, and until when are kept.
+    """
     from pdic.quarantine import desk
     from pdic.retry import retry as judge_again
 
@@ -139,7 +146,10 @@ def waive(
 
 @quarantine_app.command()
 def retry(targets: Targets = None, as_json: Json = False) -> None:
-    """Judge held rows once more by today's rules and waivers; the good ones are accepted. Exit code 1 where a dataset failed."""
+    """Judge held rows once more, and accept the good ones.
+
+    Today's rules and waivers count. Exit code 1 where a dataset failed.
+    """
     from pdic.retry import retry as judge_again
 
     ensure_warehouse()

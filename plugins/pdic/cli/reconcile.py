@@ -22,7 +22,11 @@ def reconcile(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Find rows that loads missed, changed unseen or deleted at the source, and heal them. Exit code 1 where one was held or failed."""
+    """Compare sources and warehouse, and heal what differs.
+
+    Finds rows that loads missed, that changed unseen or that were deleted at the source. Exit code 1 where a dataset was held
+    or failed.
+    """
     from pdic import reconcile as reconciling
 
     ensure_warehouse()

@@ -15,7 +15,10 @@ slot_app = typer.Typer(help="Replication slots of cdc datasets (docs/cdc.md).", 
 
 @slot_app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Every slot of this installation: how far it lags, how much log its source keeps for it, and what to see to."""
+    """Every slot of this installation, and how far it lags.
+
+    Also how much log its source keeps for it, and what to see to.
+    """
     from pdic import connections
     from pdic.sources.cdc import watch
 
@@ -29,13 +32,19 @@ def list_(as_json: Json = False) -> None:
 
 @slot_app.command()
 def drop(dataset: Dataset, as_json: Json = False) -> None:
-    """Retire a dataset's slot: the source no longer keeps its log. A later load of it starts with a whole copy."""
+    """Retire a dataset's slot.
+
+    The source no longer keeps its log. A later load of the dataset starts with a whole copy.
+    """
     _end(dataset, as_json, "Dropped")
 
 
 @slot_app.command()
 def renew(dataset: Dataset, as_json: Json = False) -> None:
-    """Let the next load copy the table anew, compare it with what was accepted, and go on from there with a new slot."""
+    """Let the next load copy the whole table anew.
+
+    It compares the copy with what was accepted, and goes on from there with a new slot.
+    """
     _end(dataset, as_json, f"The next load of {dataset} copies the whole table")
 
 

@@ -14,7 +14,6 @@ from pdic.cli.app import app
 from pdic.cli.output import console, give, moment, print_json, print_table, say
 from pdic.cli.slots import print_slots
 from pdic.cli.stack import describe, ensure_warehouse, is_embedded
-from pdic.errors import PdicError
 from pdic.problems import in_words, problems
 
 Report = dict[str, Any]
@@ -30,9 +29,7 @@ SECTORS = ("sector", "datasets", "problems", "late", "accepted", "quarantined", 
 
 @app.command()
 def status(
-    sector: Annotated[
-        str | None, typer.Option("--sector", help="Only this sector.", autocompletion=names.complete_sector)
-    ] = None,
+    sector: names.Sector = None,
     only_problems: Annotated[
         bool, typer.Option("--problems", help="Only what somebody has to see to, all of it.")
     ] = False,
@@ -45,12 +42,13 @@ def status(
     sources: Annotated[bool, typer.Option(help="Ask the sources how many rows they hold now.")] = True,
     as_json: names.Json = False,
 ) -> None:
-    """What is wrong, every dataset's rows accounted for, the live release, the shared tables. Exit code 1 where something is wrong."""
-    from pdic import contracts
+    """What is wrong, and how every dataset stands.
+
+    Then the live release and the shared tables. Every row is accounted for. Exit code 1 where something is wrong.
+    """
     from pdic import status as standing
 
-    if sector is not None and sector not in (known := sorted({of for of, _ in contracts.names()})):
-        raise PdicError(f"no sector is called {sector}: say one of {', '.join(known)}")
+    names.require_sector(sector)
     home = ensure_warehouse()
     with console.status("status"):
         report = describe(home) | standing.status(checksums=checksums, sector=sector, recount=recount, sources=sources)
