@@ -113,6 +113,22 @@ def test_the_first_load_the_count_and_onboarding_refuse_by_name(sector: StrangeS
     assert "public.dau" in remark
 
 
+def test_a_login_is_known_by_its_name_whatever_letters_that_has(postgres: Postgres, sector: StrangeSector) -> None:
+    """The name of a role is no SQL: `"CSDL-Đọc"` is neither folded nor cut."""
+    _table(sector, "ten_login")
+    sector.contract("ten_login", COLUMNS)
+    with psycopg.connect(postgres.uri(SECTOR), autocommit=True) as admin:
+        admin.execute(
+            f"""create role "CSDL-Đọc" login password 'r'; grant connect on database {SECTOR} to "CSDL-Đọc" """
+        )  # type: ignore[call-overload]
+    sector.run("""grant usage on schema public to "CSDL-Đọc"; grant select on ten_login to "CSDL-Đọc" """)
+    login = f"postgresql://CSDL-%C4%90%E1%BB%8Dc:r@127.0.0.1:{postgres.port}/{SECTOR}"
+    other = StrangeSector(SECTOR, sector.root, sector.owner, login)
+    assert other.accepted("ten_login")["rows_accepted"] == 20
+    _hide(sector, "ten_login")
+    _refused(other, "ten_login", 'alter role "CSDL-Đọc" bypassrls')
+
+
 def test_row_security_without_a_policy_shows_nothing_and_is_refused(sector: StrangeSector) -> None:
     _table(sector, "trong")
     sector.contract("trong", COLUMNS)

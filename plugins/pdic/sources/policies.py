@@ -92,8 +92,12 @@ def _written(connection: Connection, schema: str, name: str) -> str:
 # As PostgreSQL decides it (utils/misc/rls.c, check_enable_rls): a role with BYPASSRLS sees all rows, and so does whoever owns the
 # table, unless it is under FORCE ROW LEVEL SECURITY.
 _REACHED = sql.SQL("""
-    with recursive reached as (
-        select to_regclass(%(table)s)::oid as oid, current_user::regrole::oid as reader
+    with recursive me as (
+        -- Not by ::regrole, which reads the name as SQL does: it would fold the capitals of a login in capitals.
+        select oid from pg_roles where rolname = current_user
+    ),
+    reached as (
+        select to_regclass(%(table)s)::oid as oid, me.oid as reader from me
         union
         select
             dependency.refobjid,
@@ -101,10 +105,11 @@ _REACHED = sql.SQL("""
                 when exists (
                     select from pg_options_to_table(viewed.reloptions)
                     where option_name = 'security_invoker' and option_value::boolean
-                ) then current_user::regrole::oid
+                ) then me.oid
                 else viewed.relowner
             end
         from reached
+        cross join me
         inner join pg_class as viewed on viewed.oid = reached.oid and viewed.relkind = 'v'
         inner join pg_rewrite as rule on rule.ev_class = viewed.oid and rule.rulename = '_RETURN'
         inner join pg_depend as dependency
