@@ -532,11 +532,19 @@ def _require(publisher: Connection, release_id: int, state: str) -> None:
 
 
 def _move_on(publisher: Connection, release_id: int, status: str, seconds: dict[str, float]) -> None:
+    """End a step. Raises `ReleaseFenced` where another release began meanwhile: then the session that held the lock was lost."""
     with publisher.cursor() as cursor:
         cursor.execute(
-            "update control.release set status = %s, seconds = seconds || %s where release_id = %s",
-            (status, json.dumps({name: round(value, 3) for name, value in seconds.items()}), release_id),
+            "update control.release set status = %s, seconds = seconds || %s where release_id = %s and status = any(%s)",
+            (
+                status,
+                json.dumps({name: round(value, 3) for name, value in seconds.items()}),
+                release_id,
+                list(OPEN_STATES),
+            ),
         )
+        if cursor.rowcount != 1:
+            raise ReleaseFenced(f"release {release_id} was overtaken by a newer one; nothing to do")
 
 
 def _record_models(publisher: Connection, release_id: int, results: list[dbt.NodeResult]) -> None:

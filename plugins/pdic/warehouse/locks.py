@@ -133,7 +133,8 @@ def let_go(connection: Connection, lock: Lock) -> None:
 
 def _try(connection: Connection, lock: Lock) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("select pg_try_advisory_lock(%s, %s)", lock.key)
+        # Whoever holds a lock may do nothing else for hours: a server that ends idle sessions must not end that one.
+        cursor.execute("select pg_try_advisory_lock(%s, %s), set_config('idle_session_timeout', '0', false)", lock.key)
         taken = bool(one(cursor)[0])
     if not connection.autocommit:
         connection.commit()
