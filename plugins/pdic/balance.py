@@ -78,8 +78,7 @@ def key_counts(contracts: Sequence[Contract], connect_to: Connect, *, recount: b
             elif (contract.id, newest[contract.id], contract.key) in known:
                 counts[contract.id] = known[contract.id, newest[contract.id], contract.key]
             else:
-                with loader:
-                    counts[contract.id] = _counted(loader, contract)
+                counts[contract.id] = _counted(loader, contract)
         return counts
     finally:
         loader.close()
@@ -119,10 +118,13 @@ def _known(loader: Connection, newest: Mapping[str, int | None]) -> dict[_Known,
 
 
 def _counted(loader: Connection, contract: Contract) -> KeyCounts:
-    """Count a dataset's keys and keep the counts with the batch they are of: all of one snapshot."""
-    newest = _newest_accepted(loader, [contract])[contract.id]
-    counts = raw.count_keys(loader, contract)
-    with loader.cursor() as cursor:
+    """Count a dataset's keys and keep the counts with the batch they are of: all of one snapshot. Commits."""
+    with loader:
+        newest = _newest_accepted(loader, [contract])[contract.id]
+        counts = raw.count_keys(loader, contract)
+    with loader, loader.cursor() as cursor:
+        # Whoever else asks for the status keeps the same: of two in a snapshot of their own, the later one would be refused.
+        cursor.execute("set transaction isolation level read committed")
         cursor.execute(
             """
             insert into control.key_count (sector, dataset, batch_id, key, accepted, quarantined, deleted)
@@ -130,6 +132,7 @@ def _counted(loader: Connection, contract: Contract) -> KeyCounts:
             on conflict (sector, dataset) do update
             set batch_id = excluded.batch_id, key = excluded.key, accepted = excluded.accepted,
                 quarantined = excluded.quarantined, deleted = excluded.deleted, counted_at = excluded.counted_at
+            where key_count.batch_id <= excluded.batch_id
             """,
             (
                 contract.sector,

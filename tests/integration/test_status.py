@@ -95,6 +95,23 @@ def test_a_batch_that_is_not_accepted_counts_nothing(sector: Sector, counted: li
     assert counts(shown(sector)) == counts(shown(sector, recount=True))
 
 
+def test_two_who_ask_at_once_both_get_their_answer(sector: Sector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one counts, and keeps what it counted, while the first has counted and not yet kept it."""
+    sector.source("insert into ca_bang values (31, 'a')")
+    sector.load("ca_bang")
+    count_keys, second = raw.count_keys, []
+
+    def count(connection: Any, contract: Any) -> raw.KeyCounts:
+        found = count_keys(connection, contract)
+        if not second:
+            second.append(None)
+            second[0] = counts(shown(sector))
+        return found
+
+    monkeypatch.setattr(raw, "count_keys", count)
+    assert counts(shown(sector)) == second[0]
+
+
 def test_counts_by_another_key_are_not_taken(sector: Sector, counted: list[str]) -> None:
     sector.load("ca_bang")
     before = counts(shown(sector))
