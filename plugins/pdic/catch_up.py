@@ -7,13 +7,7 @@ from typing import Final
 from pdic import contracts, errors
 from pdic.warehouse import Connect, transaction
 
-PASSING: Final = sorted(
-    {
-        name
-        for name, found in vars(errors).items()
-        if isinstance(found, type) and issubclass(found, errors.PdicError) and found.retryable
-    }
-)
+PASSING: Final = [kind.__name__ for kind in errors.passing()]
 """The kinds of error that trying again can heal, as the ledger names them."""
 
 
@@ -38,5 +32,5 @@ def broken_off(sector: str, connect_to: Connect) -> list[str]:
             (sector, PASSING),
         )
         found = [dataset for (dataset,) in cursor.fetchall()]
-    known = contracts.load_all()
+    known = set(contracts.names())  # not what they say: another dataset's contract may be unreadable
     return [dataset for dataset in found if (sector, dataset) in known]

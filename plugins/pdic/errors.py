@@ -77,3 +77,9 @@ class Busy(PdicError):
     """Another process holds the lock of this dataset or release."""
 
     retryable = True
+
+
+def passing() -> list[type[PdicError]]:
+    """The kinds of refusal that trying again can heal, by name."""
+    kinds = (found for found in globals().values() if isinstance(found, type) and issubclass(found, PdicError))
+    return sorted((kind for kind in kinds if kind.retryable), key=lambda kind: kind.__name__)

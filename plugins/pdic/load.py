@@ -162,6 +162,7 @@ def check(
                 reports[dataset] = failed(sector, dataset, "check", error, batches[dataset])
             else:
                 reports |= _check(sector, one_batch, connect_to, final=final, held=False)
+                session.let_go(locks.dataset(f"{sector}.{dataset}"))  # who waits for one dataset holds no other
     return reports
 
 
@@ -367,7 +368,7 @@ def _give_up(dataset_id: str, batch_id: int, step: str, error: BaseException, co
     try:
         with transaction(connect_to("pdic_warehouse_loader"), f"give up {dataset_id}") as loader:
             why = _why(dataset_id, step, error)
-            ledger.give_up(loader, batch_id, why, error)
+            ledger.give_up(loader, batch_id, why, failures.in_words(error) or error)
     except (psycopg2.Error, PdicError) as second:
         _log.warning(
             "%s: batch %s stays open in the ledger (%s); the next load or release ends it",

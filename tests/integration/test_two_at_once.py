@@ -195,6 +195,34 @@ class TestLoads:
         gone = load.standing(SECTOR, {"lop": batch}, None, sector.connect_to)["lop"]
         assert gone.trouble == f"was not checked (batch {newer}): see the log of its task", "and then it died"
 
+    def test_whoever_waits_for_one_dataset_holds_no_other(
+        self, sector: Sector, row: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two checks that each held what the other waits for would both give up after a minute."""
+        for dataset in ("lop", "truong"):
+            row(dataset)
+        batches = {dataset: sector.extract(dataset) for dataset in ("lop", "truong")}
+        sessions = {}
+        for dataset in batches:
+            sessions[dataset] = locks.Session(sector.connect_to, "pdic_warehouse_loader", f"load {dataset}")
+            sessions[dataset].take(locks.dataset(f"{SECTOR}.{dataset}"))
+        held: list[bool] = []
+
+        def sleep(_seconds: float) -> None:
+            if not held:
+                held.append(True)
+                sessions["lop"].close()
+                return
+            other = connect(connections.warehouse("loader"), "load lop")
+            held.append(locks.holder(other, locks.dataset(f"{SECTOR}.lop")) is not None)
+            other.close()
+            sessions["truong"].close()
+
+        monkeypatch.setattr(locks.time, "sleep", sleep)
+        found = load.check(SECTOR, batches, sector.connect_to)
+        assert {name: report["status"] for name, report in found.items()} == dict.fromkeys(batches, "checked")
+        assert held[1:] == [False]
+
     def test_what_a_newer_load_could_not_bring_is_counted_as_missing(
         self, sector: Sector, row: Callable[[str], None]
     ) -> None:
@@ -353,6 +381,19 @@ class TestReleases:
         set_release(dead, "full_refresh = false")
         set_release(newer, "status = 'failed', let_go_at = null")
         assert release.overtaken_by(dead) is None
+
+    @pytest.mark.parametrize("state", ["built", "audited"])
+    def test_a_step_that_lost_the_lock_does_not_bring_back_what_was_abandoned(self, state: str) -> None:
+        """The session that held the lock broke off, another release began, and the step of the first one ends."""
+        first = release.open_release(force=True, held=True)["release_id"]
+        newer = release.open_release(force=True, held=True)["release_id"]
+        with (
+            pytest.raises(ReleaseFenced, match=f"release {first} was overtaken"),
+            transaction(connections.warehouse("publisher"), "test") as publisher,
+        ):
+            steps._move_on(publisher, first, state, {})
+        assert release_status(first) == "abandoned"
+        assert release_status(newer) == "building"
 
     def test_a_step_that_fails_when_its_session_is_gone_says_why_it_failed(self, postgres: Postgres) -> None:
         """The cause, not `connection already closed`."""

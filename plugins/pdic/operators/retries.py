@@ -21,11 +21,7 @@ from pdic import errors
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_PASSING: Final = sorted(
-    f"{found.__module__}.{found.__qualname__}"
-    for found in vars(errors).values()
-    if isinstance(found, type) and issubclass(found, errors.PdicError) and found.retryable
-)
+_PASSING: Final = [f"{kind.__module__}.{kind.__qualname__}" for kind in errors.passing()]
 _PASSES: Final = RetryRule(exception=list(_PASSING), action=RetryAction.RETRY, reason="this may pass by itself")
 _REFUSAL: Final = RetryRule(
     exception="pdic.errors.PdicError", action=RetryAction.FAIL, reason="trying again cannot heal this: see the message"
