@@ -25,7 +25,7 @@ _BUSY_S: Final = 5.0
 _PACKAGE: Final = Path(__file__).resolve().parents[1]
 _CODE: Final = (
     *sorted(Path(__file__).parent.glob("*.py")),
-    *(_PACKAGE / f"{name}.py" for name in ("agency", "cleaning", "patterns")),
+    *(_PACKAGE / f"{name}.py" for name in ("agency", "cleaning", "encodings", "patterns")),
 )
 _LIBRARIES: Final = ("open-data-contract-standard", "pydantic", "PyYAML")
 
