@@ -29,7 +29,13 @@ def share(sector: str, dataset: str, columns: Sequence[str] = (), name: str | No
     reclassified in the contract first. Key columns are always part of the table.
     Raises `OnboardError`; then, as after a ContractError, nothing has been written.
     """
-    root = settings.project_root()
+    with settings.locked(
+        settings.home(), "onboard"
+    ):  # from reading on: two at once would each write back what they had read
+        return _share(settings.project_root(), sector, dataset, columns, name)
+
+
+def _share(root: Path, sector: str, dataset: str, columns: Sequence[str], name: str | None) -> Report:
     contract = contracts.get(sector, dataset, root)
     table = name or f"mart_{sector}__{dataset}"
     if not all(SNAKE_CASE.fullmatch(part) for part in table.split("__")):
@@ -47,16 +53,15 @@ def share(sector: str, dataset: str, columns: Sequence[str] = (), name: str | No
     former = (root / entries).read_text(encoding="utf-8") if (root / entries).exists() else ""
     if opened:
         texts = {contract.path: text} | texts
-    with settings.locked(settings.home(), "onboard"):
-        try_out(root, texts)
-        written = write_all(
-            root,
-            {
-                **models,
-                entries: with_model_entries(former, {table: _entry(contract, chosen)}),
-                **texts,
-            },
-        )
+    try_out(root, texts)
+    written = write_all(
+        root,
+        {
+            **models,
+            entries: with_model_entries(former, {table: _entry(contract, chosen)}),
+            **texts,
+        },
+    )
     return {
         "table": table,
         "columns": [column.name for column in chosen],
