@@ -126,6 +126,14 @@ def test_the_locks_of_a_session_that_dies_are_free(postgres: Postgres, other: Co
     session.close()
 
 
+def test_a_server_that_ends_idle_sessions_leaves_those_that_hold_a_lock(worker: Connection) -> None:
+    with worker.cursor() as cursor:
+        cursor.execute("set idle_session_timeout = '1h'")
+        locks.take(worker, locks.dataset("education.lop"))
+        cursor.execute("show idle_session_timeout")
+        assert cursor.fetchone() == ("0",)
+
+
 class TestMigrate:
     """Bringing a warehouse up to date, beside others that use it or do the same."""
 
@@ -179,6 +187,29 @@ class TestMigrate:
         assert ended == ["well", "well"]
         with psycopg.connect(uri) as connection:
             assert connection.execute("select version_num from control.alembic_version").fetchall() == [(newest(),)]
+
+    def test_a_migration_does_not_wait_for_ever_for_a_table_in_use_and_leaves_all_as_it_was(
+        self, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever comes after it would wait behind it: loads, releases and readers of the ledger."""
+        postgres.create_database("migrated_busy")
+        uri = postgres.uri("migrated_busy")
+        migrate(uri)
+        with psycopg.connect(uri) as connection:
+            connection.execute("update control.alembic_version set version_num = '0011'")
+            connection.execute("alter table control.batch drop column let_go_at")
+            connection.execute("alter table control.release drop column let_go_at")
+        monkeypatch.setattr(sys.modules[migrate.__module__], "_LOCK_S", 1)
+        with psycopg.connect(uri) as reader:
+            reader.execute("select count(*) from control.batch")
+            with pytest.raises(
+                Busy, match="cannot be migrated to .* while its tables are in use: they were waited for 1 s"
+            ):
+                migrate(uri)
+            assert reader.execute("select version_num from control.alembic_version").fetchone() == ("0011",)
+        migrate(uri)
+        with psycopg.connect(uri) as connection:
+            assert connection.execute("select version_num from control.alembic_version").fetchone() == (newest(),)
 
     def test_a_newer_warehouse_is_refused_in_words(self, postgres: Postgres) -> None:
         postgres.create_database("migrated_ahead")

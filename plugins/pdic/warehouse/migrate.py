@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from psycopg2 import sql
+from psycopg2 import errors, sql
 
 from pdic import encodings
-from pdic.errors import PdicError
+from pdic.errors import Busy, PdicError
 from pdic.warehouse import locks
 from pdic.warehouse.connect import connect, one, transaction
 
@@ -26,13 +26,16 @@ SCHEMAS: Final = ("clean", "valid")
 _USERS: Final = ("pdic_loader", "pdic_auditor", "pdic_transformer", "pdic_publisher")
 _WAIT_S: Final = 300.0
 """How long a migration of another process is waited for."""
+_LOCK_S: Final = 20
+"""How long a migration waits for a table that somebody reads or writes."""
 
 
 def migrate(admin_uri: str) -> None:
     """Apply the migrations that the warehouse lacks, and its functions. Safe to repeat; runs as the owner of the database.
 
     A warehouse that lacks nothing is looked at and left: no lock is taken, whoever holds one. Raises PdicError where the
-    warehouse is newer than this code, `Busy` where another process migrates it for longer than anybody waits.
+    warehouse is newer than this code, `Busy` where another process migrates it, or uses a table that changes, for longer than
+    anybody waits.
     """
     if not _is_newest(admin_uri):
         with _alone(admin_uri):
@@ -77,11 +80,20 @@ def _upgrade(admin_uri: str) -> None:
     # Here, not above: every load imports this package, and alembic with SQLAlchemy is half of what a load would import.
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy.exc import DBAPIError
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["uri"] = admin_uri
-    command.upgrade(config, "head")
+    config.attributes.update(uri=admin_uri, lock_seconds=_LOCK_S)
+    try:
+        command.upgrade(config, "head")
+    except DBAPIError as error:
+        if not isinstance(error.orig, errors.LockNotAvailable):
+            raise
+        raise Busy(
+            f"the warehouse cannot be migrated to {newest()} while its tables are in use: they were waited for {_LOCK_S} s. Wait until "
+            "the load or the release that runs has ended, then run the command again"
+        ) from None
 
 
 @dataclass(frozen=True)
