@@ -72,7 +72,7 @@ def is_held(
     `buried` are the batches with tombstones.
     """
     assert contract.feed is not None
-    conditions = [_same_key(contract, "held", "batch"), sql.SQL("held._op = 'U'")]
+    conditions = [raw.same_key(contract, "held", "batch"), sql.SQL("held._op = 'U'")]
     if as_new:
         conditions.append(sql.SQL("held.{0} >= batch.{0}").format(sql.Identifier(contract.feed.version)))
     if buried:
@@ -83,16 +83,10 @@ def is_held(
             ).format(
                 parent=raw.parent(contract),
                 buried=sql.SQL(", ").join(map(sql.Literal, buried)),
-                same_key=_same_key(contract, "gone", "held"),
+                same_key=raw.same_key(contract, "gone", "held"),
             )
         )
     return sql.SQL("exists (select from {} as held where {})").format(table, sql.SQL(" and ").join(conditions))
-
-
-def _same_key(contract: Contract, one: str, other: str) -> sql.Composed:
-    return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in contract.key
-    )
 
 
 def quarantine_unreadable(connection: Connection, contract: Contract, batch_id: int) -> int:

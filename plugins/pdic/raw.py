@@ -64,6 +64,13 @@ def key_texts(contract: Contract, alias: str) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.SQL, key_identity.parts(contract, alias)))
 
 
+def same_key(contract: Contract, one: str, other: str) -> sql.Composed:
+    """A condition: rows of two aliases have the same key."""
+    return sql.SQL(" and ").join(
+        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in contract.key
+    )
+
+
 def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool = False) -> None:
     """Create the dataset's raw and quarantine tables, add the columns that its contract has gained, widen what became wider.
 

@@ -354,7 +354,7 @@ def _later(reference: Reference) -> sql.Composed | None:
         branches.append(sql.SQL("select {}, {} from {}").format(key, sql.Identifier(order), reference.pending))
     return sql.SQL(" and not exists (select 1 from ({}) as later where {} and later.{} > version.{})").format(
         sql.SQL(" union all ").join(branches),
-        sql.SQL(" and ").join(sql.SQL("later.{0} = version.{0}").format(sql.Identifier(name)) for name in contract.key),
+        raw.same_key(contract, "later", "version"),
         sql.Identifier(order),
         sql.Identifier(order),
     )

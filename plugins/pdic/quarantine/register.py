@@ -74,9 +74,6 @@ def _catch_up(connection: Connection, contract: Contract, batch_id: int, refusal
         )
         if not one(cursor)[0]:
             return
-    same_key = sql.SQL(" and ").join(
-        sql.SQL("newer.{0} = held.{0}").format(sql.Identifier(name)) for name in contract.key
-    )
     newest = sql.SQL(
         "_batch_id < {batch_id} and not exists (select from {raw} as newer where {same_key} and newer._batch_id > held._batch_id)"
         " and not exists (select from {quarantine} as newer where {same_key} and newer._batch_id > held._batch_id"
@@ -85,7 +82,7 @@ def _catch_up(connection: Connection, contract: Contract, batch_id: int, refusal
         batch_id=sql.Literal(batch_id),
         raw=raw.parent(contract),
         quarantine=raw.quarantine(contract),
-        same_key=same_key,
+        same_key=raw.same_key(contract, "newer", "held"),
     )
     _refused(connection, contract, refusals, newest, again=False)
 

@@ -72,10 +72,11 @@ class Comparison:
 
         `watermark` is where the next load by cursor starts; rows stamped since are its news.
         """
-        self._settle_sessions()
-        # Bytes that the warehouse has yet to read cannot be added up as it holds them: such rows all cross.
-        hashing = None if self.contract.encoding else self._hashing()
-        buckets = self._buckets(hashing) if hashing else 0
+        with reading(self.contract):
+            self._settle_sessions()
+            # Bytes that the warehouse has yet to read cannot be added up as it holds them: such rows all cross.
+            hashing = None if self.contract.encoding else self._hashing()
+            buckets = self._buckets(hashing) if hashing else 0
         source_rows: int | None = None
         differing = 0
         only: sql.Composable = sql.SQL("true")

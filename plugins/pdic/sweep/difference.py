@@ -39,7 +39,7 @@ def create(contract: Contract) -> sql.Composed:
         """
     ).format(
         merged=sql.SQL(", ").join(_merged(contract, column.source_name) for column in contract.columns),
-        same_key=known.same_key(contract, "landed", "known"),
+        same_key=raw.same_key(contract, "landed", "known"),
         named=_named(contract, "known"),
         landed=columns(contract, "landed"),
         known_columns=columns(contract, "known"),
@@ -85,8 +85,8 @@ def add_doubles(contract: Contract) -> sql.Composed:
         landed=columns(contract, "landed"),
         key=sql.SQL(", ").join(sql.Identifier(name) for name in contract.key),
         named=_named(contract, "landed"),
-        same_key=known.same_key(contract, "landed", "doubled"),
-        same_as_difference=known.same_key(contract, "difference", "doubled"),
+        same_key=raw.same_key(contract, "landed", "doubled"),
+        same_as_difference=raw.same_key(contract, "difference", "doubled"),
     )
 
 

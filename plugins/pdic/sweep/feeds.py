@@ -94,7 +94,7 @@ def _compare(loader: Connection, contract: Contract, batch: Batch) -> Findings:
                 newest=known.newest(
                     contract, None, sql.SQL("{}, version._op").format(difference.columns(contract, "version"))
                 ),
-                same_key=known.same_key(contract, "landed", "known"),
+                same_key=raw.same_key(contract, "landed", "known"),
             )
         )
         cursor.execute(

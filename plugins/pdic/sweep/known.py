@@ -69,8 +69,8 @@ def newest(contract: Contract, base: int | None, values: sql.Composable, where: 
         later=later,
         newest_later=_latest(contract, later),
         newest_earlier=_latest(contract, earlier),
-        same_as_later=same_key(contract, "later", "version"),
-        same_as_base=same_key(contract, "base", "version"),
+        same_as_later=raw.same_key(contract, "later", "version"),
+        same_as_base=raw.same_key(contract, "base", "version"),
         **parts,
     )
 
@@ -85,13 +85,6 @@ def versions(contract: Contract, where: sql.Composable) -> sql.Composed:
         """
     ).format(
         columns=raw.columns(contract), parent=raw.parent(contract), quarantine=raw.quarantine(contract), where=where
-    )
-
-
-def same_key(contract: Contract, one: str, other: str) -> sql.Composed:
-    """A condition: rows of two aliases have the same key."""
-    return sql.SQL(" and ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(one, name), sql.Identifier(other, name)) for name in contract.key
     )
 
 

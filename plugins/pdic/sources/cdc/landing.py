@@ -128,7 +128,7 @@ class Landing:
                 batch=self._batch,
                 key=self._key,
                 where=self._in_part(truncated_at),
-                same_key=self._same_key("arrived"),
+                same_key=raw.same_key(self._contract, "batch", "arrived"),
             )
         )
 
@@ -155,7 +155,7 @@ class Landing:
                 key=self._key,
                 parent=raw.parent(self._contract),
                 quarantine=raw.quarantine(self._contract),
-                same_key=self._same_key("known"),
+                same_key=raw.same_key(self._contract, "batch", "known"),
             )
         )
 
@@ -163,12 +163,6 @@ class Landing:
         return sql.SQL(
             "where _op = 'U' and not {whole} and {sequence} > {truncated} and {sequence} in (select place from newest)"
         ).format(whole=_WHOLE, sequence=_SEQUENCE, truncated=sql.Literal(truncated_at))
-
-    def _same_key(self, other: str) -> sql.Composed:
-        return sql.SQL(" and ").join(
-            sql.SQL("batch.{0} = {1}.{0}").format(sql.Identifier(name), sql.Identifier(other))
-            for name in self._contract.key
-        )
 
     def _execute(self, statement: sql.Composed) -> int:
         return self._warehouse.execute(statement.as_string(self._quoter)).rowcount

@@ -330,6 +330,4 @@ class Landing:
     @property
     def same_key(self) -> sql.Composed:
         """A condition: a version `held` is of the same record as the row `batch`."""
-        return sql.SQL(" and ").join(
-            sql.SQL("held.{0} = batch.{0}").format(sql.Identifier(name)) for name in self._contract.key
-        )
+        return raw.same_key(self._contract, "held", "batch")
