@@ -99,7 +99,8 @@ def bring(
     """Let `capture` fill a new batch of a dataset, which it has for itself meanwhile. The ledger calls the way `called`.
 
     `full`: everything is read. Columns of accepted rows then take on the contract's types, and of a log the position is
-    forgotten first: where this load dies, the next one begins from nothing.
+    forgotten first: where this load dies, the next one begins from nothing. Raises `BatchFenced` where another load has begun
+    meanwhile.
     """
     loader = connect(connect_to("pdic_warehouse_loader"), f"load {contract.id}")
     try:
@@ -115,6 +116,9 @@ def bring(
             began = time.monotonic()
             arrival = capture(contract, batch, connect_to)
             with loader:
+                # Whoever holds the lock in another session may have lost it, and another load begun: this one is over then.
+                found = ledger.get(loader, contract, batch.batch_id, lock=True)
+                ledger.require(loader, found, contract, "extracting")
                 ledger.arrived(loader, batch.batch_id, arrival, time.monotonic() - began)
                 if not held:
                     ledger.let_go(loader, batch.batch_id)

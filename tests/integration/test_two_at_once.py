@@ -195,6 +195,27 @@ class TestLoads:
         gone = load.standing(SECTOR, {"lop": batch}, None, sector.connect_to)["lop"]
         assert gone.trouble == f"was not checked (batch {newer}): see the log of its task", "and then it died"
 
+    def test_an_extract_that_lost_the_lock_does_not_come_back_behind_a_newer_load(
+        self, sector: Sector, row: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The session that held the lock broke off in the middle of the read, and another load ran from begin to end."""
+        row("lop")
+        capture, newer = load.CAPTURES["cursor"], []
+
+        def slow(contract: Any, batch: Any, connect_to: Any) -> Any:
+            arrival = capture(contract, batch, connect_to)
+            if not newer:
+                newer.append(batch.batch_id)
+                newer.append(sector.load("lop")["batch_id"])
+            return arrival
+
+        monkeypatch.setitem(load.CAPTURES, "cursor", slow)
+        with pytest.raises(BatchFenced, match=f"{SECTOR}.lop: batch .* was superseded by batch") as raised:
+            load.extract(SECTOR, "lop", sector.connect_to, held=True)
+        older, later = newer
+        assert raised.value.newer == later
+        assert (status_of(older), status_of(later)) == ("abandoned", "accepted")
+
     def test_whoever_waits_for_one_dataset_holds_no_other(
         self, sector: Sector, row: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
     ) -> None:
