@@ -99,7 +99,8 @@ def test_two_who_ask_at_once_both_get_their_answer(sector: Sector, monkeypatch: 
     """The second one counts, and keeps what it counted, while the first has counted and not yet kept it."""
     sector.source("insert into ca_bang values (31, 'a')")
     sector.load("ca_bang")
-    count_keys, second = raw.count_keys, []
+    count_keys = raw.count_keys
+    second: list[Any] = []
 
     def count(connection: Any, contract: Any) -> raw.KeyCounts:
         found = count_keys(connection, contract)

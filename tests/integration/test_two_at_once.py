@@ -200,7 +200,8 @@ class TestLoads:
     ) -> None:
         """The session that held the lock broke off in the middle of the read, and another load ran from begin to end."""
         row("lop")
-        capture, newer = load.CAPTURES["cursor"], []
+        capture = load.CAPTURES["cursor"]
+        newer: list[int] = []
 
         def slow(contract: Any, batch: Any, connect_to: Any) -> Any:
             arrival = capture(contract, batch, connect_to)
