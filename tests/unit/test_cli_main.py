@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -81,3 +84,23 @@ def test_a_refusal_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert ended.err == "pdic: nothing is called lop"
     assert json.loads(ended.out) == {"error": "nothing is called lop", "kind": "LoadError"}
     assert ended.log == ""
+
+
+def test_what_is_kept_of_a_command_is_its_owners_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    former = os.umask(0o022)
+    logger = logging.getLogger("pdic")
+    handlers, propagate = logger.handlers, logger.propagate
+    try:
+        for there_before in (False, True):
+            path = tmp_path / str(there_before) / "log" / logs.FILE
+            if there_before:
+                path.parent.mkdir(parents=True)
+                path.write_text("before\n", encoding="utf-8")
+            logs.begin(tmp_path / str(there_before))
+            logger.info("x")
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    finally:
+        os.umask(former)
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers, logger.propagate = handlers, propagate

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from pdic import load as loading
 from pdic import reconcile as reconciling
+from pdic import retry as judging
+from pdic.cli import quarantine as held_rows
 from pdic.cli import reconcile as command
 from pdic.cli.app import app
 
@@ -58,3 +60,16 @@ def test_a_full_load_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> No
     refused = CliRunner().invoke(app, ["load", "--full"])
     assert "pdic load SECTOR.DATASET --full" in str(refused.exception)
     assert len(asked) == 2
+
+
+SUPERSEDED = {**HEALED, "status": "superseded", "message": "was superseded by batch 7 of another load; nothing to do"}
+
+
+def test_what_another_load_took_over_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = invoke(monkeypatch, SUPERSEDED, "s.d")
+    assert result.exit_code == 0
+    assert "superseded by batch 7" in result.output
+    monkeypatch.setattr(held_rows, "ensure_warehouse", lambda: None)
+    for report, code in ((SUPERSEDED, 0), (HELD, 1)):
+        monkeypatch.setattr(judging, "retry", lambda *_, report=report, **__: [report])
+        assert CliRunner().invoke(app, ["quarantine", "retry", "s.d", "--json"]).exit_code == code

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pdic import contracts, settings
+from pdic.contracts.compile import compile_all
+from pdic.onboard.written import written_models
 from pdic.quality import load_rules
 from pdic.quality.coverage import coverage, of_dataset
+from tests.integration.sectors import write_contract
 
 RULES = """
 rules:
@@ -55,3 +58,15 @@ def test_every_dataset_is_counted_with_all_its_columns() -> None:
     for name, contract in wanted.items():
         assert found[name].columns == len(contract.columns)
         assert set(found[name].without_rule) <= {column.source_name for column in contract.columns}
+
+
+def test_a_contract_that_cannot_be_read_stops_no_other(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("", encoding="utf-8")
+    write_contract(tmp_path, "thu", "tot")
+    compile_all(tmp_path, check=False)
+    path = tmp_path / "contracts" / "thu" / "hong.odcs.yaml"
+    for broken in ("id: [", "apiVersion: v3.2.0\nkind: DataContract\n", ""):
+        path.write_text(broken, encoding="utf-8")
+        assert [each.dataset for each in coverage(tmp_path)] == ["tot"]
+        assert written_models(tmp_path) == []
+        assert contracts.names(tmp_path) == [("thu", "hong"), ("thu", "tot")]

@@ -42,6 +42,8 @@ class _File(logging.FileHandler):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.exists() and path.stat().st_size > MOST_BYTES:
             path.replace(path.with_suffix(".log.1"))
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # one that was made before, by whatever umask
         return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:

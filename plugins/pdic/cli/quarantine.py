@@ -163,13 +163,17 @@ def retry(targets: Targets = None, as_json: Json = False) -> None:
 
 
 def _show_batches(reports: list[dict[str, Any]]) -> None:
+    from pdic.load import WELL
+
     columns = ["sector", "dataset", "batch_id", "status", "rows_extracted", "rows_accepted", "rows_quarantined"]
     print_table("Judged again", reports, columns)
     for report in reports:
         if report.get("message"):
-            tell(report["message"], "red")
+            tell(report["message"], "yellow" if report["status"] in WELL else "red")
 
 
 def _exit(reports: list[dict[str, Any]]) -> None:
-    if any(report["status"] != "accepted" for report in reports):
+    from pdic.load import WELL
+
+    if any(report["status"] not in WELL for report in reports):
         raise typer.Exit(1)

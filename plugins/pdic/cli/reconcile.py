@@ -28,6 +28,7 @@ def reconcile(
     or failed.
     """
     from pdic import reconcile as reconciling
+    from pdic.load import WELL
 
     ensure_warehouse()
     with console.status("reconcile") as line:
@@ -39,6 +40,6 @@ def reconcile(
         print_table("Reconcile", rows, [*COLUMNS, "rows_quarantined", "seconds"])
         for row in reports:
             if row.get("message"):
-                tell(row["message"], "red")
-    if any(row["status"] != "accepted" for row in reports):
+                tell(row["message"], "yellow" if row["status"] in WELL else "red")
+    if any(row["status"] not in WELL for row in reports):
         raise typer.Exit(1)

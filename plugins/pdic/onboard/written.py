@@ -18,8 +18,11 @@ from pdic.onboard import draft as drafts
 
 
 def written_models(root: Path) -> list[Path]:
-    """The models under ``root`` that are not drafts as they were drafted, relative and sorted. Raises ContractError."""
-    drafted = {drafts.staging_path(contract): contract for contract in contracts.load_all(root).values()}
+    """The models under ``root`` that are not drafts as they were drafted, relative and sorted.
+
+    One whose contract cannot be read counts as written.
+    """
+    drafted = {drafts.staging_path(contract): contract for contract in contracts.readable(root).values()}
     found = sorted(path.relative_to(root) for path in (root / drafts.MODELS).rglob("*.sql"))
     return [
         path

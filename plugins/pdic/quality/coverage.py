@@ -41,8 +41,8 @@ class Coverage:
 
 
 def coverage(root: Path) -> tuple[Coverage, ...]:
-    """Every dataset of the project at `root`, by sector and dataset. Raises RuleError, ContractError."""
-    return tuple(coverage_of(root, contract) for _, contract in sorted(contracts.load_all(root).items()))
+    """Every dataset of the project at `root` whose contract can be read, by sector and dataset. Raises RuleError."""
+    return tuple(coverage_of(root, contract) for _, contract in sorted(contracts.readable(root).items()))
 
 
 def coverage_of(root: Path, contract: contracts.Contract) -> Coverage:

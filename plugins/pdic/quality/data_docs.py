@@ -282,8 +282,7 @@ def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]
         for row in records(cursor):
             results.setdefault((row["sector"], row["dataset"]), []).append(row)
     named = [*runs, *(("shared", table, release_id) for table in tables)]
-    wanted = {name for name, _ in contracts.load_all(settings.project_root()).items()}
-    missing = sorted(wanted - {(sector, dataset) for sector, dataset, _ in named})
+    missing = sorted(set(contracts.names()) - {(sector, dataset) for sector, dataset, _ in named})
     return release_id, [
         Page(sector, dataset, run, results.get((sector, dataset), []))
         for sector, dataset, run in [*named, *((*name, None) for name in missing)]
