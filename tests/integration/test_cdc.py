@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from pdic import connections, load, transfer, warehouse
-from pdic.errors import BatchFenced, Busy, DriftError, PdicError, SourceUnavailable
+from pdic.errors import BatchFenced, Busy, DriftError, SourceUnavailable
 from pdic.quality.results import BatchVerdict
 from pdic.sources.cdc import NotGranted, SlotLost, landing, retire, walsender, watch
 from tests.conftest import Postgres
@@ -739,6 +739,7 @@ def test_a_load_ends_although_the_source_goes_on(source: Source, name: str) -> N
 
 def test_a_source_that_is_away_is_said_so(source: Source, name: str) -> None:
     source.table(name)
-    away = Source(SECTOR, source.root, source.owner, source.reader.replace(f"/{SECTOR}", "/nosuch"), source.owner)
-    with pytest.raises(PdicError, match="cannot be reached"):
+    nowhere = re.sub(r":\d+/", ":1/", source.reader)  # nobody listens on port 1
+    away = Source(SECTOR, source.root, source.owner, nowhere, source.owner)
+    with pytest.raises(SourceUnavailable, match="cannot be reached"):
         away.extract(name)

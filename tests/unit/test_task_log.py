@@ -112,7 +112,7 @@ def made(operator: Any, **options: Any) -> Any:
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Run:
-    def extract(*_: Any) -> None:
+    def extract(*_: Any, **__: Any) -> None:
         raise error from ValueError("Key (so_dinh_danh)=(079301000001)")
 
     monkeypatch.setattr(load, "extract", extract)
