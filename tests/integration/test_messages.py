@@ -231,6 +231,11 @@ class TestRelease:
         (f'Database Error in model m (models/m.sql)\n  invalid input syntax for type integer: "{PLANTED}"', WITHHELD),
         (f'Database Error in model m (models/m.sql)\n  date/time field value out of range: "{PLANTED}"', WITHHELD),
         (
+            f'Database Error in model m (models/m.sql)\n  invalid input syntax for type date: "{PLANTED}, insufficient"',
+            WITHHELD,
+        ),
+        (f'Database Error in model m (models/m.sql)\n  value "{PLANTED}: out of memory" is out of range', WITHHELD),
+        (
             f'Database Error in model m (models/m.sql)\n  duplicate key value violates unique constraint "k"\n  '
             f"DETAIL:  Key (a)=({PLANTED})",
             'duplicate key value violates unique constraint "k"',

@@ -27,6 +27,9 @@ _WITHOUT_VALUES: Final = re.compile(
     | SSL\ connection | connection\ .*\ (?:failed|closed|refused) | cannot\ .*\ because | the\ database\ system\ is | insufficient
     """
 )
+_QUOTES_A_VALUE: Final = re.compile(r"""\bvalue "|: "|\binvalid input\b""")
+"""How PostgreSQL quotes what it could not read; the value itself may hold any of the words above."""
+
 _HEADER: Final = re.compile(
     r"^\s*(?:\w+ )?(?:Error|Exception) in .*?\(.*?\)\s*$|^\s*(?:Database|Runtime|Compilation) Error\s*$", re.MULTILINE
 )
@@ -51,7 +54,8 @@ def of_message(message: str) -> str:
         )
     text = _COMPILED.sub("", _HEADER.sub("", message)).split("DETAIL:", 1)[0].strip()
     first = " ".join(text.split("\n", 1)[0].split())[:_LONGEST].rstrip(".")
-    if "Database Error" in message and not (_POSITION.search(message) or _WITHOUT_VALUES.search(first)):
+    harmless = _WITHOUT_VALUES.search(first) and not _QUOTES_A_VALUE.search(first)
+    if "Database Error" in message and not (_POSITION.search(message) or harmless):
         return WITHHELD
     return first or "it failed without a reason"
 
