@@ -39,3 +39,12 @@ def test_the_count_that_is_allowed_is_the_count_that_is_said(share: float, known
     assert held is not None
     assert f"{allowed + 1} of {known} known rows" in held
     assert f"the contract allows {allowed} ({share:.1%})" in held
+
+
+@pytest.mark.parametrize(("min_rows", "named"), [(1, True), (0, False)], ids=["rows are asked for", "none are"])
+def test_a_source_with_too_few_rows_names_what_else_would_hold_it(min_rows: int, named: bool) -> None:
+    contract = replace(LOP, min_rows=min_rows)
+    held = objection(contract, gone(3, 3), None)
+    assert held is not None
+    assert "--approve" in held
+    assert (f"set minRows to 0 in {contract.path}" in held) is named

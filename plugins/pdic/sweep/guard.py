@@ -54,7 +54,13 @@ def objection(
     )
     more = f" The approval was for {approval.deleted}." if approval else ""
     reason = f"{because}, and " if because else ""
+    # an approval alone would not help: the rule on the number of rows would hold the batch next
+    fewest = (
+        f"set minRows to {findings.source_rows} in {contract.path} and "
+        if findings.source_rows < contract.min_rows
+        else ""
+    )
     return (
-        f"{contract.id}: {reason}{seen}.{more} Nothing was changed. If {contract.owner_agency} says that this is right, run "
+        f"{contract.id}: {reason}{seen}.{more} Nothing was changed. If {contract.owner_agency} says that this is right, {fewest}run "
         f"`pdic reconcile {contract.sector}.{contract.dataset} --approve`; else have the source put right and run again."
     )
