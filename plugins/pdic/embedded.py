@@ -58,6 +58,24 @@ def start(home: Path) -> Server:
     return server
 
 
+def revive(home: Path) -> Server | None:
+    """Starts the server of `home` again where it died, for a command that works with it. One that runs is returned as it is.
+
+    None where it was stopped on purpose, and where its port is somebody else's by now: sessions would go on looking for it
+    there. `start` is for both. Raises PdicError where it cannot run.
+    """
+    home = home.resolve()
+    with settings.locked(home, "postgres"):
+        if (server := _running(home) or _coming(home)) is not None:
+            return server
+        record = settings.read_state(home, "postgres")
+        if record.get("pid") is None or not ports.is_free(int(record["port"])):
+            return None
+        server = _start(home, runner())
+    _log.warning("the embedded PostgreSQL had died: it was started again (process %s)", server.pid)
+    return server
+
+
 def stop(home: Path) -> bool:
     """Ends the server of `home` and all its processes; returns whether one was running. Raises PdicError where it will not end."""
     home = home.resolve()

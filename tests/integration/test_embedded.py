@@ -8,14 +8,17 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg.rows import scalar_row
 
-from pdic import connections, embedded, processes, settings
-from pdic.errors import PdicError
+from pdic import connections, embedded, processes, settings, warehouse
+from pdic.errors import PdicError, WarehouseUnavailable
 
 
 @pytest.fixture
@@ -227,3 +230,64 @@ class TestLogins:
         assert server is not None
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(host=embedded.HOST, port=server.port, user="pdic_admin", dbname="warehouse", password="x")
+
+
+@pytest.fixture
+def mended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Lets connections start the server of a home again, as a command does. They give up at once where that does not help."""
+    connecting = sys.modules["pdic.warehouse.connect"]
+    monkeypatch.setattr(connecting, "_menders", [])
+    monkeypatch.setattr(connecting, "_given_up", set())
+    monkeypatch.setenv("PDIC_WAREHOUSE_WAIT", "0")
+    return lambda home: warehouse.mend_by(partial(embedded.revive, home))
+
+
+def end(victims: list[processes.Started]) -> None:
+    processes.send(victims, signal.SIGKILL)
+    assert processes.wait_gone(victims, 10) == []
+
+
+@pytest.mark.parametrize("victims", ["all", "postmaster"])
+def test_a_command_goes_on_after_its_server_was_killed(
+    home: Path, victims: str, mended: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = embedded.start(home)
+    plant(home)
+    mended(home)
+    monkeypatch.setenv("PDIC_WAREHOUSE_WAIT", "45")
+    end(server_processes(home) if victims == "all" else [processes.started(first.pid)])
+    with warehouse.connect_psycopg(uri_of(home, "pdic_demo_health"), "test") as session:
+        assert session.execute("select answer from planted").fetchone() == (42,)
+    again = embedded.status(home)
+    assert again is not None
+    assert (again.pid != first.pid, again.port) == (True, first.port)
+
+
+def test_a_server_that_was_stopped_stays_stopped(home: Path, mended: Callable[[Path], None]) -> None:
+    embedded.start(home)
+    mended(home)
+    embedded.stop(home)
+    with pytest.raises(WarehouseUnavailable, match="pdic up"):
+        warehouse.connect(uri_of(home, "pdic_warehouse_loader"), "test")
+    assert embedded.status(home) is None
+
+
+def test_a_killed_server_whose_port_was_taken_is_left_to_the_next_command(home: Path) -> None:
+    first = embedded.start(home)
+    end(server_processes(home))
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        squatter.bind((embedded.HOST, first.port))
+        squatter.listen()
+        assert embedded.revive(home) is None
+        assert uri_of(home, "pdic_demo_health").count(str(first.port)) == 1
+        assert embedded.start(home).port != first.port
+
+
+def test_two_commands_that_lost_their_server_get_one(home: Path) -> None:
+    embedded.start(home)
+    end(server_processes(home))
+    with ThreadPoolExecutor(2) as pool:
+        revived = list(pool.map(embedded.revive, [home, home]))
+    assert revived == [embedded.status(home)] * 2
+    assert revived[0] is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from pdic import connections, settings
 def ensure_warehouse() -> Path:
     """Make sure that this home's databases answer; returns the home.
 
-    An embedded home is started when it is not running, and migrated: the code may be newer than its warehouse. A home
-    whose connections were given to it (containers) is left alone: whoever gave the connections runs the servers.
+    An embedded home is started when it is not running, and again where it dies before the command has ended. It is migrated:
+    the code may be newer than its warehouse. A home whose connections were given to it (containers) is left alone: whoever
+    gave the connections runs the servers.
     """
     home = settings.home()
     if is_embedded(home):
@@ -20,6 +22,7 @@ def ensure_warehouse() -> Path:
 
         if embedded.status(home) is None:
             embedded.start(home)
+        warehouse.mend_by(partial(embedded.revive, home))
         warehouse.migrate(connections.warehouse("admin"))
         demo_service.ensure(home)
     return home

@@ -40,6 +40,8 @@ POLL_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
+_menders: list[Callable[[], object]] = []
+"""What starts the warehouse again, where this process may do that."""
 _given_up: set[str] = set()
 """Servers that did not come in time: until one answers, this process does not wait for it a second time."""
 _Opened = TypeVar("_Opened")
@@ -95,6 +97,11 @@ def open_once(uri: str, step: str, *, autocommit: bool = False, options: str = "
     return connection
 
 
+def mend_by(mend: Callable[[], object]) -> None:
+    """From now on, `mend` is called whenever the warehouse does not answer, before the next try. It may change nothing."""
+    _menders[:] = [mend]
+
+
 def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
     """What `opening` returns, as soon as the warehouse at `uri` lets it. Raises as `connect`."""
     began, told, where = monotonic(), False, _where(uri)
@@ -119,6 +126,9 @@ def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
             if not told:
                 _log.warning("the warehouse at %s %s: waiting for it, at most %.0f s", where, reason.value, patience)
                 told = True
+            if reason is outages.Reason.AWAY:
+                for mend in _menders:
+                    mend()
             sleep(min(POLL_SECONDS, patience))
         else:
             _given_up.discard(where)
