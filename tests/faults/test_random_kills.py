@@ -95,10 +95,11 @@ def victim_of(home: Home, kind: str, command: subprocess.Popen[str], rng: random
     return rng.choice(backends).pid if backends else None
 
 
-def kill_once(home: Home, rng: random.Random, usual: dict[str, float]) -> str | None:
+def kill_once(home: Home, rng: random.Random, usual: dict[str, float]) -> tuple[str, float] | None:
     """Starts a command, kills something while it runs, and holds what follows against the promises.
 
-    Returns what was killed under which command; None where the command had ended before.
+    Returns what was killed under which command, and how many seconds longer than usual that made it; None where the command
+    had ended before.
     """
     name, kind = rng.choice(list(COMMANDS)), rng.choice(VICTIMS)
     moment = rng.uniform(0, usual[name])
@@ -126,7 +127,7 @@ def kill_once(home: Home, rng: random.Random, usual: dict[str, float]) -> str | 
     again = home.run(*COMMANDS[name])
     assert "Traceback" not in again.err, (what, again)
     assert again.seconds <= usual[name] + LONGEST_WAIT_S, (what, again.seconds)
-    return what if victim is not None else None
+    return (what, took - (usual[name] - moment)) if victim is not None else None
 
 
 def test_nothing_is_lost_doubled_or_left_in_a_traceback(
@@ -143,16 +144,17 @@ def test_nothing_is_lost_doubled_or_left_in_a_traceback(
     )
     killed.run("demo", "seed", "--citizens", str(CITIZENS), "--seed", str(SEED))
     usual = {name: killed.run(*words).seconds for name, words in COMMANDS.items()}
-    kills, days, counts = 0, 0, Counter[str]()
+    kills, days, counts, longest = 0, 0, Counter[str](), 0.0
     while kills < KILLS:
         if kills // KILLS_A_DAY > days:
             killed.run("demo", "tick", "--days", "1")
             days += 1
-        if (what := kill_once(killed, rng, usual)) is not None:
-            kills += 1
+        if (hit := kill_once(killed, rng, usual)) is not None:
+            what, waited = hit
+            kills, longest = kills + 1, max(longest, waited)
             counts[" ".join(what.split(" ")[:3])] += 1
             with capsys.disabled():
-                print(f"{kills}/{KILLS}: {what}", flush=True)
+                print(f"{kills}/{KILLS}: {what}, {waited:+.1f} s", flush=True)
     killed.run("load")
     killed.run("reconcile")
     killed.run("release", "--force")
@@ -164,4 +166,4 @@ def test_nothing_is_lost_doubled_or_left_in_a_traceback(
     calm.run("release")
     assert killed.checksums() == calm.checksums()
     with capsys.disabled():
-        print(f"{kills} kills, {days} days: {dict(counts)}; usual seconds: {usual}")
+        print(f"{kills} kills, {days} days: {dict(counts)}; longest wait {longest:.1f} s; usual seconds: {usual}")
