@@ -73,6 +73,12 @@ class ReleaseFenced(ReleaseError):
     """A newer release has begun; this one may not go on."""
 
 
+class TableHeld(PdicError):
+    """Another session held a table or a row of the warehouse for longer than a step waits. It may be free the next time."""
+
+    retryable = True
+
+
 class Busy(PdicError):
     """Another process holds the lock of this dataset or release."""
 

@@ -6,7 +6,7 @@ import logging
 import traceback
 from pathlib import Path
 
-from pdic.errors import PdicError
+from pdic.errors import PdicError, TableHeld
 from pdic.warehouse import outages, went_away
 
 DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
@@ -14,8 +14,18 @@ _BROKEN_OFF = {"OperationalError", "InterfaceError"}
 
 
 def in_words(error: BaseException) -> PdicError | None:
-    """The refusal that an error is, or means: one of ours, or a warehouse that went away. None for an error nobody foresaw."""
-    return error if isinstance(error, PdicError) else went_away(error)
+    """The refusal that an error is, or means: one of ours, a warehouse that went away, a lock that was waited for in vain.
+
+    None for an error nobody foresaw.
+    """
+    if isinstance(error, PdicError):
+        return error
+    if outages.is_locked_out(error):
+        return TableHeld(
+            "another session held a table or row of the warehouse that was needed here, and was waited for in vain. Nothing was "
+            "changed: have it end its transaction, then run the same command again"
+        )
+    return went_away(error)
 
 
 def words(error: BaseException) -> str:

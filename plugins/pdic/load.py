@@ -17,7 +17,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
@@ -109,12 +109,14 @@ def bring(
         if full and contract.capture == "cdc":
             with loader:
                 ledger.forget_position(loader, contract.sector, contract.dataset)
-        batch = ledger.begin(loader, contract, called)
+        with _free_tables(contract, connect_to):
+            batch = ledger.begin(loader, contract, called)
         try:
-            with loader:
-                raw.ensure_tables(loader, contract, rewrite=full)
             began = time.monotonic()
-            arrival = capture(contract, batch, connect_to)
+            with _free_tables(contract, connect_to):
+                with loader:
+                    raw.ensure_tables(loader, contract, rewrite=full)
+                arrival = capture(contract, batch, connect_to)
             with loader:
                 # Whoever holds the lock in another session may have lost it, and another load begun: this one is over then.
                 found = ledger.get(loader, contract, batch.batch_id, lock=True)
@@ -128,6 +130,11 @@ def bring(
         return ledger.report(loader, batch.batch_id)
     finally:
         loader.close()
+
+
+def _free_tables(contract: contracts.Contract, connect_to: Connect) -> AbstractContextManager[None]:
+    """Says who holds the dataset's tables, where a step waits for them in vain (`TableHeld`)."""
+    return locks.held_up(connect_to("pdic_warehouse_loader"), contract.id, raw.tables(contract))
 
 
 def check(
@@ -206,7 +213,8 @@ def _check(
             try:
                 if isinstance(verdict, Exception):
                     raise verdict
-                reports[dataset] = _record(loader, auditor_uri, each, verdict, held=held)
+                with _free_tables(each.contract, connect_to):
+                    reports[dataset] = _record(loader, auditor_uri, each, verdict, held=held)
             except Exception as error:
                 fails(dataset, error)
         return reports
@@ -292,7 +300,7 @@ def accept(
             _acceptable(loader, contract, batch_id)  # what is superseded waits for nobody
         if not held:
             locks.take(loader, locks.dataset(contract.id), STEP_WAIT_S)
-        with loader:
+        with _free_tables(contract, connect_to), loader:
             return _accept(loader, contract, batch_id)
     except (BatchFenced, BatchRejected, Busy):
         raise

@@ -39,6 +39,11 @@ def quarantine(contract: Contract) -> sql.Identifier:
     return sql.Identifier("quarantine", contract.raw_table)
 
 
+def tables(contract: Contract) -> tuple[str, ...]:
+    """What a load of a dataset changes besides its batch's table, as `schema.table`."""
+    return f"raw.{contract.raw_table}", f"quarantine.{contract.raw_table}", "control.dataset", "control.batch"
+
+
 def batch_name(contract: Contract, batch_id: int) -> str:
     """The name of a batch's table, in `raw_batch` until it is accepted and in `raw` after."""
     return f"{contract.raw_table}__{batch_id}"

@@ -7,6 +7,7 @@ import re
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -67,6 +68,34 @@ def test_a_lock_that_is_taken_is_refused_with_the_name_of_its_holder(worker: Con
             locks.take(other, lock)
         locks.take(other, locks.dataset("education.truong"))
     locks.take(other, lock)
+
+
+def test_who_holds_up_the_sessions_of_a_library_is_logged_while_it_waits(
+    worker: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "SAY_AGAIN_S", 0.05)
+    logged = threading.Event()
+    said: list[str] = []
+
+    def warn(text: str, *values: object) -> None:
+        said.append(text % values)
+        logged.set()
+
+    monkeypatch.setattr(locks._log, "warning", warn)
+    with closing(connect(connections.warehouse("admin"), "a person")) as person, person.cursor() as cursor:
+        cursor.execute("lock table control.dataset in access exclusive mode")
+
+        def wait() -> None:
+            with worker, worker.cursor() as waiting:
+                waiting.execute("lock table control.dataset in access share mode")
+
+        waiting = threading.Thread(target=wait)
+        with locks.told(connections.warehouse("loader"), "the models"):
+            waiting.start()
+            assert logged.wait(30)
+            person.rollback()
+            waiting.join()
+        assert f"the models: waiting for `pdic a person` (database process {person.info.backend_pid})" in said
 
 
 def test_another_roles_session_is_named_too(worker: Connection) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
 
 from pdic import connections, ledger, load, release
-from pdic.errors import BatchFenced, Busy, ReleaseFenced
+from pdic.errors import BatchFenced, Busy, ReleaseFenced, TableHeld
+from pdic.quality import gate
 from pdic.release import settling, steps
-from pdic.warehouse import connect, locks, transaction
+from pdic.warehouse import connect, locks, open_once, transaction
 from tests.conftest import Postgres
 from tests.integration.sectors import Sector, own_sector
 
@@ -99,6 +102,64 @@ def when(monkeypatch: pytest.MonkeyPatch, module: Any, action: Callable[[], None
 
     monkeypatch.setattr(module.time, "sleep", sleep)
     return done
+
+
+@pytest.mark.parametrize(
+    "holding, named",
+    [
+        (
+            "lock table raw.together__lop in access exclusive mode",
+            "raw.together__lop is held by `psql of a person` of pdic_loader",
+        ),
+        ("lock table quarantine.together__lop in access exclusive mode", "quarantine.together__lop is held by"),
+        (
+            "select from control.dataset where sector = 'together' and dataset = 'lop' for update",
+            "control.dataset is held by",
+        ),
+        ("select count(*) from raw.together__lop", None),
+    ],
+)
+def test_a_session_that_holds_a_table_holds_up_its_dataset_only_and_is_named(
+    holding: str, named: str | None, sector: Sector, row: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person's session holds a table of one dataset and does not end its transaction; one that only reads is in nobody's way."""
+    monkeypatch.setattr(sys.modules["pdic.warehouse.connect"], "LOCK_WAIT_S", 0.2)
+    row("lop")
+    row("truong")
+    with closing(open_once(connections.warehouse("loader"), "x")) as person, person.cursor() as cursor:
+        cursor.execute("set application_name = 'psql of a person'")
+        cursor.execute(holding)
+        pid = person.info.backend_pid
+        lop, truong = load.load([f"{SECTOR}.lop", f"{SECTOR}.truong"], sector.connect_to)
+    assert truong["status"] == "accepted"
+    if named is None:
+        assert lop["status"] == "accepted"
+        return
+    assert (lop["status"], lop["retryable"]) == ("failed", True)
+    assert named in lop["message"]
+    assert f"(database process {pid})" in lop["message"]
+    assert load.load([f"{SECTOR}.lop"], sector.connect_to)[0]["status"] == "accepted"
+
+
+def test_a_table_that_is_held_while_a_batch_is_checked_or_accepted_ends_in_the_same_words(
+    sector: Sector, row: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch waits for the next try (`final=False`), which goes well once the table is free."""
+    monkeypatch.setattr(sys.modules["pdic.warehouse.connect"], "LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr(gate, "SESSION", "-c lock_timeout=200ms")
+    row("lop")
+    batch = sector.extract("lop")
+    with closing(open_once(connections.warehouse("loader"), "a person")) as person, person.cursor() as cursor:
+        cursor.execute(f"lock table raw_batch.together__lop__{batch} in access exclusive mode")
+        report = load.check(SECTOR, {"lop": batch}, sector.connect_to, final=False)["lop"]
+        assert (report["status"], report["retryable"]) == ("failed", True)
+        assert "`pdic a person` of pdic_loader" in report["message"]
+        person.rollback()
+        assert load.check(SECTOR, {"lop": batch}, sector.connect_to)["lop"]["status"] == "checked"
+        cursor.execute("lock table raw.together__lop in access exclusive mode")
+        with pytest.raises(TableHeld, match="raw.together__lop is held by `pdic a person`"):
+            load.accept(SECTOR, "lop", batch, sector.connect_to, final=False)
+    assert load.accept(SECTOR, "lop", batch, sector.connect_to)["status"] == "accepted"
 
 
 class TestLoads:

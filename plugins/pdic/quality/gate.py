@@ -25,7 +25,8 @@ from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
 from pdic.quality.safe_text import safe_class, safe_text
-from pdic.warehouse import connect, outages
+from pdic.warehouse import connect, locks, outages
+from pdic.warehouse.connect import LOCK_WAIT_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
 
-SESSION = "-c default_transaction_read_only=on -c statement_timeout=30min"
-"""Rules only read, and none may run for ever."""
+SESSION = f"-c default_transaction_read_only=on -c statement_timeout=30min -c lock_timeout={LOCK_WAIT_S}s"
+"""Rules only read, none may run for ever, and none waits long for a table that another session holds."""
 
 APPLICATION = "pdic quality"
 _ENGINE_NAME = "pdic_quality"
+_LOCKED_OUT = "LockNotAvailable"
+"""The driver's class of an error: so much `safe_text` and `safe_class` keep of it."""
 ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 """Rules about the number of rows of the table."""
 
@@ -107,7 +110,7 @@ class Gate:
 
         `looked` has the queries of the lookup rules among them (`prepare`).
         Raises TableMissing where the table is not there, `WarehouseUnavailable` where the database is away or goes away: then
-        no rule was judged, and none has failed.
+        no rule was judged, and none has failed. `TableHeld` where another session holds a table that is read.
         """
         columns, query, lookup_texts = self._look(target, rules, looked)
         questions = Questions.of(target.cleaned_by, columns) if target.cleaned_by is not None else Questions()
@@ -124,6 +127,8 @@ class Gate:
                     f"the warehouse went away while {target} was checked ({result.raised}): nothing was judged. Run the same "
                     "command again"
                 )
+            if result.raised and _LOCKED_OUT in result.raised:
+                raise locks.table_held(self._uri, f"the check of {target}", [str(target)])
         return tuple(
             results.get(rule.id) or _raised(rule, "Great Expectations returned no result for it") for rule in rules
         )

@@ -7,16 +7,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from pdic import settings
 from pdic.errors import ReleaseError, WarehouseUnavailable
 from pdic.release import dbt_words
-from pdic.warehouse import connect, outages
+from pdic.warehouse import connect, locks, outages
 
 PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
 _THEN = "Readers still see the former release: mend what is named, or the data, then run `pdic release` again"
+LOCK_WAIT_S: Final = 300
+"""How long a model waits for a table that a reader or another session holds; `locks.told` says so meanwhile."""
+_LOCKED_OUT: Final = "canceling statement due to lock timeout"
+"""The server's word, of which dbt keeps the text only. A server of another language has it told as any other failure."""
 STATES_SHOWN = ("error", "fail", "runtime error")
 
 
@@ -60,7 +64,7 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
     folders = ["--project-dir", root, "--profiles-dir", root]
     command = [verb, *folders, "--log-level", "none", "--log-level-file", "info", *arguments]
     connect(transformer_uri, "dbt").close()  # dbt itself does not wait for a warehouse that recovers
-    with _environment(transformer_uri), _quiet_logging():
+    with _environment(transformer_uri), _quiet_logging(), locks.told(transformer_uri, "the release's models"):
         outcome = dbtRunner().invoke(command)
     results = [_read(result) for result in getattr(outcome.result, "results", [])]
     failed = [result for result in results if result.failed]
@@ -69,6 +73,9 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
         raise WarehouseUnavailable(
             "the warehouse went away while dbt worked. Readers still see the former release: run `pdic release` again"
         )
+    if any(_LOCKED_OUT in text for text in texts):
+        named = ", ".join(result.owned for result in failed if _LOCKED_OUT in (result.message or "")) or "the models"
+        raise locks.table_held(transformer_uri, f"{named} could not be built", waited=LOCK_WAIT_S)
     if outcome.exception is not None and outcome.result is None:
         raise ReleaseError(f"the models cannot be built: {dbt_words.of_exception(outcome.exception)}. {_THEN}")
     if failed:
@@ -110,6 +117,7 @@ def _environment(uri: str) -> Iterator[None]:
         "PDIC_DB_NAME": unquote(parts.path.lstrip("/")),
         "PDIC_DB_USER": unquote(parts.username or ""),
         PASSWORD: unquote(parts.password or ""),
+        "PGOPTIONS": f"-c lock_timeout={LOCK_WAIT_S}s",
         "DBT_TARGET_PATH": str(home / "target"),
         "DBT_LOG_PATH": str(home / "log"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -33,10 +33,16 @@ libpq's, or a web address where the source is a service.
 
 KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
+LOCK_WAIT_S = 30
+"""How long a statement in the warehouse waits for a table or row that another session has locked. Nobody asks who holds it
+while it waits: who gives up can say so (`locks.held_up`), and what else there is to do goes on."""
 PATIENCE = "PDIC_WAREHOUSE_WAIT"
 """The setting: for how many seconds a command waits for a warehouse that recovers or starts."""
 PATIENCE_SECONDS = 45.0
 POLL_SECONDS = 0.5
+
+_AWAY = "start it (`pdic up`, where it is the embedded one), or see its log"
+_FULL = "end sessions that nobody needs (pg_stat_activity lists them), or raise its max_connections"
 
 _log = logging.getLogger(__name__)
 
@@ -63,14 +69,16 @@ def connect(uri: str, step: str, *, autocommit: bool = False, options: str = "")
     """Open a session with the warehouse; `step` appears in `pg_stat_activity` as `pdic <step>`, `options` are libpq's.
 
     Waits for a server that is away, starting or full, as long as `PDIC_WAREHOUSE_WAIT` says. Raises `WarehouseUnavailable`
-    after that, and `WarehouseRefused` at once where the login is refused.
+    after that, and `WarehouseRefused` at once where the login is refused. No statement of the session waits longer than
+    `LOCK_WAIT_S` for a lock.
     """
-    return patiently(uri, lambda: open_once(uri, step, autocommit=autocommit, options=options))
+    wanted = _waiting(uri, options)
+    return patiently(uri, lambda: open_once(uri, step, autocommit=autocommit, options=wanted))
 
 
 def connect_psycopg(uri: str, step: str, **more: Any) -> psycopg.Connection[Any]:
     """The same with psycopg 3, for copies between the two drivers; `more` goes to the driver as it is."""
-    name, words = _application(step), KEEPALIVES | more
+    name, words = _application(step), KEEPALIVES | more | {"options": _waiting(uri, more.get("options", ""))}
     return patiently(uri, lambda: psycopg.connect(uri, application_name=name, connect_timeout=10, **words))
 
 
@@ -114,14 +122,15 @@ def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
             if not reason.passes:
                 raise WarehouseRefused(
                     f"the warehouse at {where} {reason.value} ({first_line(error)}): correct the connection in "
-                    "secrets/connections.json (docs/deploy.md), then run the command again"
+                    "secrets/connections.json (docs/deploy.md; of the embedded one `pdic up` sets the passwords anew), then run the "
+                    "command again"
                 ) from error
             waited = monotonic() - began
             if waited >= patience:
                 _given_up.add(where)
+                remedy = _FULL if reason is outages.Reason.FULL else _AWAY
                 raise WarehouseUnavailable(
-                    f"the warehouse at {where} {reason.value} ({waited:.0f} s waited): start it (`pdic up`, where it is the "
-                    "embedded one), or see its log, then run the command again"
+                    f"the warehouse at {where} {reason.value} ({waited:.0f} s waited): {remedy}, then run the command again"
                 ) from error
             if not told:
                 _log.warning("the warehouse at %s %s: waiting for it, at most %.0f s", where, reason.value, patience)
@@ -163,6 +172,12 @@ def went_away(error: BaseException) -> WarehouseUnavailable | None:
 def first_line(error: BaseException) -> str:
     """The first line of what the driver says of a connection that failed."""
     return str(error).strip().split("\n", 1)[0]
+
+
+def _waiting(uri: str, options: str) -> str:
+    """libpq's `options`: the URI's, how long a lock is waited for, and `options`, the later of which hold."""
+    former = str(parse_dsn(uri).get("options", ""))
+    return f"{startup_options({'lock_timeout': f'{LOCK_WAIT_S}s'}, former)} {options}".strip()
 
 
 def _application(step: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg2
 
-from pdic.errors import Busy
-from pdic.warehouse.connect import Connect, connect, one
+from pdic.errors import Busy, PdicError, TableHeld
+from pdic.warehouse import outages
+from pdic.warehouse.connect import LOCK_WAIT_S, Connect, connect, one, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -165,6 +167,111 @@ def holders(connection: Connection, kind: Kind) -> dict[int, Holder]:
     if not connection.autocommit:
         connection.commit()
     return found
+
+
+@contextmanager
+def held_up(warehouse_uri: str, what: str, tables: Sequence[str]) -> Iterator[None]:
+    """Turns a wait for a table's or row's lock that was in vain into `TableHeld`, which names who holds one of `tables`.
+
+    `what` is what could not go on, like a dataset; `tables` are written as `schema.table`. Where nobody holds one of them, the
+    session is named that holds any other table of the warehouse for itself.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, PdicError) or not outages.is_locked_out(error):
+            raise
+        raise table_held(warehouse_uri, what, tables) from error
+
+
+def table_held(warehouse_uri: str, what: str, tables: Sequence[str] = (), waited: float = LOCK_WAIT_S) -> TableHeld:
+    """The refusal that says who holds one of `tables`, after a wait of so many seconds that was in vain."""
+    return TableHeld(
+        f"{what}: {_who_holds(warehouse_uri, tables)}, and was waited for {waited:.0f} s. Have that session end its "
+        "transaction, or end it as the database's superuser by pg_terminate_backend, then try again"
+    )
+
+
+def _who_holds(warehouse_uri: str, tables: Sequence[str]) -> str:
+    """Who holds a table in a way that others wait for, in words: one of `tables` first, and whoever only reads last."""
+    with transaction(warehouse_uri, "who holds a lock") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            """
+            with wanted as (
+                select relation.oid from pg_class as relation
+                inner join pg_namespace as schema on schema.oid = relation.relnamespace
+                where format('%%s.%%s', schema.nspname, relation.relname) = any(%s)
+            ),
+
+            held as (
+                select lock.*, lock.relation in (
+                    select oid from wanted union all select inhrelid from pg_inherits where inhparent in (select oid from wanted)
+                ) as is_wanted
+                from pg_locks as lock
+                where lock.granted and lock.relation is not null and lock.pid <> pg_backend_pid()
+                    and lock.database = (select oid from pg_database where datname = current_database())
+            )
+
+            select format('%%s.%%s', schema.nspname, relation.relname), held.pid, activity.application_name, activity.usename
+            from held
+            inner join pg_class as relation on relation.oid = held.relation and relation.relkind in ('r', 'p')
+            inner join pg_namespace as schema on schema.oid = relation.relnamespace
+            left join pg_stat_activity as activity on activity.pid = held.pid
+            where held.is_wanted or (held.mode = 'AccessExclusiveLock' and schema.nspname <> 'raw_batch')
+            order by
+                not held.is_wanted, held.mode = 'AccessShareLock', held.mode <> 'AccessExclusiveLock', held.pid, relation.relname
+            limit 1
+            """,
+            (list(tables),),
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return "another session held a table or row of the warehouse"
+    table, pid, step, role = row
+    return f"{table} is held by `{step or 'a session without a name'}` of {role or 'a role'} (database process {pid})"
+
+
+@contextmanager
+def told(uri: str, what: str) -> Iterator[None]:
+    """While the block runs, logs every `SAY_AGAIN_S` seconds for whom the sessions of the role of `uri` wait, if they do.
+
+    For work of a library that opens sessions of its own. `what` is what waits, like a release's models.
+    """
+    ended = threading.Event()
+    watch = threading.Thread(target=_tell, args=(uri, what, ended), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watch.join()
+
+
+def _tell(uri: str, what: str, ended: threading.Event) -> None:
+    while not ended.wait(SAY_AGAIN_S):
+        try:
+            found = _holding_up(uri)
+        except (psycopg2.Error, PdicError) as error:
+            _log.info("%s: nobody can say whether it waits (%s)", what, type(error).__name__)
+        else:
+            if found:
+                _log.warning("%s: waiting for %s", what, "; ".join(map(str, found)))
+
+
+def _holding_up(uri: str) -> list[Holder]:
+    """The sessions of other roles for whose locks sessions of the role of `uri` wait."""
+    with transaction(uri, "who holds a lock") as connection, connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select distinct holder.pid, holder.application_name
+            from pg_stat_activity as waiting
+            cross join unnest(pg_blocking_pids(waiting.pid)) as blocking (pid)
+            inner join pg_stat_activity as holder on holder.pid = blocking.pid
+            where waiting.usename = current_user and waiting.wait_event_type = 'Lock' and holder.usename <> current_user
+            order by 1
+            """
+        )
+        return [Holder(pid, step or "", None) for pid, step in cursor.fetchall()]
 
 
 class Session:

@@ -98,6 +98,11 @@ def says_lost(text: str) -> bool:
     return bool(_LOST_WORDS.search(text))
 
 
+def is_locked_out(error: BaseException) -> bool:
+    """Did a statement wait in vain for a table or row that another session has locked?"""
+    return any(sqlstate(each) == "55P03" for each in chain(error))
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """The error, then what it was raised from or during, back to the first."""
     found: BaseException | None = error
