@@ -82,10 +82,18 @@ def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool =
     Complete tables are left alone: even a change that changes nothing would wait for every reader of them. A type that
     raw holds and the contract no longer names is widened where PostgreSQL does so without touching a row, and stays where
     it already holds every value of the new one. Any other change writes accepted rows anew: it is made with `rewrite`. Raises
-    `LoadError` where it is needed without, or where accepted values do not fit the new type.
+    `LoadError` where it is needed without, or where accepted values do not fit the new type; and without `rewrite` where a
+    table is gone that held accepted rows: a new one in its place would hold the news only, and nobody would know.
     """
     wanted = {column.source_name: column.physical_type for column in contract.columns}
     found = {schema: _column_types(connection, schema, contract.raw_table) for schema in ("raw", "quarantine")}
+    gone = [schema for schema, types in found.items() if not types]
+    if gone and not rewrite and _was_accepted(connection, contract):
+        raise LoadError(
+            f"{contract.id}: {' and '.join(f'{schema}.{contract.raw_table}' for schema in gone)} is gone, with the rows that it held: "
+            f"somebody dropped or renamed it. Nothing was moved. Name it so again, or run `pdic load {contract.id} --full`, which "
+            "reads everything at the source anew."
+        )
     others: set[str] = set()
     with connection.cursor() as cursor:
         cursor.execute("set local client_min_messages = warning")
@@ -108,6 +116,20 @@ def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool =
         if any(wanted.keys() - types.keys() for types in found.values()):
             folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
             cursor.execute(compiled.read(folder / f"{contract.raw_table}.sql", contract.path))
+
+
+def _was_accepted(connection: Connection, contract: Contract) -> bool:
+    """Was any batch of the dataset ever accepted?"""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select exists (
+                select from control.batch where sector = %s and dataset = %s and status = 'accepted'
+            )
+            """,
+            (contract.sector, contract.dataset),
+        )
+        return bool(one(cursor)[0])
 
 
 def ensure_unloaded(connection: Connection) -> None:

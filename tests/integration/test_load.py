@@ -13,7 +13,7 @@ from pdic import connections, load, memory
 from pdic.contracts.compile import compile_all
 from pdic.errors import BatchFenced, BatchRejected, DriftError, LoadError, PdicError
 from tests.conftest import Postgres
-from tests.integration.sectors import SNAPSHOT, Sector, own_sector
+from tests.integration.sectors import CURSOR, SNAPSHOT, Sector, own_sector
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,29 @@ def test_second_load_brings_what_changed(sector: Sector, table: Callable[..., st
     report = sector.load(name)
     assert report["rows_extracted"] == 1
     assert sector.raw(name)[-1] == (7, "b")
+
+
+@pytest.mark.parametrize(
+    "schema, capture",
+    [("raw", CURSOR), ("raw", SNAPSHOT), ("quarantine", CURSOR)],
+    ids=["raw_cursor", "raw_snapshot", "quarantine"],
+)
+def test_gone_is_said(sector: Sector, table: Callable[..., str], schema: str, capture: str) -> None:
+    """Its rows would be lost without a word: a load reads the news only. `--full` brings them all again."""
+    name = table(capture=capture)
+    cursor = ", now()" if capture == CURSOR else ""
+    sector.source(f"insert into {name} select i, 'a'{cursor} from generate_series(1, 100) as i")
+    sector.load(name)
+    with psycopg.connect(connections.warehouse("loader")) as somebody:
+        somebody.execute(f"drop table {schema}.thu__{name}")  # type: ignore[call-overload]
+    report = sector.load(name)
+    assert report["status"] == "failed"
+    assert f"{schema}.thu__{name} is gone, with the rows that it held" in report["message"]
+    assert f"run `pdic load thu.{name} --full`" in report["message"]
+    (again,) = load.load([f"thu.{name}"], sector.connect_to, full=True)
+    assert again["status"] == "accepted"
+    assert sector.raw(name) == [(i, "a") for i in range(1, 101)]
+    assert sector.load(name)["status"] == "accepted"
 
 
 def test_a_row_committed_late_arrives(sector: Sector, table: Callable[..., str]) -> None:
