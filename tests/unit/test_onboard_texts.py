@@ -24,6 +24,7 @@ from pdic.onboard.guess import guess_contract
 from pdic.onboard.introspect import TableFacts
 from pdic.onboard.names import BETTER_QUOTED, RESERVED
 from pdic.onboard.written import written_models
+from pdic.quality.rules import rules_for_batch
 from pdic.sources.catalogue import SourceColumn, SourceTable
 
 OURS = Path(__file__).parents[2]
@@ -252,8 +253,34 @@ def test_contracts_and_rules_hold_every_word(wild: Wild) -> None:
         named = {rule["kwargs"]["column"] for rule in rules if "column" in rule["kwargs"]}
         assert named <= {column.name for column in found.table.columns}
         assert found.table.key[0] in named
+        assert len(rules_for_batch(wild.root, SECTOR, contract.dataset)) == len(rules)
         sets = [rule["kwargs"]["value_set"] for rule in rules if rule["type"] == "expect_column_values_to_be_in_set"]
         assert sets == ([list(found.table.columns[1].labels)] if found.table.columns[1].labels else [])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["\t", "\n", "   ", "\u00a0"],
+        ["a\nb", "a b", "a,b", "a_b", "a{b"],
+        ["_key", "_table", "a_key", "a key"],
+    ],
+)
+def test_rules_can_be_read_whatever_the_columns_are_called(tmp_path: Path, names: list[str]) -> None:
+    columns = tuple(SourceColumn(name, "text", "text", cast=False, not_null=True) for name in names)
+    found = TableFacts("public", "t", SourceTable("table", columns, (names[0],), None), empty=False)
+    contract = guess_contract(found, SECTOR, "t")
+    text = ContractText(drafts.contract_text(contract, "Sở", "pdic_source_wild"))
+    for name in names[1:]:
+        text.set_field(name, "unique", True)
+    write(tmp_path, drafts.contract_path(contract), text.text)
+    compile_all(tmp_path)
+    rules = rules_for_batch(tmp_path, SECTOR, "t")
+    required = [rule.kwargs["column"] for rule in rules if rule.id.partition("t.")[2].count("required")]
+    assert required == names
+    assert len([rule for rule in rules if rule.id.startswith(f"t.{names[-1]}.")]) == (
+        2 if names[-1].isidentifier() else 0
+    )
 
 
 def test_yaml_is_the_same_to_every_reader_and_shows_what_it_holds(wild: Wild) -> None:

@@ -17,6 +17,8 @@ from pdic.contracts.output import Output, header, literal, quoted
 from pdic.encodings import UNREADABLE
 
 _FOLDER: Final = Path("expectations", "shape")
+_NOT_IN_AN_ID: Final = re.compile(r"[\s,{}]+")
+"""A source may name a column in any way; the id of a rule is one word."""
 _ENDS_A_TITLE: Final = re.compile(r"\s*[:;,(]")
 
 
@@ -45,7 +47,29 @@ def shared_rules(contract: SharedContract) -> Output:
 
 
 def _output(path: Path, source: Path, rules: list[dict[str, Any]]) -> Output:
+    _tell_ids_apart(rules)
     return Output(path, f"# {header(source.as_posix())}\n" + yaml_text.dump({"rules": rules}))
+
+
+def _tell_ids_apart(rules: list[dict[str, Any]]) -> None:
+    """Makes one word of each id, and numbers those that would then be one, as of the columns `a b`, `a,b` and `a_b`.
+
+    An id that is one word already stays as it is, whatever else the table has.
+    """
+    taken: set[str] = set()
+    for rule in sorted(rules, key=lambda each: each["id"] != _NOT_IN_AN_ID.sub("_", each["id"])):
+        word = free = _NOT_IN_AN_ID.sub("_", rule["id"])
+        number = 1
+        while free in taken:
+            number += 1
+            free = f"{word}_{number}"
+        taken.add(free)
+        rule["id"] = free
+
+
+def _shown(name: str) -> str:
+    """A column's name in one line: a source's may hold line breaks, or nothing that is seen."""
+    return " ".join(name.split()) or repr(name)
 
 
 def _table_rules(table: str, key: tuple[str, ...], min_rows: int, path: Path) -> Iterator[dict[str, Any]]:
@@ -61,7 +85,7 @@ def _table_rules(table: str, key: tuple[str, ...], min_rows: int, path: Path) ->
             vi=f"Số bản ghi nhận được ít hơn {min_rows}",
             en=f"Fewer than {min_rows} rows came",
         )
-    names = ", ".join(key)
+    names = ", ".join(map(_shown, key))
     yield _rule(
         f"{table}._key.unique",
         "expect_column_values_to_be_unique" if len(key) == 1 else "expect_compound_columns_to_be_unique",
@@ -91,9 +115,9 @@ def _encoding_rules(contract: Contract) -> Iterator[dict[str, Any]]:
             severity="critical",
             dimension="accuracy",
             on_fail="quarantine",
-            source=f"{contract.path.as_posix()}: {name}",
-            vi=f"{name} ({_ENDS_A_TITLE.split(column.description_vi)[0]}) có ký tự không đọc được theo bảng mã {contract.encoding}",
-            en=f"{name} holds bytes that cannot be read as {contract.encoding}",
+            source=f"{contract.path.as_posix()}: {_shown(name)}",
+            vi=f"{_shown(name)} ({_ENDS_A_TITLE.split(column.description_vi)[0]}) có ký tự không đọc được theo bảng mã {contract.encoding}",
+            en=f"{_shown(name)} holds bytes that cannot be read as {contract.encoding}",
         )
 
 
@@ -103,8 +127,8 @@ def _is_required(rule: Mapping[str, Any]) -> bool:
 
 def _column_rules(table: str, column: Column, path: Path) -> Iterator[dict[str, Any]]:
     name = column.source_name
-    source = f"{path.as_posix()}: {name}"
-    vi, en = f"{name} ({_ENDS_A_TITLE.split(column.description_vi)[0]})", name
+    source = f"{path.as_posix()}: {_shown(name)}"
+    vi, en = f"{_shown(name)} ({_ENDS_A_TITLE.split(column.description_vi)[0]})", _shown(name)
     if column.required:
         yield _rule(
             f"{table}.{name}.required",
@@ -184,10 +208,6 @@ def _value_rules(column: Column) -> Iterator[tuple[str, str, dict[str, Any], str
         )
 
 
-_NOT_IN_AN_ID: Final = re.compile(r"[\s,{}]+")
-"""A source may name a column in any way; the id of a rule is one word."""
-
-
 def _span(low: object, high: object) -> str:
     return f"{'…' if low is None else low} – {'…' if high is None else high}"
 
@@ -205,7 +225,7 @@ def _rule(
     en: str,
 ) -> dict[str, Any]:
     return {
-        "id": _NOT_IN_AN_ID.sub("_", rule_id),
+        "id": rule_id,
         "type": expectation,
         "kwargs": kwargs,
         "severity": severity,

@@ -150,9 +150,9 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 _REQUIRED = frozenset({"id", "type", "kwargs", "severity", "dimension", "on_fail", "reason", "origin", "source"})
 _FIELDS = _REQUIRED | {"active"}
 _ID = re.compile(r"[^\s,{}]+")
-_TEXTS = frozenset(
-    {"column", "column_A", "column_B", "regex", "condition", "query", "dataset", "sum", "by", "once_per"}
-)
+_COLUMNS = frozenset({"column", "column_A", "column_B"})
+"""Names of columns, which may be of blanks alone."""
+_TEXTS = frozenset({"regex", "condition", "query", "dataset", "sum", "by", "once_per"})
 _LISTS = frozenset({"columns", "column_list", "column_set", "value_set", "references"})
 _FLAGS = frozenset({"strict_min", "strict_max", "or_equal", "exact_match"})
 _BOUNDED_BY_COLUMN_TYPE = frozenset(
@@ -332,7 +332,9 @@ def _kwargs(where: str, rule_type: RuleType, value: Any) -> Mapping[str, Any]:
 
 
 def _check_kwarg(where: str, rule_type: RuleType, name: str, value: Any) -> None:
-    if name in _TEXTS:
+    if name in _COLUMNS:
+        problem = None if isinstance(value, str) and value else "must be a column's name"
+    elif name in _TEXTS:
         problem = None if isinstance(value, str) and value.strip() else "must be text"
     elif name in _LISTS:
         problem = _list_problem(name, value)
