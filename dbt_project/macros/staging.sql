@@ -37,7 +37,7 @@
 {#-
     Of each key, its newest version among the batches not yet taken in, from raw and quarantine alike, every value cleaned
     as its contract says (macros/cleaned/, docs/cleaning.md); `_repaired` names the source's columns that
-    this changed, with commas between; `_agency` is the code of the agency that the row names; `_pdic_key` is its key as one
+    this changed, as the text of an array (a name may hold a comma); `_agency` is the code of the agency that the row names; `_pdic_key` is its key as one
     text, as it was sent (macro key__<sector>__<dataset>, decision 0025).
 
     `key` names the key's columns as the source does. A key occurs once in a batch (the load's own rule), and of two
@@ -60,11 +60,12 @@
         {%- for name in columns %}
         {{ name }},
         {%- endfor %}
-        nullif(concat_ws(',', null::text
+        nullif(array_remove(array[
             {%- for name in columns if bare(name) in cleaned %}
-            , case when {{ name }} is distinct from _pdic_sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
+            case when {{ name }} is distinct from _pdic_sent_{{ loop.index }} then '{{ bare(name) | replace("'", "''") }}' end
+            {{- ',' if not loop.last }}
             {%- endfor %}
-        ), '') as _repaired,
+        ]::text[], null)::text, '{}') as _repaired,
         {{ context['agency__' ~ sector ~ '__' ~ dataset]() if execute else 'null::text' }} as _agency,
         _pdic_key,
         _batch_id,
@@ -210,7 +211,7 @@ where _release_id = {{ building_release() }} and not _deleted
 group by _agency;
 insert into staging.repair (model, release_id, agency, column_name, rows)
 select '{{ this.name }}', {{ building_release() }}, coalesce(staged._agency, ''), mended.column_name, count(*)
-from {{ this }} as staged cross join unnest(string_to_array(staged._repaired, ',')) as mended (column_name)
+from {{ this }} as staged cross join unnest(staged._repaired::text[]) as mended (column_name)
 where staged._release_id = {{ building_release() }} and not staged._deleted
 group by staged._agency, mended.column_name
 {%- endmacro %}

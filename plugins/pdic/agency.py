@@ -8,6 +8,7 @@ from psycopg2 import sql
 
 from pdic import cleaning
 from pdic.contracts.output import literal, quoted
+from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from pdic.contracts.model import Contract
@@ -41,4 +42,4 @@ def text(contract: Contract, *, cleaned: bool = False) -> str | None:
 
 def code(contract: Contract, *, cleaned: bool = False) -> sql.Composable:
     """`text()` for a statement of psycopg2; NULL where there is none."""
-    return sql.SQL(text(contract, cleaned=cleaned) or "null::text")
+    return Rendered(text(contract, cleaned=cleaned) or "null::text")

@@ -15,6 +15,7 @@ from psycopg2 import sql
 
 from pdic import patterns
 from pdic.contracts.output import literal, quoted
+from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from pdic.contracts.model import Column, Contract
@@ -119,7 +120,7 @@ def text(column: Column) -> str:
 
 def expression(column: Column) -> sql.Composable:
     """`text()` for a statement of psycopg2."""
-    return sql.SQL(text(column))
+    return Rendered(text(column))
 
 
 def relation(
@@ -159,11 +160,11 @@ def relation(
         for name in names
     ]
     return sql.SQL("select _row, {}, {} from (select {} as _row, {}, {} from {}) as sent").format(
-        sql.SQL(", ".join(shown)),
+        Rendered(", ".join(shown)),
         sql.SQL(", ".join(outside)),
         sql.SQL(row),
         columns(contract, names, rest),
-        sql.SQL(", ".join(inside)),
+        Rendered(", ".join(inside)),
         table,
     )
 

@@ -11,6 +11,7 @@ from pdic import cleaning, settings
 from pdic.contracts import compiled, key_identity, pg_types
 from pdic.errors import LoadError
 from pdic.warehouse import one
+from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -61,7 +62,7 @@ def columns(contract: Contract) -> sql.Composed:
 
 def key_text(contract: Contract, alias: str | None = None) -> sql.Composable:
     """A source key as one text, as staging writes it in `_key`; empty where the row names none."""
-    return sql.SQL("coalesce({}, '')").format(sql.SQL(key_identity.text(contract, alias)))
+    return sql.SQL("coalesce({}, '')").format(Rendered(key_identity.text(contract, alias)))
 
 
 def key_texts(contract: Contract, alias: str) -> sql.Composed:

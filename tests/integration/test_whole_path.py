@@ -156,7 +156,7 @@ def test_staging_holds_what_cleaning_left_and_raw_what_came(first: Province) -> 
         select raw."SO_CCCD", staging.personal_id
         from staging.stg_health__xml1 as staging
         inner join raw.health__xml1 as raw on raw."ID"::text = staging._key and raw._batch_id = staging._batch_id
-        where 'SO_CCCD' = any(string_to_array(staging._repaired, ','))
+        where 'SO_CCCD' = any(staging._repaired::text[])
         """,
     )
     assert padded, "the profile plants numbers that lost their zeros"

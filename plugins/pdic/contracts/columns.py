@@ -74,7 +74,11 @@ def read_key(table: SchemaObject, columns: Sequence[Column], findings: Findings)
     for _, column in parts:
         if not column.required:
             findings.add(f"properties.{column.name}.required", "a key column may not be empty", "say required: true")
-        unfit = key_identity.problem(column.physical_type) if pg_types.logical_type(column.physical_type) else None
+        unfit = (
+            key_identity.problem(column.physical_type, column.source_type)
+            if pg_types.logical_type(column.physical_type)
+            else None
+        )
         if unfit is not None:
             findings.add(f"properties.{column.name}.primaryKey", unfit, "choose other key columns")
     positions = sorted(position for position, _ in parts)

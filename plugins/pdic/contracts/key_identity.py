@@ -74,8 +74,10 @@ def literal_type(physical_type: str) -> str:
     return "interval" if physical_type.startswith("interval") else physical_type
 
 
-def problem(physical_type: str) -> str | None:
-    """Why a column of the type cannot be part of a key, in one clause; None where it can."""
+def problem(physical_type: str, source_type: str | None = None) -> str | None:
+    """Why a column of the type cannot be part of a key, in one clause; None where it can. `source_type` as a contract has it."""
+    if source_type == "money":
+        return "what amount a value of money is hangs on a setting of its server (lc_monetary)"
     if not pg_types.can_be_compared(physical_type):
         return f"PostgreSQL has no order, or no equality, for values of {physical_type}"
     try:

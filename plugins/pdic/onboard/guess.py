@@ -205,9 +205,9 @@ def _check_fits(facts: TableFacts, key: tuple[str, ...]) -> None:
         )
     for name in key:
         column = facts.table.column(name)
-        if column is not None and column.carrier and (what := key_identity.problem(column.carrier)):
+        if column is not None and column.carrier and (what := key_identity.problem(column.carrier, column.type)):
             raise OnboardError(
-                f"{facts.written}: the key column {name} is {column.carrier}, and {what}: have its agency declare another key, "
+                f"{facts.written}: the key column {name} is {column.type}, and {what}: have its agency declare another key, "
                 "or have a view made that has one, and onboard that"
             )
 

@@ -267,7 +267,9 @@ def _indexes(
         rows = cursor.fetchall()
     known = {column.name: column for column in table.columns}
     usable = {
-        name for name, column in known.items() if column.carrier is None or not key_identity.problem(column.carrier)
+        name
+        for name, column in known.items()
+        if column.carrier is None or not key_identity.problem(column.carrier, column.type)
     }
     unique = sorted((tuple(names) for is_unique, _, names in rows if is_unique and set(names) <= usable), key=len)
     filled = {name for name, column in known.items() if column.not_null}

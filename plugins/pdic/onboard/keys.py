@@ -328,7 +328,7 @@ class _Search:
 def _comparable(column: SourceColumn) -> bool:
     if column.carrier is None:
         return not column.type.endswith("[]")  # carried as text
-    return key_identity.problem(column.carrier) is None
+    return key_identity.problem(column.carrier, column.type) is None
 
 
 def _value(column: SourceColumn) -> sql.Composable:

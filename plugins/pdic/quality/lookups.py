@@ -22,6 +22,7 @@ from pdic import cleaning, contracts, raw
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule, RuleError
 from pdic.warehouse import one
+from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -194,7 +195,7 @@ def rows(contract: Contract, table: sql.Composable, row: str = "ctid", condition
     """A select over a table of a dataset's rows: `_row` (the expression `row`) and the cleaned columns of those that live."""
     names = [column.source_name for column in contract.columns]
     kept = sql.SQL("select {} as _row, {} from {} where {} and {}").format(
-        sql.SQL(row), sql.SQL(", ").join(map(sql.Identifier, names)), table, sql.SQL(condition), _living(contract)
+        sql.SQL(row), sql.SQL(", ").join(map(sql.Identifier, names)), table, Rendered(condition), _living(contract)
     )
     return _cleaned(contract, kept, names, "_row")
 
@@ -233,7 +234,7 @@ def _own_query(text: str, judged: sql.Composable, references: Mapping[str, Refer
     for part in re.split(r"(\{[a-z0-9_.]+\})", text):
         place = _PLACE.fullmatch(part)
         if place is None:
-            parts.append(sql.SQL(part))
+            parts.append(Rendered(part))
         else:
             rows_there = judged if place[1] == "rows" else _known(references[place[1]])
             parts.append(sql.SQL("({})").format(rows_there))

@@ -20,6 +20,7 @@ from psycopg2 import sql
 from pdic import cleaning, patterns
 from pdic.contracts.output import quoted
 from pdic.quality.rules import OnFail, Rule
+from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -108,11 +109,11 @@ def _not_match_regex(kwargs: Mapping[str, Any]) -> sql.Composable:
 
 
 def _unless(matches: str) -> sql.Composable:
-    return sql.SQL(f"coalesce(not ({matches}), false)")
+    return Rendered(f"coalesce(not ({matches}), false)")
 
 
 def _where(matches: str) -> sql.Composable:
-    return sql.SQL(f"coalesce({matches}, false)")
+    return Rendered(f"coalesce({matches}, false)")
 
 
 def _matches(kwargs: Mapping[str, Any]) -> str:
@@ -149,7 +150,7 @@ def _a_greater_than_b(kwargs: Mapping[str, Any]) -> sql.Composable:
 
 def _row_condition(kwargs: Mapping[str, Any]) -> sql.Composable:
     # The line end closes a comment that the condition may end with.
-    return sql.SQL("coalesce(not (") + sql.SQL(kwargs["condition"]) + sql.SQL("\n), false)")
+    return sql.SQL("coalesce(not (") + Rendered(kwargs["condition"]) + sql.SQL("\n), false)")
 
 
 def _bounds(value: sql.Composable, kwargs: Mapping[str, Any]) -> list[sql.Composable]:

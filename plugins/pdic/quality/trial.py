@@ -21,6 +21,7 @@ from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule, RuleError, Stage, load_rules, rules_for_batch
 from pdic.quality.safe_text import safe_text
 from pdic.warehouse import Connect, connect, went_away
+from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -167,7 +168,7 @@ def _of_rows(connection: Connection, root: Path, contract: Contract, batch_id: i
         fails = _fails(connection, root, contract, rule, table, of_batch)
         if fails is None:
             return Trial(rule, batch_id, raised="a dataset that it looks things up in was never loaded")
-        rows = sql.SQL("({}) as cleaned where {}").format(cleaning.relation(contract, table), sql.SQL(of_batch))
+        rows = sql.SQL("({}) as cleaned where {}").format(cleaning.relation(contract, table), Rendered(of_batch))
         _count(connection, contract, trial, rows, fails, is_held)
     trial.agencies = dict(sorted(trial.agencies.items(), key=lambda item: (-item[1], item[0]))[:SHOWN_AGENCIES])
     return trial

@@ -20,7 +20,8 @@ from psycopg2.extensions import parse_dsn
 
 from pdic.errors import PdicError, WarehouseRefused, WarehouseUnavailable
 from pdic.warehouse import outages
-from pdic.warehouse.formats import CLIENT_ENCODING, startup_options
+from pdic.warehouse.formats import CLIENT_ENCODING, OF_WAREHOUSE, startup_options
+from pdic.warehouse.statements import StatementCursor
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -68,12 +69,13 @@ class Session(Connection):
 def connect(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:
     """Open a session with the warehouse; `step` appears in `pg_stat_activity` as `pdic <step>`, `options` are libpq's.
 
+    Values are read and written alike whatever the server, the database or the role have set (`formats.OF_WAREHOUSE`).
     Waits for a server that is away, starting or full, as long as `PDIC_WAREHOUSE_WAIT` says. Raises `WarehouseUnavailable`
     after that, and `WarehouseRefused` at once where the login is refused. No statement of the session waits longer than
     `LOCK_WAIT_S` for a lock.
     """
-    wanted = _waiting(uri, options)
-    return patiently(uri, lambda: open_once(uri, step, autocommit=autocommit, options=wanted))
+    pinned = startup_options(OF_WAREHOUSE, _waiting(uri, options))
+    return patiently(uri, lambda: open_once(uri, step, autocommit=autocommit, options=pinned))
 
 
 def connect_psycopg(uri: str, step: str, **more: Any) -> psycopg.Connection[Any]:
@@ -97,6 +99,7 @@ def open_once(uri: str, step: str, *, autocommit: bool = False, options: str = "
             client_encoding=CLIENT_ENCODING,
             connect_timeout=10,
             connection_factory=Session,
+            cursor_factory=StatementCursor,
             **more,
         )
     except UnicodeDecodeError as error:  # before the login a server speaks in its own encoding

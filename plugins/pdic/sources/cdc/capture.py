@@ -59,7 +59,7 @@ def capture(
         name = slot.name(warehouse, contract.sector, contract.dataset)
     source = _connect(uri, contract)
     try:
-        with in_words(contract):
+        with in_words(contract, source):
             return _capture(
                 source, uri, warehouse_uri, contract, batch, name, lambda view: whole(view, batch, connect_to)
             )

@@ -14,6 +14,8 @@ from pdic.sources.cdc.pgoutput import NotPgoutput
 from pdic.warehouse import went_away
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
     from pdic.contracts import Contract
 
 
@@ -34,11 +36,13 @@ def not_granted(contract: Contract, what: str, remedy: str) -> NotGranted:
 
 
 @contextmanager
-def in_words(contract: Contract) -> Iterator[None]:
-    """Foreign errors become PDIC's, by their kind only: their own words can quote a row."""
+def in_words(contract: Contract, source: Connection) -> Iterator[None]:
+    """Foreign errors become PDIC's, by their kind only: their own words can quote a row. `source` is the session with the source."""
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        if not _is_of(source, error) and (away := went_away(error)):
+            raise away from error
         raise SourceUnavailable(
             f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was moved; "
             "load again."
@@ -58,6 +62,12 @@ def in_words(contract: Contract) -> Iterator[None]:
             f"{contract.id}: the source's log holds what PDIC does not understand ({error}). Nothing was accepted and the slot "
             f"stands where it was. Use another capture in {contract.path}, and report it."
         ) from error
+
+
+def _is_of(source: Connection, error: psycopg2.Error) -> bool:
+    """Whether the session with the source raised it: rows go to the warehouse by the same driver."""
+    cursor = error.cursor
+    return bool(source.closed) if cursor is None else cursor.connection is source
 
 
 def lost(contract: Contract, what: str) -> SlotLost:

@@ -18,12 +18,13 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from pdic.errors import Busy, SourceUnavailable
+from pdic.errors import Busy, SourceRefused, SourceUnavailable
 from pdic.sources.cdc import lsn, pgoutput
 from pdic.sources.cdc.errors import lost, not_granted
 from pdic.sources.cdc.slot import PATIENCE
 from pdic.sources.session import replication_options, unlimited
-from pdic.warehouse.connect import KEEPALIVES
+from pdic.warehouse import outages
+from pdic.warehouse.connect import KEEPALIVES, first_line
 from pdic.warehouse.formats import CLIENT_ENCODING
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ class Walsender:
         self._session = pq.PGconn.connect(info.encode())
         self._streaming = False
         if self._session.status != pq.ConnStatus.OK:
-            self._session.finish()
-            raise self._unavailable("takes no replication session: see that pg_hba.conf and max_wal_senders allow one")
+            raise self._no_entry(uri)
         if statement := unlimited(self._session.server_version):
             self._execute(statement)
 
@@ -219,6 +219,20 @@ class Walsender:
         if state == "42501":  # insufficient_privilege
             return not_granted(contract, "the role may not use replication", "alter role <PDIC's role> replication")
         return self._unavailable(f"broke off (SQLSTATE {state})" if state else "broke off")
+
+    def _no_entry(self, uri: str) -> SourceUnavailable | SourceRefused:
+        """Why there is no session. What only a person can mend is not tried again, so that no account is locked."""
+        error = psycopg.OperationalError(self._session.error_message.decode(errors="replace"))
+        self._session.finish()
+        if outages.reason(uri, error).passes:
+            return self._unavailable(
+                "takes no replication session now: see that it is up, and that max_wal_senders allows one"
+            )
+        return SourceRefused(
+            f"{self._contract.id}: the source of sector {self._contract.sector} refuses a replication session to the login of "
+            f"connection {self._contract.source_connection} ({first_line(error)}). It is not tried again by itself: see that the "
+            "password is right, that the role has REPLICATION, and that pg_hba.conf lets it in for that, then load again"
+        )
 
     def _unavailable(self, what: str) -> SourceUnavailable:
         return SourceUnavailable(
