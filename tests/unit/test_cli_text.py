@@ -418,6 +418,12 @@ def test_a_refusal_is_wrapped_between_words(
     assert " ".join(said.split()) == f"pdic: {' '.join(NFD.split())}"
 
 
+def test_a_review_says_where_to_correct_and_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = " ".join(run("onboard", "review", columns=200, monkeypatch=monkeypatch).output.split())
+    assert f"1 guess in 1 contract: correct them in {PATH}, take the mark `guessed` out" in said
+    assert "`pdic contracts compile`" in said
+
+
 def test_the_version_is_told() -> None:
     said = CliRunner().invoke(app, ["--version"]).output
     assert re.fullmatch(r"pdic \d+\.\d+\.\d+( \([0-9a-f]{7,}(-dirty)?\))?\n", said)

@@ -194,13 +194,20 @@ def review(
         print_json([asdict(finding) for finding in found])
     elif found:
         print_table("To look at", [asdict(each) for each in found], ["kind", "dataset", "column", "value"])
+        contracts = sorted({each.contract for each in found})
+        where = contracts[0] if len(contracts) == 1 else "contracts/SECTOR/DATASET.odcs.yaml"
         say(
-            f"{len(found)} guesses in {len({each.contract for each in found})} contracts: correct them there, and take the mark out"
+            f"{_many(len(found), 'guess', 'guesses')} in {_many(len(contracts), 'contract', 'contracts')}: correct them in {where}, "
+            "take the mark `guessed` out, and run `pdic contracts compile`"
         )
     else:
         say("nothing of these kinds is left to look at")
     if found:
         raise typer.Exit(1)
+
+
+def _many(count: int, one: str, more: str) -> str:
+    return f"{count} {one if count == 1 else more}"
 
 
 def _together(reports: list[dict[str, Any]]) -> dict[str, Any]:
