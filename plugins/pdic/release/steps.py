@@ -428,6 +428,7 @@ def rollback(connect_to: Connect = connections.uri) -> Report:
             "rollback",
             before,
             lambda publisher: _record_publication(publisher, shown["release_id"], "rollback"),
+            former=True,
         )
     return {"release_id": shown["release_id"], "status": "live", "seconds": round(time.monotonic() - began, 3)}
 

@@ -61,10 +61,17 @@ def _view(entry: dict[str, Any]) -> View:
     reraise=True,
 )
 def swap(
-    publisher_uri: str, step: str, before: Callable[[Connection], None], after: Callable[[Connection], None]
+    publisher_uri: str,
+    step: str,
+    before: Callable[[Connection], None],
+    after: Callable[[Connection], None],
+    *,
+    former: bool = False,
 ) -> None:
     """Swap the two schemas and re-create every view; `before` and `after` run inside the same transaction.
 
+    `former`: what becomes live was published before. A table that has been shared only since is not in it, so readers lose its
+    view until it is published again.
     A reader's long query can hold a view: the swap waits at most `LOCK_TIMEOUT_MS`, lets go, and tries again.
     """
     with transaction(publisher_uri, step) as publisher, publisher.cursor() as cursor:
@@ -80,12 +87,20 @@ def swap(
             grant usage, create on schema candidate to pdic_transformer
             """
         )
-        _turn_views(publisher)
+        _turn_views(publisher, _in_live(publisher) if former else None)
         after(publisher)
 
 
-def _turn_views(publisher: Connection) -> None:
-    wanted = views()
+def _in_live(publisher: Connection) -> set[str]:
+    """The names of the tables of the schema `live`."""
+    with publisher.cursor() as cursor:
+        cursor.execute("select tablename from pg_tables where schemaname = 'live'")
+        return {name for (name,) in cursor.fetchall()}
+
+
+def _turn_views(publisher: Connection, tables: set[str] | None = None) -> None:
+    """Make the readers' views anew over `live`: those of `tables` (None: all), and no other."""
+    wanted = [view for view in views() if tables is None or view.name in tables]
     with publisher.cursor() as cursor:
         cursor.execute("select viewname from pg_views where schemaname = 'shared'")
         for name in {row[0] for row in cursor.fetchall()} - {view.name for view in wanted}:
