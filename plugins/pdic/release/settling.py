@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 GRACE_S: Final = 30.0
 """How long the next step of a load may take to begin. After that a release goes without it; its news make another release."""
 POLL_S: Final = 1.0
+NAMED: Final = 5
+"""How many of the loads that are waited for a line of the log names."""
 _log = logging.getLogger(__name__)
 
 
@@ -24,19 +26,19 @@ def settle(timeout: float, connect_to: Connect = connections.uri) -> float:
     Whether somebody works on a batch is told by its dataset's lock, not by its age. Batches of loads that died are ended at
     once. Returns the seconds waited.
     """
-    began = said = time.monotonic()
-    former: list[str] = []
+    began = time.monotonic()
+    said: float | None = None
     loader = connect(connect_to("pdic_warehouse_loader"), "release settle")
     try:
         while waiting := _under_way(loader):
             now = time.monotonic()
-            listed = ", ".join(waiting)
+            listed = ", ".join(waiting[:NAMED]) + (f" and {len(waiting) - NAMED} more" if len(waiting) > NAMED else "")
             if now - began >= timeout:
                 _log.warning("the release goes on without %s, after %.0f s", listed, now - began)
                 break
-            if waiting != former or now - said >= locks.SAY_AGAIN_S:
+            if said is None or now - said >= locks.SAY_AGAIN_S:
                 _log.warning("the release waits for %s (%.0f of at most %.0f s)", listed, now - began, timeout)
-                former, said = waiting, now
+                said = now
             time.sleep(POLL_S)
     finally:
         loader.close()
