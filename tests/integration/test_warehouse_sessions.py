@@ -28,7 +28,7 @@ ODD = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def odd_login(postgres: Postgres) -> Iterator[str]:
     """A login whose role has set the formats otherwise."""
     uri = postgres.create_database("le_thuong")
