@@ -62,9 +62,14 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
 
     root = str(settings.project_root() / "dbt_project")
     folders = ["--project-dir", root, "--profiles-dir", root]
-    command = [verb, *folders, "--log-level", "none", "--log-level-file", "info", *arguments]
+    command = [verb, *folders, "--log-level", "none", "--log-level-file", "none", *arguments]
     connect(transformer_uri, "dbt").close()  # dbt itself does not wait for a warehouse that recovers
-    with _environment(transformer_uri), _quiet_logging(), locks.told(transformer_uri, "the release's models"):
+    with (
+        _environment(transformer_uri),
+        _quiet_logging(),
+        _no_values_kept(),
+        locks.told(transformer_uri, "the release's models"),
+    ):
         outcome = dbtRunner().invoke(command)
     results = [_read(result) for result in getattr(outcome.result, "results", [])]
     failed = [result for result in results if result.failed]
@@ -133,6 +138,17 @@ def _environment(uri: str) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _no_values_kept() -> Iterator[None]:
+    """Remove what dbt writes of a run: PostgreSQL's messages are in it, with values of rows. The report says what went wrong."""
+    home = settings.home() / "dbt"
+    try:
+        yield
+    finally:
+        for path in (home / "target" / "run_results.json", *(home / "log").glob("dbt.log*")):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
