@@ -349,7 +349,7 @@ def test_a_connection_is_tried_and_kept(strangers: Strangers) -> None:
     arguments += ["--database", "trader", "--user", "trader_owner"]
     wrong = CliRunner().invoke(app, arguments, input="wrong\n")
     assert isinstance(wrong.exception, PdicError)
-    assert "Nothing was kept" in str(wrong.exception)
+    assert "nothing was kept" in str(wrong.exception)
     assert "Kho-2" not in connections.load(settings.home())
     right = CliRunner().invoke(app, arguments, input=f"{parts.password}\n")
     assert right.exit_code == 0, right.output
