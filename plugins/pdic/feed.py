@@ -31,26 +31,6 @@ def keep_newer(connection: Connection, contract: Contract, batch_id: int) -> int
     return taken_out
 
 
-def living(contract: Contract, names: Sequence[str]) -> sql.Composed:
-    """A query of some columns of the newest known version of each record, accepted or in quarantine, that is not gone."""
-    key = sql.SQL(", ").join(map(sql.Identifier, contract.key))
-    columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    return sql.SQL(
-        """
-        select {columns} from (
-            select distinct on ({key}) {columns}, _op
-            from (
-                select {columns}, _batch_id, _op from {parent}
-                union all
-                select {columns}, _batch_id, 'U' from {quarantine}
-            ) as version
-            order by {key}, _batch_id desc
-        ) as newest
-        where _op = 'U'
-        """
-    ).format(key=key, columns=columns, parent=raw.parent(contract), quarantine=raw.quarantine(contract))
-
-
 def graves(connection: Connection, contract: Contract) -> list[int]:
     """The accepted batches that hold tombstones: records that a reconcile found gone at the service."""
     with connection.cursor() as cursor:

@@ -14,7 +14,7 @@ from pdic.warehouse import one
 from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from psycopg2.extensions import connection as Connection
 
@@ -68,6 +68,26 @@ def key_text(contract: Contract, alias: str | None = None) -> sql.Composable:
 def key_texts(contract: Contract, alias: str) -> sql.Composed:
     """The parts of a source key, each as its text, with commas between. Each text is a literal of its part's type."""
     return sql.SQL(", ").join(map(sql.SQL, key_identity.parts(contract, alias)))
+
+
+def living(contract: Contract, names: Sequence[str]) -> sql.Composed:
+    """A query of some columns of the newest known version of each record, accepted or in quarantine, that is not gone."""
+    key = sql.SQL(", ").join(map(sql.Identifier, contract.key))
+    columns = sql.SQL(", ").join(map(sql.Identifier, names))
+    return sql.SQL(
+        """
+        select {columns} from (
+            select distinct on ({key}) {columns}, _op
+            from (
+                select {columns}, _batch_id, _op from {parent}
+                union all
+                select {columns}, _batch_id, 'U' from {quarantine}
+            ) as version
+            order by {key}, _batch_id desc
+        ) as newest
+        where _op = 'U'
+        """
+    ).format(key=key, columns=columns, parent=parent(contract), quarantine=quarantine(contract))
 
 
 def same_key(contract: Contract, one: str, other: str) -> sql.Composed:

@@ -139,22 +139,13 @@ class Landing:
                 """
                 insert into {batch} ({key}, _op)
                 select {key}, 'D'
-                from (
-                    select distinct on ({key}) {key}, _op
-                    from (
-                        select {key}, _batch_id, _op from {parent}
-                        union all
-                        select {key}, _batch_id, 'U' from {quarantine}
-                    ) as version
-                    order by {key}, _batch_id desc
-                ) as known
-                where _op = 'U' and not exists (select 1 from {batch} as batch where {same_key})
+                from ({living}) as known
+                where not exists (select 1 from {batch} as batch where {same_key})
                 """
             ).format(
                 batch=self._batch,
                 key=self._key,
-                parent=raw.parent(self._contract),
-                quarantine=raw.quarantine(self._contract),
+                living=raw.living(self._contract, self._contract.key),
                 same_key=raw.same_key(self._contract, "batch", "known"),
             )
         )

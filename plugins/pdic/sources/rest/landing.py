@@ -12,7 +12,7 @@ from psycopg2 import sql
 
 from pdic import raw
 from pdic.errors import LoadError
-from pdic.feed import graves, is_held, living
+from pdic.feed import graves, is_held
 from pdic.sources.rest.order import is_after
 from pdic.sources.rest.page import Page, unusable
 from pdic.sources.rest.session import Reply
@@ -148,7 +148,7 @@ class Landing:
                 sql.SQL(
                     "select count(*) from ({living}) as held where not exists (select from {batch} as batch where {same_key})"
                 ).format(
-                    living=living(contract, contract.key),
+                    living=raw.living(contract, contract.key),
                     batch=raw.batch_table(contract, self.batch_id),
                     same_key=self.same_key,
                 )

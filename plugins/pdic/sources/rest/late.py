@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from psycopg2 import sql
 
 from pdic import raw
-from pdic.feed import living
 from pdic.sources.rest.order import in_order, written_like
 from pdic.sources.rest.page import sort_key
 from pdic.warehouse import one
@@ -94,7 +93,7 @@ class Late:
                 ).format(
                     order=in_order(self._contract, "known"),
                     columns=columns,
-                    living=living(self._contract, names),
+                    living=raw.living(self._contract, names),
                     batch=self._batch,
                     same_key=self.walk.landing.same_key,
                 )
