@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from pdic import connections, contracts, load, reconcile
+from pdic import connections, contracts, load, reconcile, warehouse
 from pdic.contracts import yaml_text
 from pdic.contracts.compile import compile_all
 from pdic.contracts.pg_types import logical_type
 from pdic.contracts.read import dataset_path
 from pdic.quality.results import BatchVerdict
+from tests.conftest import Postgres
 
 
 class StrangeSector:
@@ -121,6 +123,28 @@ class StrangeSector:
 def warehouse_rows(statement: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(connections.warehouse("loader"), options="-c timezone=UTC") as connection:
         return connection.execute(statement).fetchall()  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def sector_with_a_reader(postgres: Postgres, root: Path, name: str) -> Iterator[StrangeSector]:
+    """A project of one sector, its database, and a login `NAME_reader` that reads each table of `public` made from here on."""
+    (root / "pyproject.toml").write_text("", encoding="utf-8")
+    warehouse.migrate(connections.warehouse("admin"))
+    owner, reader = postgres.create_database(name), f"{name}_reader"
+    with psycopg.connect(postgres.uri(name), autocommit=True) as admin:
+        for statement in (
+            f"create role {reader} login replication password 'r'",
+            f"grant connect on database {name} to {reader}",
+            f"grant pg_monitor to {reader}",
+        ):
+            admin.execute(statement)  # type: ignore[call-overload]
+    made = StrangeSector(name, root, owner, f"postgresql://{reader}:r@127.0.0.1:{postgres.port}/{name}")
+    made.run(f"grant usage on schema public to {reader}")
+    made.run(f"alter default privileges in schema public grant select on tables to {reader}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_ROOT", str(root))
+        pass_every_batch(patch)
+        yield made
 
 
 def pass_every_batch(patch: pytest.MonkeyPatch) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from pdic import connections, reconcile, warehouse
+from pdic import reconcile
 from pdic.cli.connection import _look
 from pdic.contracts import Contract
 from pdic.errors import DriftError, LoadError, OnboardError
 from pdic.onboard.introspect import facts, open_source
 from pdic.sources.postgres import count_rows_of
 from tests.conftest import Postgres
-from tests.integration.strange_sources import StrangeSector, pass_every_batch, warehouse_rows
+from tests.integration.strange_sources import StrangeSector, sector_with_a_reader, warehouse_rows
 
 SECTOR = "che"
 COLUMNS = {"id": "bigint", "nhom": "text"}
@@ -22,25 +22,7 @@ COLUMNS = {"id": "bigint", "nhom": "text"}
 
 @pytest.fixture(scope="module")
 def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrangeSector]:
-    root = tmp_path_factory.mktemp("project")
-    (root / "pyproject.toml").write_text("", encoding="utf-8")
-    warehouse.migrate(connections.warehouse("admin"))
-    owner = postgres.create_database(SECTOR)
-    reader = f"{SECTOR}_reader"
-    with psycopg.connect(postgres.uri(SECTOR), autocommit=True) as admin:
-        for statement in (
-            f"create role {reader} login replication password 'r'",
-            f"grant connect on database {SECTOR} to {reader}",
-            f"grant pg_monitor to {reader}",
-        ):
-            admin.execute(statement)  # type: ignore[call-overload]
-    made = StrangeSector(SECTOR, root, owner, f"postgresql://{reader}:r@127.0.0.1:{postgres.port}/{SECTOR}")
-    made.run(
-        f"grant usage on schema public to {reader}; alter default privileges in schema public grant select on tables to {reader}"
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PDIC_ROOT", str(root))
-        pass_every_batch(patch)
+    with sector_with_a_reader(postgres, tmp_path_factory.mktemp("project"), SECTOR) as made:
         yield made
 
 

@@ -11,12 +11,11 @@ from contextlib import closing, contextmanager, suppress
 import psycopg
 import pytest
 
-from pdic import connections, warehouse
 from pdic.onboard.introspect import facts, open_source, tables_of
 from pdic.sources.postgres import count_rows_of
 from pdic.sources.session import SHORT, open_session, pin
 from tests.conftest import Postgres
-from tests.integration.strange_sources import StrangeSector, pass_every_batch
+from tests.integration.strange_sources import StrangeSector, sector_with_a_reader
 
 SECTOR = "phien"
 
@@ -100,24 +99,9 @@ from generate_series(1, 30) as i
 
 @pytest.fixture(scope="module")
 def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StrangeSector]:
-    root = tmp_path_factory.mktemp("project")
-    (root / "pyproject.toml").write_text("", encoding="utf-8")
-    warehouse.migrate(connections.warehouse("admin"))
-    owner = postgres.create_database(SECTOR)
-    with psycopg.connect(postgres.uri(SECTOR), autocommit=True) as admin:
-        for statement in (
-            f"create role {SECTOR}_reader login replication password 'r'",
-            f"grant connect on database {SECTOR} to {SECTOR}_reader",
-            f"grant pg_monitor to {SECTOR}_reader",
-        ):
-            admin.execute(statement)  # type: ignore[call-overload]
-    made = StrangeSector(SECTOR, root, owner, f"postgresql://{SECTOR}_reader:r@127.0.0.1:{postgres.port}/{SECTOR}")
-    made.run(TABLE)
-    made.run(f"grant usage on schema public, xau to {SECTOR}_reader")
-    made.run(f"alter default privileges in schema public grant select on tables to {SECTOR}_reader")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PDIC_ROOT", str(root))
-        pass_every_batch(patch)
+    with sector_with_a_reader(postgres, tmp_path_factory.mktemp("project"), SECTOR) as made:
+        made.run(TABLE)
+        made.run(f"grant usage on schema xau to {SECTOR}_reader")
         yield made
 
 
