@@ -205,3 +205,75 @@ def test_a_lost_promise_is_agreed_by_a_new_version(source: Source) -> None:
     assert source.update(table)["version"] == "2.0.0"
     assert source.load(table)["status"] == "accepted"
     assert source.load(table)["status"] == "accepted"
+
+
+GUESSED = {
+    # How the table begins, its guessed key, what then comes at the source, which key is right.
+    "one": ("(1, 1, 'a'), (2, 1, 'b'), (3, 1, 'c')", "ma", "(1, 2, 'x')", "ma,lan"),
+    "pair": ("(1, 1, 'a'), (1, 2, 'a'), (2, 1, 'a'), (2, 2, 'a')", "ma, lan", "(1, 1, 'b')", "ma,lan,ten"),
+    "text": ("(1, 1, 'a'), (1, 1, 'b'), (1, 2, 'c')", "ten", "(2, 1, 'a')", "ma,lan,ten"),
+}
+
+
+@pytest.mark.parametrize("name", GUESSED)
+def test_a_rule_about_a_guessed_key_says_that_it_was_guessed_and_how_to_name_another(source: Source, name: str) -> None:
+    first, guessed, later, right = GUESSED[name]
+    table = f"guessed_{name}"
+    source.run(f"create table {table} (ma integer, lan integer, ten text); insert into {table} values {first}")
+    onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", table))
+    assert source.load(table)["status"] == "accepted"
+    source.run(f"insert into {table} values {later}")
+    loaded = source.load(table)
+    assert loaded["status"] == "rejected"
+    said = loaded["message"]
+    assert f"its key ({guessed}) was guessed at onboarding" in said
+    assert f"`pdic onboard --update {SECTOR}.{table} --key COLUMN,COLUMN`" in said
+    with pytest.raises(OnboardError, match="is no key"):
+        update(SECTOR, table, source.connect_to, guessed.split(", "))
+
+    report = update(SECTOR, table, source.connect_to, right.split(","))
+    assert report["version"] == "2.0.0"
+    contract = contracts.get(SECTOR, table)
+    assert (contract.key, contract.key_guessed) == (tuple(right.split(",")), False)
+    assert {column.source_name for column in contract.columns if column.required} == set(contract.key)
+    model = source.root / "dbt_project" / "models" / "staging" / SECTOR / f"stg_{SECTOR}__{table}.sql"
+    assert f"[{', '.join(repr(column) for column in contract.key)}]" in model.read_text(encoding="utf-8")
+    assert report["then"] == [
+        f"compare what was accepted under the guessed key: run `pdic load {SECTOR}.{table} --full`",
+    ]
+    (loaded,) = load.load([f"{SECTOR}.{table}"], source.connect_to, full=True)
+    assert loaded["status"] == "accepted", loaded["message"]
+    living = source.warehouse(
+        f"""select ma, lan, ten from (
+            select distinct on ({right}) * from raw.{SECTOR}__{table} order by {right}, _batch_id desc
+        ) as newest where _op = 'U' order by 1, 2, 3"""
+    )
+    with psycopg.connect(source.uri) as there:
+        assert living == there.execute(f"select ma, lan, ten from {table} order by 1, 2, 3").fetchall()  # type: ignore[call-overload]
+
+
+def test_a_key_that_was_guessed_well_is_confirmed_and_one_that_was_not_guessed_stays(source: Source) -> None:
+    source.run("create table kept (ma integer, ten text); insert into kept values (1, 'a'), (2, 'a')")
+    onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", "kept"))
+    report = update(SECTOR, "kept", source.connect_to, ["ma"])
+    assert (report["changes"], report["version"], report["then"]) == (["the key is ma, as it was guessed"], "1.1.0", [])
+    assert not contracts.get(SECTOR, "kept").key_guessed
+    with pytest.raises(
+        OnboardError, match=r"its key \(ma\) was not guessed. Rows with another key are another dataset"
+    ):
+        update(SECTOR, "kept", source.connect_to, ["ma", "ten"])
+    source.run("insert into kept values (1, 'b')")
+    loaded = source.load("kept")
+    assert loaded["status"] == "rejected"
+    assert "guessed" not in loaded["message"]
+
+
+def test_a_key_is_not_named_anew_while_rows_are_held_by_the_guessed_one(source: Source) -> None:
+    source.run("create table held (ma integer, ten text); insert into held values (1, 'a'), (2, 'a')")
+    onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", "held"))
+    source.load("held")
+    source.run("insert into held values (null, 'b')")
+    assert source.load("held")["rows_quarantined"] == 1
+    source.run("update held set ma = 3, ten = 'c' where ma is null; insert into held values (2, 'd')")
+    with pytest.raises(OnboardError, match="held: 1 of its rows are in quarantine under the guessed key"):
+        update(SECTOR, "held", source.connect_to, ["ma", "ten"])

@@ -122,6 +122,79 @@ def test_the_smallest_key_is_found(strange: Strange, name: str) -> None:
     assert "key" in draft.guessed
 
 
+OWN_KEYS = {
+    # A billing system's view: all four are unique as they are now, and the first points to another table.
+    "exports_applied_coupons": (
+        "create table organizations (id int primary key); create table coupons (id int primary key);"
+        "create table customers (id int primary key); create table applied_coupons (id int, organization_id int, coupon_id int,"
+        " customer_id int, amount int); insert into applied_coupons select i, i + 1, i + 2, i + 3, i % 9 from generate_series(1, 60) as i;"
+        "create view exports_applied_coupons as select organization_id, customer_id as lago_customer_id, coupon_id as lago_coupon_id,"
+        " id as lago_id, amount from applied_coupons",
+        ("lago_id",),
+    ),
+    # A hospital's: each patient came once so far.
+    "admissions": (
+        "create table patients (subject_id int primary key); create table admissions (subject_id int, hadm_id int, at timestamp);"
+        "insert into admissions select i, 1000 - i, now() from generate_series(1, 60) as i",
+        ("hadm_id",),
+    ),
+    # Names that run together, in Vietnamese.
+    "lop": (
+        "create table truong (matruong text); create table lop (matruong text, malop text, ten text);"
+        "insert into lop select 't' || i, 'l' || i, 'x' from generate_series(1, 60) as i",
+        ("malop",),
+    ),
+    # A foreign key says it outright; `ticket_no` is nothing that names would tell.
+    "visits": (
+        "create table seats (no int primary key); create table visits (seat_of_guest int references seats, ticket_no int, note text);"
+        "insert into seats select generate_series(1, 60); insert into visits select i, 60 - i, 'x' from generate_series(1, 60) as i",
+        ("ticket_no",),
+    ),
+    # Of unique indexes that were declared, the older one over the customer is not the order's own.
+    "orders": (
+        "create table orders (customer_id int not null unique, note text, orders_id int not null unique);"
+        "insert into orders select i, 'x', i from generate_series(1, 60) as i",
+        ("orders_id",),
+    ),
+    # Of two that may be empty too, and of two pairs.
+    "invoices": (
+        "create table invoices (customer_id int unique, code text unique);"
+        "insert into invoices select i, 'c' || i from generate_series(1, 60) as i",
+        ("code",),
+    ),
+    "memberships": (
+        "create table memberships (customer_id int not null, coupon_id int not null, organization_id int not null, id int not null,"
+        " unique (customer_id, coupon_id), unique (organization_id, id));"
+        "insert into memberships select i, i, i, i from generate_series(1, 9) as i",
+        ("organization_id", "id"),
+    ),
+    # References are what the key of a table between two others consists of.
+    "coupons_of_customers": (
+        "create table coupons_of_customers (price int, customer_id int, coupon_id int);"
+        "insert into coupons_of_customers select i % 3, i / 10, i % 10 from generate_series(0, 99) as i",
+        ("customer_id", "coupon_id"),
+    ),
+}
+
+
+@pytest.mark.parametrize("table", OWN_KEYS)
+def test_a_key_that_belongs_to_the_table_goes_before_one_that_points_elsewhere(strange: Strange, table: str) -> None:
+    statements, key = OWN_KEYS[table]
+    strange.run(statements)
+    draft = strange.draft(table)
+    assert set(draft.key) == set(key), why(draft, "key")
+
+
+def test_a_reference_that_is_the_only_key_is_taken_with_a_warning(strange: Strange) -> None:
+    strange.run(
+        "create table buyers (id int primary key); create table baskets (buyer_id int, size int);"
+        "insert into baskets select i, i % 9 from generate_series(1, 60) as i"
+    )
+    draft = strange.draft("baskets")
+    assert draft.key == ("buyer_id",)
+    assert "its name points to another table" in why(draft, "key")
+
+
 def test_where_there_is_no_key_what_was_tried_is_said(strange: Strange) -> None:
     strange.run(
         "create table doubled (a integer, b integer, c text);"

@@ -61,7 +61,8 @@ def onboard(
         str | None,
         typer.Option(
             metavar="COLUMN,COLUMN",
-            help="The key of --table, by the source's names (quoted where they hold a comma); checked against its rows.",
+            help="The key of --table, or of --update where it was guessed, by the source's names (quoted where they hold a comma); "
+            "checked against its rows.",
         ),
     ] = None,
     hidden_rows: Annotated[
@@ -105,7 +106,7 @@ def onboard(
     if context.invoked_subcommand is not None:
         return
     if update is not None:
-        _update(update, as_json)
+        _update(update, _names(key), as_json)
         return
     if connection is None or (table is None) == (not schema):
         raise PdicError(
@@ -256,13 +257,13 @@ def share(
         give(path)
 
 
-def _update(dataset: str, as_json: bool) -> None:
+def _update(dataset: str, key: tuple[str, ...], as_json: bool) -> None:
     from pdic import connections
     from pdic.onboard.update import update
 
     named = split(dataset)
     ensure_warehouse()
-    report = update(*named, connections.uri)
+    report = update(*named, connections.uri, key)
     if as_json:
         print_json(report)
         return

@@ -137,6 +137,7 @@ class Contract:
     the agency's as a whole).
     ``encoding`` is what the texts of a database are written in that does not say so itself (SQL_ASCII), one of
     `pdic.encodings.NAMES`; None where the server says it.
+    ``key_guessed``: onboarding found the key in the rows, and nobody has confirmed it.
     ``row_security_agreed``: what the login sees at the source is the dataset, although policies may hide rows from it.
     ``connection`` is the id of the connection to read it by, '' for ``pdic_source_<sector>``.
     ``max_deleted_share`` is the share of a dataset's keys (0 to 1) that one sweep may find deleted at the source before
@@ -182,6 +183,7 @@ class Contract:
     may_be_empty: bool = False
     row_security_agreed: bool = False
     encoding: str | None = None
+    key_guessed: bool = False
 
     @property
     def source_connection(self) -> str:

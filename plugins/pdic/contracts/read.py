@@ -210,6 +210,7 @@ def _read_contract(path: Path, content: bytes) -> Contract:
         agency_column=_agency_column(properties, by_source_name, findings),
         encoding=_encoding(properties, capture, findings),
         row_security_agreed=_row_security_agreed(properties, capture, findings),
+        key_guessed=isinstance(guessed := properties.get("guessed"), list) and "key" in guessed,
     )
     if findings.problems:
         raise ContractError(findings.problems)

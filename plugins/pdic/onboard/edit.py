@@ -35,9 +35,9 @@ class ContractText:
         if found is not None:
             self._remove_entry(node, found)
 
-    def set_custom(self, column: str, name: str, value: Any) -> None:
-        """Give a column's custom property this value."""
-        _, properties = self._field(self._column(column), "customProperties")
+    def set_custom(self, column: str | None, name: str, value: Any) -> None:
+        """Give a custom property of a column, or of the contract itself, this value."""
+        _, properties = self._field(self._column(column) if column is not None else self._root(), "customProperties")
         for item in properties.value:
             if self._field(item, "property")[1].value == name:
                 self._replace_entry(item, self._field(item, "value"), value)
@@ -48,9 +48,9 @@ class ContractText:
             return
         self._insert_item(properties, len(properties.value), entry, inline=bool(properties.value[-1].flow_style))
 
-    def remove_custom(self, column: str, name: str) -> None:
-        """Take a custom property away, where it is there."""
-        _, properties = self._field(self._column(column), "customProperties")
+    def remove_custom(self, column: str | None, name: str) -> None:
+        """Take a custom property of a column, or of the contract itself, away, where it is there."""
+        _, properties = self._field(self._column(column) if column is not None else self._root(), "customProperties")
         for item in properties.value:
             if self._field(item, "property")[1].value == name:
                 self._remove_item(properties, item)

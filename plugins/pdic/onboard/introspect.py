@@ -16,6 +16,7 @@ from pdic.contracts.model import table_written
 from pdic.errors import OnboardError
 from pdic.onboard import keys
 from pdic.onboard.attempt import attempt
+from pdic.onboard.belonging import belonging
 from pdic.onboard.keys import FoundKey
 from pdic.onboard.source_reach import Reach, reach_of
 from pdic.sources import carried, policies
@@ -213,6 +214,12 @@ def _facts(
         ((plan,),) = cursor.fetchall()
     rows = 0 if empty else float(plan[0]["Plan"]["Plan Rows"])
     unique, may_be_empty, indexed = _indexes(connection, reach.oid, table)
+    references = _references(connection, reach.oid)
+    order = {column.name: place for place, column in enumerate(table.columns)}
+    declared = bool(table.key) and set(table.key) <= order.keys()
+    belongs = None if declared or key else belonging(connection, reach.oid, references)
+    if belongs is not None:
+        unique, may_be_empty = (tuple(belongs.ranked(each, order)) for each in (unique, may_be_empty))
     found = TableFacts(
         schema,
         name,
@@ -220,7 +227,7 @@ def _facts(
         empty=empty,
         unique=unique,
         indexed=indexed,
-        references=_references(connection, reach.oid),
+        references=references,
         checks=_checks(connection, reach.oid),
         samples=_samples(connection, relation, table, rows if reach.kind in "rpm" else 0),
         unread=reach.unread,
@@ -232,9 +239,12 @@ def _facts(
     )
     if key:
         return replace(found, found_key=keys.check(connection, relation, table, found.written, key))
-    if key is None or table.key or unique or empty:
+    if belongs is None or key is None or table.key or unique or empty:
         return found
-    return replace(found, found_key=keys.find(connection, relation, table, unique=may_be_empty, expected_rows=rows))
+    return replace(
+        found,
+        found_key=keys.find(connection, relation, table, unique=may_be_empty, expected_rows=rows, belongs=belongs),
+    )
 
 
 def _indexes(
@@ -271,7 +281,7 @@ def _indexes(
         for name, column in known.items()
         if column.carrier is None or not key_identity.problem(column.carrier, column.type)
     }
-    unique = sorted((tuple(names) for is_unique, _, names in rows if is_unique and set(names) <= usable), key=len)
+    unique = [tuple(names) for is_unique, _, names in rows if is_unique and set(names) <= usable]
     filled = {name for name, column in known.items() if column.not_null}
     return (
         tuple(names for names in unique if set(names) <= filled),

@@ -19,7 +19,9 @@ from psycopg2 import errors, sql
 from pdic.contracts import key_identity, pg_types
 from pdic.contracts.columns import MOST_KEY_COLUMNS
 from pdic.errors import OnboardError
+from pdic.onboard import belonging
 from pdic.onboard.attempt import attempt
+from pdic.onboard.belonging import Belonging
 from pdic.sources.names import Name
 from pdic.warehouse import one
 
@@ -72,8 +74,10 @@ def find(
     *,
     unique: Sequence[tuple[str, ...]] = (),
     expected_rows: float,
+    belongs: Belonging,
 ) -> FoundKey:
-    """The smallest key of a table that holds rows. ``unique`` are its unique indexes over columns that may be empty.
+    """The smallest key of a table that holds rows. ``unique`` are its unique indexes over columns that may be empty, those that
+    ``belongs`` to the table first.
 
     Bounded: by `COUNTED_ROWS`, the number of combinations and proofs, and `SEARCH_SECONDS`.
     """
@@ -86,7 +90,7 @@ def find(
     columns = dict(list(columns.items())[:LOOKED_AT])
     if not columns:
         return FoundKey((), "none of its columns is of a type whose values can be compared")
-    search = _Search(connection, relation, table, columns)
+    search = _Search(connection, relation, table, columns, belongs)
     try:
         with attempt(connection):
             return search.run(unique)
@@ -160,12 +164,18 @@ class _Search:
     """One search as it goes on."""
 
     def __init__(
-        self, connection: Connection, relation: sql.Composable, table: SourceTable, columns: Mapping[str, SourceColumn]
+        self,
+        connection: Connection,
+        relation: sql.Composable,
+        table: SourceTable,
+        columns: Mapping[str, SourceColumn],
+        belongs: Belonging,
     ) -> None:
         self.connection = connection
         self.relation = relation
         self.table = table
         self.columns = columns
+        self.belongs = belongs
         self.ends = time.monotonic() + SEARCH_SECONDS
         self.rows = 0
         self.with_empty: list[str] = []
@@ -177,7 +187,7 @@ class _Search:
 
     def run(self, unique: Sequence[tuple[str, ...]]) -> FoundKey:
         self._count()
-        for names in sorted(unique, key=len):
+        for names in unique:
             if set(names) <= set(self.filled):
                 words = "they have a unique index; it allows empty values, of which there are none now"
                 return FoundKey(names, words)
@@ -186,11 +196,11 @@ class _Search:
         for names in self._candidates(ranked):
             self.tried += 1
             if self._differ_in_sample(names) and self._proven(names):
-                return FoundKey(names, self._found_words(len(names)))
+                return FoundKey(names, self._found_words(names))
             if self.proofs >= MOST_PROOFS or time.monotonic() > self.ends:
                 break
         if names := self._left_of_all(ranked):
-            return FoundKey(names, self._found_words(len(names)))
+            return FoundKey(names, self._found_words(names))
         return FoundKey((), self._none_words())
 
     def tried_words(self) -> str:
@@ -243,15 +253,14 @@ class _Search:
         """The columns that may be part of a key, the likeliest first: called like an id, of a type for that, telling."""
 
         def rank(name: str) -> tuple[bool, bool, int]:
-            like_an_id = _LIKE_AN_ID.search(name.lower()) is not None
             doubtful = _DOUBTFUL.fullmatch(self.columns[name].carrier or "") is not None
-            return (not like_an_id, doubtful, -len(set(self.sample[name])))
+            return (not _like_an_id(name), doubtful, -len(set(self.sample[name])))
 
         return sorted(self.filled, key=rank)
 
     def _candidates(self, ranked: Sequence[str]) -> Iterator[tuple[str, ...]]:
-        """Every column alone, then combinations of the likeliest, small ones and likely ones first."""
-        yield from ((name,) for name in ranked)
+        """Every column alone, the table's own first, then combinations of the likeliest, small ones and likely ones first."""
+        yield from ((name,) for name in sorted(ranked, key=self._strangeness))
         most_telling = sorted(ranked, key=lambda name: -len(set(self.sample[name])))
         chosen = set(ranked[: COMBINED // 2])
         chosen.update([name for name in most_telling if name not in chosen][: COMBINED - len(chosen)])
@@ -259,6 +268,13 @@ class _Search:
         for size in range(2, LARGEST + 1):
             for combination in sorted(combinations(places, size), key=sum):
                 yield tuple(ranked[place] for place in combination)
+
+    def _strangeness(self, name: str) -> int:
+        """How little a column alone seems to be the table's key: one that points to another table is unique by chance."""
+        of = self.belongs.of(name)
+        if of == belonging.PLAIN and not (_like_an_id(name) or name == self.table.columns[0].name):
+            return belonging.FOREIGN + 1
+        return of
 
     def _left_of_all(self, ranked: Sequence[str]) -> tuple[str, ...]:
         """All columns together, without those that are not needed; () where they are too few, or do not do it."""
@@ -306,10 +322,13 @@ class _Search:
             cursor.execute(sql.SQL(statement).format(self.relation, texts))
             return int(one(cursor)[0])
 
-    def _found_words(self, size: int) -> str:
+    def _found_words(self, names: Sequence[str]) -> str:
+        size = len(names)
         few = f", and none of {self.tried - 1:,} likelier or smaller ones does" if self.tried > 1 else ""
         what = "it tells" if size == 1 else "together they tell"
         doubt = ": so few rows say little" if self.rows < FEW_ROWS else ""
+        if size == 1 and self.belongs.of(names[0]) == belonging.FOREIGN:
+            doubt += "; but its name points to another table, so two rows may have the same value later"
         return f"nothing is declared; {what} all {self.rows:,} rows apart as they are now{few}{doubt}"
 
     def _none_words(self) -> str:
@@ -323,6 +342,10 @@ class _Search:
         if copies := self._copies():
             words.append(f"{copies:,} rows are the same as another one in every column")
         return "; ".join(words)
+
+
+def _like_an_id(name: str) -> bool:
+    return _LIKE_AN_ID.search(name.lower()) is not None
 
 
 def _comparable(column: SourceColumn) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pdic import contracts, settings
-from pdic.contracts import Contract, pg_types
+from pdic.contracts import Contract, pg_types, yaml_text
 from pdic.errors import OnboardError
 from pdic.onboard import draft as drafts
 from pdic.onboard.classify import ClassGuess, classify
@@ -19,31 +20,45 @@ from pdic.sources.carried import at_source
 from pdic.sources.catalogue import SourceColumn
 from pdic.sources.drift import narrowed, renames
 from pdic.sources.shapes import Shape, Shapes
-from pdic.warehouse import Connect
+from pdic.warehouse import Connect, one, transaction
 
 Report = dict[str, Any]
 
 _READ_AGAIN = (
     "rows accepted before hold nothing in a new column until everything is read anew: run `pdic load {} --full`"
 )
+_ANOTHER_DATASET = (
+    "Rows with another key are another dataset: retire this contract (status: retired, then remove it) and onboard the table under "
+    "a new name"
+)
 
 
-def update(sector: str, dataset: str, connect_to: Connect) -> Report:
+def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = ()) -> Report:
     """Bring a contract in line with its source: new, renamed, retyped and vanished columns, enum labels.
 
+    ``key`` names the source's columns that are the key where onboarding only guessed one; they are held against the rows.
     Writes the contract with a new version (minor where columns or labels were added, else major), the staging model where
     it still is the drafted one, and the generated files. Returns `changes` in words, `version`, `written`, and `then`: what
-    a person still has to do. Raises `OnboardError` where the key has changed, which makes another dataset of it; then, as
-    after a ContractError, nothing has been written.
+    a person still has to do. Raises `OnboardError` where a key that nobody guessed has changed, which makes another dataset of
+    it, and where ``key`` is none; then, as after a ContractError, nothing has been written.
     """
     root = settings.project_root()
     contract = contracts.get(sector, dataset, root)
+    if key and not contract.key_guessed:
+        raise OnboardError(
+            f"{contract.id}: its key ({', '.join(contract.key_at_source)}) was not guessed. {_ANOTHER_DATASET}"
+        )
+    if key and tuple(key) != contract.key_at_source and (held := _held(contract, connect_to)):
+        raise OnboardError(
+            f"{contract.id}: {held:,} of its rows are in quarantine under the guessed key: have them corrected or deleted at the source, "
+            "load the dataset, and name the key then"
+        )
     uri, agreed = connect_to(contract.source_connection), contract.row_security_agreed
     encoding = contract.encoding
     with open_source(uri, contract.source_connection, hidden_rows=agreed, encoding=encoding) as source:
         there = at_source(source, contract)
         found = facts(
-            source, contract.table_schema, contract.table_name, key=None, hidden_rows=agreed, encoding=encoding
+            source, contract.table_schema, contract.table_name, key=key or None, hidden_rows=agreed, encoding=encoding
         )
         policies_now = policies.digest(source, there.table_schema, there.table_name)
     if hidden := sorted(set(found.unread) & {column.name_at_source for column in contract.columns}):
@@ -52,9 +67,11 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
         )
     former = Shapes(connect_to("pdic_warehouse_loader")).former(contract)
     with settings.locked(settings.home(), "onboard"):
-        change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"))
+        change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"), tuple(key))
         change.columns()
         change.labels()
+        if key:
+            change.rename_key()
         if former is not None:
             change.promises(narrowed(former, Shape.of(found.table, policies_now), found.table, contract))
         if not change.said:
@@ -73,12 +90,23 @@ def update(sector: str, dataset: str, connect_to: Connect) -> Report:
     }
 
 
+def _held(contract: Contract, connect_to: Connect) -> int:
+    """How many of a dataset's rows the quarantine knows by their key."""
+    with transaction(connect_to("pdic_warehouse_loader"), f"update {contract.id}") as loader, loader.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from quarantine.record where sector = %s and dataset = %s and state <> 'corrected'",
+            (contract.sector, contract.dataset),
+        )
+        return int(one(cursor)[0])
+
+
 class _Change:
     """The change of one contract as it grows."""
 
-    def __init__(self, contract: Contract, found: TableFacts, text: str) -> None:
+    def __init__(self, contract: Contract, found: TableFacts, text: str, key: tuple[str, ...]) -> None:
         self.contract = contract
         self.found = found
+        self.named_key = key
         self.text = ContractText(text)
         self.said: list[str] = []
         self.then: list[str] = []
@@ -145,14 +173,40 @@ class _Change:
             )
             self._say(f"enum labels of {column.name_at_source}: {what}", major=bool(lost))
 
+    def rename_key(self) -> None:
+        """The key that a person names in the place of the guessed one, or the guessed one confirmed."""
+        key, renamed = self.named_key, renames(self.found.table, self.contract)
+        former = tuple(renamed.get(name, name) for name in self.contract.key_at_source)
+        for name in former:
+            self.text.remove_field(name, "primaryKey")
+            self.text.remove_field(name, "primaryKeyPosition")
+            source = self.found.table.column(name)
+            if name not in key and source is not None and not source.not_null:
+                self.text.remove_field(name, "required")  # it was required as a part of the key
+        for place, name in enumerate(key, start=1):
+            self.text.set_field(name, "required", True)
+            if len(key) > 1:
+                self.text.set_field(name, "primaryKeyPosition", place)
+            self.text.set_field(name, "primaryKey", True)
+        if rest := sorted(set(self._marks()) - {"key"}):
+            self.text.set_custom(None, "guessed", rest)
+        else:
+            self.text.remove_custom(None, "guessed")
+        if key == former:
+            self._say(f"the key is {', '.join(key)}, as it was guessed")
+            return
+        self._say(f"the key is {', '.join(key)}; {', '.join(former)} was a guess", major=True)
+        self.then.append(f"compare what was accepted under the guessed key: run `pdic load {self.contract.id} --full`")
+
+    def _marks(self) -> list[str]:
+        document = yaml_text.load(self.text.text)
+        return next(item["value"] for item in document["customProperties"] if item["property"] == "guessed")
+
     def promises(self, problems: list[str]) -> None:
         """What the source promised and no longer does: the new version says that it is agreed."""
         for problem in problems:
-            if "primary key" in problem:
-                raise OnboardError(
-                    f"{self.contract.id}: {problem}. Rows with another key are another dataset: retire this contract "
-                    "(status: retired, then remove it) and onboard the table under a new name"
-                )
+            if "primary key" in problem and not self.named_key:
+                raise OnboardError(f"{self.contract.id}: {problem}. {_ANOTHER_DATASET}")
             self._say(problem, major=True)
         if self.said:
             self.text.set_table_kind(self.found.table.kind)
@@ -179,10 +233,7 @@ class _Change:
 
     def _no_key(self, name: str, what: str) -> None:
         if name in self.contract.key_at_source:
-            raise OnboardError(
-                f"{self.contract.id}: the key column {name} {what}. Rows with another key are another dataset: retire this "
-                "contract (status: retired, then remove it) and onboard the table under a new name"
-            )
+            raise OnboardError(f"{self.contract.id}: the key column {name} {what}. {_ANOTHER_DATASET}")
 
     def _say(self, words: str, *, major: bool = False) -> None:
         self.said.append(words)

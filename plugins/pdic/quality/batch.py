@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
 
 BATCH_SCHEMA = "raw_batch"
+_UNIQUE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
 SOURCE_ROWS = ("_op", "U")
 """A snapshot's tombstones have nothing but a key: rules are about the rows that the source sent."""
 
@@ -173,7 +174,7 @@ def _check(
         batch_id,
         results,
         halted=bool(halting),
-        message=message_of(name, results, halting, rows),
+        message=message_of(name, results, halting, rows, _doubt(contract, halting)),
         rows=rows,
         seconds=time.monotonic() - began,
         known_up_to=looked.known_up_to,
@@ -210,12 +211,14 @@ def _row_count(rule: Rule, rows: int) -> RuleResult:
     return RuleResult(rule, success, checked=1, failed=0 if success else 1, observed=rows)
 
 
-def message_of(name: str, results: Sequence[RuleResult], halting: Sequence[RuleResult], rows: int | None) -> str:
-    """What became of the batch called `name`, by which rules, and what to do."""
+def message_of(
+    name: str, results: Sequence[RuleResult], halting: Sequence[RuleResult], rows: int | None, doubt: str = ""
+) -> str:
+    """What became of the batch called `name`, by which rules, and what to do. `doubt` is why a rule may be wrong, and what mends it."""
     if halting:
         return (
             f"{name} is held by {len(halting)} of {len(results)} rules: {listed(halting)}. Accepted data is untouched: have the agency "
-            f"correct the source, or correct the rule ({_files(halting)}), then load the dataset again"
+            f"correct the source, or correct the rule ({_files(halting)}), then load the dataset again{doubt and f'; {doubt}'}"
         )
     parts = [f"{name}: {len(results)} rules" + (f" on {rows} rows" if rows is not None else "")]
     for on_fail, verb in ((OnFail.QUARANTINE, "send rows to quarantine"), (OnFail.WARN, "warn")):
@@ -228,6 +231,21 @@ def message_of(name: str, results: Sequence[RuleResult], halting: Sequence[RuleR
         notes = ", ".join(sorted({result.note for result in silent if result.note}))
         parts.append(f"{len(silent)} had nothing to look things up in ({notes})")
     return "; ".join(parts)
+
+
+def _doubt(contract: Contract, halting: Iterable[RuleResult]) -> str:
+    """Why the rule that keys are unique may be wrong, and what mends it; '' where it holds, or nobody guessed the key."""
+    if not contract.key_guessed or not any(_is_of_key(contract, result.rule) for result in halting):
+        return ""
+    return (
+        f"its key ({', '.join(contract.key_at_source)}) was guessed at onboarding, and nobody has confirmed it: if these rows are right, "
+        f"name the columns that are the key: `pdic onboard --update {contract.id} --key COLUMN,COLUMN`"
+    )
+
+
+def _is_of_key(contract: Contract, rule: Rule) -> bool:
+    named = tuple(rule.kwargs.get("column_list") or (rule.kwargs.get("column"),))
+    return rule.type in _UNIQUE and named == contract.key
 
 
 def _files(results: Iterable[RuleResult]) -> str:
