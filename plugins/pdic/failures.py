@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import shutil
+import tempfile
 import traceback
 from pathlib import Path
 
-from pdic.errors import PdicError, TableHeld
-from pdic.warehouse import outages, went_away
+from pdic import settings
+from pdic.errors import DiskFull, PdicError, TableHeld
+from pdic.warehouse import outages, unusable
 
 DATABASE_LIBRARIES = {"psycopg", "psycopg2", "sqlalchemy"}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+_PACKAGE = Path(__file__).parent
+_IN_BETWEEN = {"statements.py"}
+"""Modules that pass on what others ask for: an error that goes through them comes from who asked."""
 _BROKEN_OFF = {"OperationalError", "InterfaceError"}
 
 
 def in_words(error: BaseException) -> PdicError | None:
-    """The refusal that an error is, or means: one of ours, a warehouse that went away, a lock that was waited for in vain.
+    """The refusal that an error is, or means: one of ours, a warehouse that went away, a lock that was waited for in vain, a full disk.
 
     None for an error nobody foresaw.
     """
@@ -25,7 +33,25 @@ def in_words(error: BaseException) -> PdicError | None:
             "another session held a table or row of the warehouse that was needed here, and was waited for in vain. Nothing was "
             "changed: have it end its transaction, then run the same command again"
         )
-    return went_away(error)
+    return _full_disk(error) or unusable(error)
+
+
+def _full_disk(error: BaseException) -> DiskFull | None:
+    """The refusal that says which disk of this machine is full, where `error` means that."""
+    found = [each for each in outages.chain(error) if isinstance(each, OSError) and each.errno in _NO_ROOM]
+    if not found:
+        return None
+    where = found[-1].filename or min((settings.home(), Path(tempfile.gettempdir())), key=_room)
+    return DiskFull(
+        f"the disk of {where} is full. Nothing that was accepted or published is lost: make room on that disk, then run the same "
+        "command again"
+    )
+
+
+def _room(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder, or of the one above it that is there."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
 
 
 def words(error: BaseException) -> str:
@@ -54,8 +80,12 @@ def of_database(error: BaseException) -> str | None:
 
 def raised_in(error: BaseException) -> str | None:
     """The last line of PDIC's own code that an error passed through."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/pdic/" in frame.filename]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_ours(Path(frame.filename))]
     return f"in {Path(frames[-1].filename).name}:{frames[-1].lineno} ({frames[-1].name})" if frames else None
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_relative_to(_PACKAGE) and path.name not in _IN_BETWEEN
 
 
 def trace(error: BaseException) -> str:

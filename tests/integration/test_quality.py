@@ -20,7 +20,7 @@ import yaml
 from psycopg2 import sql
 
 from pdic.contracts import Contract
-from pdic.errors import WarehouseUnavailable
+from pdic.errors import DiskFull, WarehouseUnavailable
 from pdic.quality import (
     BatchVerdict,
     Dimension,
@@ -37,6 +37,8 @@ from pdic.quality import (
     quarantine_sql,
     record,
 )
+from pdic.quality.gate import Gate
+from pdic.quality.safe_text import safe_class
 
 CONTRACT = cast(
     "Contract", SimpleNamespace(sector="education", dataset="hoc_sinh", key=("id",), columns=(), agency_column=None)
@@ -436,6 +438,16 @@ def test_a_database_that_is_gone_judges_nothing(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(WarehouseUnavailable) as said:
         check("postgresql://nobody:secret@127.0.0.1:1/nothing", ROW_RULES[0][0])
     assert "secret" not in str(said.value)
+
+
+def test_a_rule_for_which_there_was_no_room_has_not_failed(
+    uri: str, batch: psycopg2.extensions.connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = safe_class("sqlalchemy.exc.OperationalError: (psycopg2.errors.DiskFull) could not write to file")
+    raised = RuleResult(ROW_RULES[0][0], success=False, checked=None, failed=None, raised=text)
+    monkeypatch.setattr(Gate, "_evaluate", lambda *_: iter([raised]))
+    with pytest.raises(DiskFull, match="the disk of the warehouse's server is full"):
+        check(uri, ROW_RULES[0][0])
 
 
 def test_a_batch_the_auditor_may_not_read_is_a_failure(uri: str, batch: psycopg2.extensions.connection) -> None:

@@ -24,7 +24,7 @@ from pdic.quality.gate import (
 from pdic.quality.results import BatchVerdict, RuleResult, listed
 from pdic.quality.rules import OnFail, Rule, rules_for_batch
 from pdic.quality.safe_text import safe_text
-from pdic.warehouse import went_away
+from pdic.warehouse import unusable
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -159,8 +159,8 @@ def _check(
         by_id = unknown | {result.rule.id: result for result in checked}
         results = tuple(by_id[rule.id] for rule in rules if rule.id in by_id)
     except (TableMissing, psycopg2.Error) as error:
-        if away := went_away(error):
-            raise away from error
+        if refusal := unusable(error):
+            raise refusal from error
         text = str(error) if isinstance(error, TableMissing) else safe_text(error)
         results = tuple(RuleResult(rule, success=False, checked=None, failed=None, raised=text) for rule in rules)
         message = f"{name} could not be checked: {text}. Nothing was accepted: load the dataset again"

@@ -25,7 +25,7 @@ from pdic.quality.results import RuleResult
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
 from pdic.quality.safe_text import safe_class, safe_text
-from pdic.warehouse import connect, locks, outages
+from pdic.warehouse import connect, locks, no_room, outages
 from pdic.warehouse.connect import LOCK_WAIT_S
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class Gate:
                     f"the warehouse went away while {target} was checked ({result.raised}): nothing was judged. Run the same "
                     "command again"
                 )
+            if result.raised and outages.says_disk_full(result.raised):
+                raise no_room(result.raised)
             if result.raised and _LOCKED_OUT in result.raised:
                 raise locks.table_held(self._uri, f"the check of {target}", [str(target)])
         return tuple(

@@ -11,7 +11,7 @@ from pdic.quality.gate import Gate, TableMissing, Target, open_gate
 from pdic.quality.results import ReleaseVerdict, RuleResult, listed
 from pdic.quality.rules import Dimension, OnFail, Origin, Reason, Rule, Severity, rules_for_release
 from pdic.quality.safe_text import safe_text
-from pdic.warehouse import went_away
+from pdic.warehouse import unusable
 
 LIVING_ROWS = ("_removed", False)
 """Incremental tables keep removed rows as tombstones that no reader sees."""
@@ -49,8 +49,8 @@ def _audit(gate: Gate, target: Target, rules: Sequence[Rule]) -> tuple[RuleResul
     try:
         return gate.check(target, rules)
     except (TableMissing, psycopg2.Error) as error:
-        if away := went_away(error):
-            raise away from error
+        if refusal := unusable(error):
+            raise refusal from error
         text = str(error) if isinstance(error, TableMissing) else safe_text(error)
         return tuple(RuleResult(rule, False, None, None, raised=text) for rule in (rules or [_existence(target)]))
 

@@ -20,7 +20,7 @@ from pdic.quality.gate import SESSION, Target, open_gate
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule, RuleError, Stage, load_rules, rules_for_batch
 from pdic.quality.safe_text import safe_text
-from pdic.warehouse import Connect, connect, went_away
+from pdic.warehouse import Connect, connect, unusable
 from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def _by_rows(
                 with connection:
                     yield _of_rows(connection, root, contract, batch_id, rule)
             except psycopg2.Error as error:
-                if away := went_away(error):
-                    raise away from error
+                if refusal := unusable(error):
+                    raise refusal from error
                 yield Trial(rule, batch_id, raised=safe_text(error))
 
 

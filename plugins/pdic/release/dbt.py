@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from pdic import settings
 from pdic.errors import ReleaseError, WarehouseUnavailable
 from pdic.release import dbt_words
-from pdic.warehouse import connect, locks, outages
+from pdic.warehouse import connect, locks, no_room, outages
 
 PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
 _THEN = "Readers still see the former release: mend what is named, or the data, then run `pdic release` again"
@@ -78,6 +78,8 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
         raise WarehouseUnavailable(
             "the warehouse went away while dbt worked. Readers still see the former release: run `pdic release` again"
         )
+    if full := next(filter(outages.says_disk_full, texts), None):
+        raise no_room(full)
     if any(_LOCKED_OUT in text for text in texts):
         named = ", ".join(result.owned for result in failed if _LOCKED_OUT in (result.message or "")) or "the models"
         raise locks.table_held(transformer_uri, f"{named} could not be built", waited=LOCK_WAIT_S)

@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from pdic import connections, contracts, failures, identity, quality, raw, settings
-from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced, WarehouseUnavailable
+from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, WarehouseUnavailable
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
 from pdic.release import code, dbt
@@ -494,7 +494,7 @@ def _alone(connect_to: Connect, step: str, *, held: bool = False) -> Iterator[No
 def _fail(release_id: int, error: BaseException, connect_to: Connect) -> None:
     """Record that a release failed and why, over a connection of its own: the error may have broken the other."""
     failures.log(_log, f"release {release_id}", error)
-    if isinstance(failures.in_words(error), WarehouseUnavailable):
+    if isinstance(failures.in_words(error), WarehouseUnavailable | DiskFull):
         return  # the release has not failed: the same step may be tried again
     try:
         uri = connect_to("pdic_warehouse_publisher")

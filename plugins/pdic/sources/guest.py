@@ -16,6 +16,7 @@ from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.carried import speak
 from pdic.sources.entry import enter
 from pdic.sources.session import Limits, pin
+from pdic.warehouse import outages
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -64,6 +65,8 @@ def reading(contract: Contract) -> Iterator[None]:
     try:
         yield
     except (psycopg2.Error, SystemError) as error:
+        if outages.disk_full(error) is not None:
+            raise full(contract) from error
         # Without a code of the server's it is the driver's own word, for a session that ended within a copy.
         if isinstance(error, psycopg2.OperationalError | SystemError) or error.pgcode is None:
             raise SourceUnavailable(
@@ -82,6 +85,14 @@ def reading(contract: Contract) -> Iterator[None]:
             f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "
             f"accepted. Check that the login of {contract.source_connection} may read {contract.table}, then load it again."
         ) from error
+
+
+def full(contract: Contract) -> SourceUnavailable:
+    """The refusal of a source whose server has no room to sort in, or to write down what its log decodes to."""
+    return SourceUnavailable(
+        f"{contract.id}: the disk of the source's server is full (sector {contract.sector}). Nothing was accepted: have "
+        f"{contract.owner_agency} make room on it, then load it again"
+    )
 
 
 def _require_readable(contract: Contract, error: Exception) -> None:

@@ -7,12 +7,19 @@ is noticed, `control.source_shape` remembers it, with the version of the contrac
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import psycopg2
+
+from pdic import failures
 from pdic.warehouse import transaction
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import cursor as Cursor
+
     from pdic.contracts import Contract
     from pdic.sources.catalogue import SourceTable
 
@@ -48,7 +55,7 @@ class Shapes:
 
     def former(self, contract: Contract) -> Shape | None:
         """The shape seen under this version of the contract; None where there is none."""
-        with transaction(self.loader_uri, f"drift {contract.id}") as loader, loader.cursor() as cursor:
+        with self._cursor(contract) as cursor:
             cursor.execute(
                 "select shape from control.source_shape where sector = %s and dataset = %s and contract_version = %s",
                 (contract.sector, contract.dataset, contract.version),
@@ -69,7 +76,7 @@ class Shapes:
             "labels": {name: list(values) for name, values in sorted(shape.labels.items())},
             "policies": shape.policies,
         }
-        with transaction(self.loader_uri, f"drift {contract.id}") as loader, loader.cursor() as cursor:
+        with self._cursor(contract) as cursor:
             cursor.execute(
                 """
                 insert into control.source_shape (sector, dataset, contract_version, shape) values (%s, %s, %s, %s)
@@ -78,3 +85,14 @@ class Shapes:
                 """,
                 (contract.sector, contract.dataset, contract.version, json.dumps(found)),
             )
+
+    @contextmanager
+    def _cursor(self, contract: Contract) -> Iterator[Cursor]:
+        """A transaction in the warehouse. Its errors are PDIC's own: around it, a database's error is taken for the source's."""
+        try:
+            with transaction(self.loader_uri, f"drift {contract.id}") as loader, loader.cursor() as cursor:
+                yield cursor
+        except psycopg2.Error as error:
+            if (refusal := failures.in_words(error)) is None:
+                raise
+            raise refusal from error

@@ -9,13 +9,14 @@ from pdic.warehouse.connect import (
     connect,
     connect_psycopg,
     mend_by,
+    no_room,
     one,
     open_comparable,
     open_once,
     patiently,
     records,
     transaction,
-    went_away,
+    unusable,
 )
 from pdic.warehouse.migrate import migrate
 
@@ -25,11 +26,12 @@ __all__ = [
     "connect_psycopg",
     "mend_by",
     "migrate",
+    "no_room",
     "one",
     "open_comparable",
     "open_once",
     "patiently",
     "records",
     "transaction",
-    "went_away",
+    "unusable",
 ]

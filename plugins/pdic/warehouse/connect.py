@@ -18,7 +18,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 
-from pdic.errors import PdicError, WarehouseRefused, WarehouseUnavailable
+from pdic.errors import DiskFull, PdicError, WarehouseRefused, WarehouseUnavailable
 from pdic.warehouse import outages
 from pdic.warehouse.formats import CLIENT_ENCODING, OF_WAREHOUSE, startup_options
 from pdic.warehouse.statements import StatementCursor
@@ -160,15 +160,29 @@ def transaction(uri: str, step: str) -> Iterator[Connection]:
         connection.close()
 
 
-def went_away(error: BaseException) -> WarehouseUnavailable | None:
-    """The refusal that says that the warehouse went away in the middle of the work, where `error` means that; else None."""
-    if isinstance(error, PdicError) or (cause := outages.lost(error)) is None:
+def unusable(error: BaseException) -> WarehouseUnavailable | DiskFull | None:
+    """The refusal that says that the warehouse went away in the middle of the work, or has no room, where `error` means that."""
+    if isinstance(error, PdicError):
+        return None
+    if (cause := outages.disk_full(error)) is not None:
+        return no_room(str(cause))
+    if (cause := outages.lost(error)) is None:
         return None
     code = outages.sqlstate(cause)
     kind = type(cause).__name__ + (f", SQLSTATE {code}" if code else "")
     return WarehouseUnavailable(
         f"the warehouse went away in the middle of the work ({kind}). Nothing that was accepted or published is lost: run the "
         "same command again"
+    )
+
+
+def no_room(said: str) -> DiskFull:
+    """The refusal of a warehouse whose disk is full. `said` is the server's message, of which the file's name is shown."""
+    file = outages.full_file(said)
+    where = f"there is no room for its file {file}" if file else "there is no room for what it was to write"
+    return DiskFull(
+        f"the disk of the warehouse's server is full ({where}). Nothing that was accepted or published is lost: make room on "
+        "that disk, then run the same command again"
     )
 
 

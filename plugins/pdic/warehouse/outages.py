@@ -64,6 +64,10 @@ _LOST_WORDS: Final = re.compile(
     "57P0[123]|AdminShutdown|CrashShutdown|CannotConnectNow|^(OperationalError|InterfaceError): "
 )
 
+_DISK_FULL: Final = "53100"
+_DISK_FULL_WORDS: Final = re.compile("No space left on device|53100|^DiskFull")
+_FILE_OF_SERVER: Final = re.compile(r"[\"«„“]((?:base|global|pg_\w+)/[\w./-]+)")
+
 
 def reason(uri: str, error: BaseException) -> Reason:
     """Why a connection to `uri` failed with `error`, which the driver raised."""
@@ -101,6 +105,22 @@ def says_lost(text: str) -> bool:
 def is_locked_out(error: BaseException) -> bool:
     """Did a statement wait in vain for a table or row that another session has locked?"""
     return any(sqlstate(each) == "55P03" for each in chain(error))
+
+
+def disk_full(error: BaseException) -> BaseException | None:
+    """The error among `error` and what caused it by which a server says that its disk is full; None where none does."""
+    return next((each for each in chain(error) if sqlstate(each) == _DISK_FULL), None)
+
+
+def says_disk_full(text: str) -> bool:
+    """Does the text of an error of the warehouse say that its disk is full? For libraries that keep only texts."""
+    return bool(_DISK_FULL_WORDS.search(text))
+
+
+def full_file(text: str) -> str | None:
+    """The file that a server could not write, as it names it below its data folder. Its name says nothing of rows."""
+    found = _FILE_OF_SERVER.search(text)
+    return found[1] if found else None
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -11,7 +11,8 @@ import psycopg2
 
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc.pgoutput import NotPgoutput
-from pdic.warehouse import went_away
+from pdic.sources.guest import full
+from pdic.warehouse import outages, unusable
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -41,15 +42,17 @@ def in_words(contract: Contract, source: Connection) -> Iterator[None]:
     try:
         yield
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-        if not _is_of(source, error) and (away := went_away(error)):
-            raise away from error
+        if not _is_of(source, error) and (refusal := unusable(error)):
+            raise refusal from error
+        if outages.disk_full(error) is not None:
+            raise full(contract) from error
         raise SourceUnavailable(
             f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was moved; "
             "load again."
         ) from error
     except (psycopg2.Error, psycopg.Error) as error:
-        if away := went_away(error):
-            raise away from error
+        if refusal := unusable(error):
+            raise refusal from error
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
         side = "the source" if isinstance(error, psycopg2.Error) else "the warehouse"
         raise LoadError(

@@ -22,6 +22,7 @@ from pdic.errors import Busy, SourceRefused, SourceUnavailable
 from pdic.sources.cdc import lsn, pgoutput
 from pdic.sources.cdc.errors import lost, not_granted
 from pdic.sources.cdc.slot import PATIENCE
+from pdic.sources.guest import full
 from pdic.sources.session import replication_options, unlimited
 from pdic.warehouse import outages
 from pdic.warehouse.connect import KEEPALIVES, first_line
@@ -218,6 +219,8 @@ class Walsender:
             )
         if state == "42501":  # insufficient_privilege
             return not_granted(contract, "the role may not use replication", "alter role <PDIC's role> replication")
+        if state == "53100":  # disk_full
+            return full(contract)
         return self._unavailable(f"broke off (SQLSTATE {state})" if state else "broke off")
 
     def _no_entry(self, uri: str) -> SourceUnavailable | SourceRefused:
