@@ -16,16 +16,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import secrets as _random
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pdic.errors import PdicError
 
 SECRET_BYTES = 32
+_SILENT_S = 2.0
+"""How long a lock of the home is waited for without a word."""
+_POLL_S = 0.05
+_log = logging.getLogger(__name__)
 
 
 def project_root() -> Path:
@@ -136,11 +143,32 @@ def _sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locked(of: Path, name: str) -> Iterator[None]:
-    """Holds the lock `name` of the home `of` against other processes; the kernel lets go when the holder dies."""
+    """Holds the lock `name` of the home `of` against other processes; the kernel lets go when the holder dies.
+
+    The file says who holds it, for those who wait: after `_SILENT_S` they are told.
+    """
     of.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (of / f"{name}.lock").open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with (of / f"{name}.lock").open("a+", encoding="utf-8") as file:
+        _wait_for(file)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} ({' '.join([Path(sys.argv[0]).name, *sys.argv[1:2]])})")
+        file.flush()
         yield
+
+
+def _wait_for(file: TextIO) -> None:
+    """Take the lock on a file; where that takes longer, say once whom it is waited for."""
+    told_at = time.monotonic() + _SILENT_S
+    while time.monotonic() < told_at:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_POLL_S)
+        else:
+            return
+    file.seek(0)
+    _log.warning("waiting for %s, which holds %s", file.read() or "another process", file.name)
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def read_state(of: Path, section: str) -> dict[str, Any]:

@@ -186,6 +186,7 @@ DRAFTED = {
     "skipped": [{"table": f"public.{DATASET}", "why": SENTENCE}],
     "refused": [{"table": f"public.{DATASET}", "why": SENTENCE}],
     "written": [PATH],
+    "warnings": [SENTENCE],
     "changes": [SENTENCE],
     "then": [SENTENCE],
     "table": TABLE,

@@ -120,6 +120,7 @@ def test_several_schemas_are_taken_on_and_the_pool_is_made(
         } | {
             "skipped": [],
             "written": ["plugins/pdic/generated/catalogue.py", f"contracts/health/{schema}.odcs.yaml"],
+            "warnings": [],
         }
 
     monkeypatch.setattr(onboarding, "onboard", take_on)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import stat
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,6 +37,38 @@ def test_a_secret_is_private_made_once_and_the_same_for_all_who_ask_at_once(tmp_
     assert mode(tmp_path / "secrets") == 0o700
     assert mode(tmp_path / "secrets" / "key") == 0o600
     assert [path.name for path in (tmp_path / "secrets").iterdir()] == ["key"]
+
+
+def test_who_waits_for_a_lock_is_told_who_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(settings, "_SILENT_S", 0.1)
+    monkeypatch.setattr(settings.sys, "argv", ["/x/bin/pdic", "onboard", "--key", "secret"])
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with settings.locked(tmp_path, "onboard"):
+            held.set()
+            over.wait(30)
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            over.set()
+
+    heard = Heard()
+    logging.getLogger("pdic.settings").addHandler(heard)
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(hold)
+        assert held.wait(30)
+        with settings.locked(tmp_path, "onboard"):
+            pass
+        holder.result()
+    logging.getLogger("pdic.settings").removeHandler(heard)
+    with settings.locked(tmp_path, "onboard"):  # free, so nothing more is said
+        pass
+    assert [record.getMessage() for record in caplog.records] == [
+        f"waiting for process {os.getpid()} (pdic onboard), which holds {tmp_path}/onboard.lock"
+    ]
 
 
 def test_a_secret_put_there_beforehand_is_kept(tmp_path: Path) -> None:

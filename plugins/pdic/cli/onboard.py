@@ -150,6 +150,7 @@ def onboard(
     ]
     report = _together(reports)
     report["pool"] = _pool(home, report["sector"]) if report["datasets"] else None
+    _warn(report)
     if as_json:
         print_json(report)
         return
@@ -189,6 +190,8 @@ def review(
     from pdic.onboard import review as reviewing
 
     require_sector(sector)
+    for words in reviewing.unseen(settings.project_root(), sector):
+        tell(words, "yellow")
     kinds = [name.strip() for name in (only or "").split(",") if name.strip()]
     found = reviewing.review(settings.project_root(), kinds, sector)
     if as_json:
@@ -216,7 +219,8 @@ def _together(reports: list[dict[str, Any]]) -> dict[str, Any]:
     whole = dict(reports[0])
     for name in ("datasets", "guesses", "refused", "skipped"):
         whole[name] = [entry for report in reports for entry in report[name]]
-    whole["written"] = sorted({path for report in reports for path in report["written"]})
+    for name in ("written", "warnings"):
+        whole[name] = sorted({entry for report in reports for entry in report[name]})
     return whole
 
 
@@ -248,6 +252,7 @@ def share(
     from pdic.onboard.share import share as sharing
 
     report = sharing(*split(dataset), [name.strip() for name in (columns or "").split(",") if name.strip()], table)
+    _warn(report)
     if as_json:
         print_json(report)
         return
@@ -255,6 +260,13 @@ def share(
     say(f"kept back: {', '.join(report['kept_back']) or 'nothing'}")
     for path in report["written"]:
         give(path)
+    say("next: `pdic release`, which builds the table and shows it to readers")
+
+
+def _warn(report: dict[str, Any]) -> None:
+    """What is wrong beside what was asked for: on standard error, also beside JSON."""
+    for words in report["warnings"]:
+        tell(words, "yellow")
 
 
 def _update(dataset: str, key: tuple[str, ...], as_json: bool) -> None:
@@ -264,6 +276,7 @@ def _update(dataset: str, key: tuple[str, ...], as_json: bool) -> None:
     named = split(dataset)
     ensure_warehouse()
     report = update(*named, connections.uri, key)
+    _warn(report)
     if as_json:
         print_json(report)
         return

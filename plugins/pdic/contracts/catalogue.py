@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from pdic.contracts import cron
-from pdic.contracts.model import Contract, SharedContract
 from pdic.contracts.output import GENERATED, Output, header
+
+PATH: Final[Path] = GENERATED / "catalogue.py"
 
 _TEMPLATE = '''# {header}
 """The datasets of each sector and when they are loaded, and the shared tables."""
@@ -34,29 +38,37 @@ SHARED_TABLES: Final[tuple[str, ...]] = {shared_tables}
 '''
 
 
-def catalogue(sectors: Mapping[str, Sequence[Contract]], shared: Iterable[SharedContract]) -> Output:
-    """The constants of all sectors. A sector is loaded as often as the most frequent of its datasets asks for."""
+@dataclass(frozen=True, slots=True)
+class Sector:
+    """What the catalogue says of a sector. ``schedule`` is a cron line in the province's time zone."""
+
+    schedule: str
+    owner_agency: str
+    datasets: tuple[str, ...]
+
+
+def catalogue(sectors: Mapping[str, Sector], shared: Iterable[str]) -> Output:
+    """The constants of all sectors, and the names of the published tables."""
     text = _TEMPLATE.format(
         header=header("contracts/"),
-        sectors="".join(_sector(sector, contracts) for sector, contracts in sectors.items()),
-        shared_tables=_names((contract.table for contract in shared), indent=0),
+        sectors="".join(_sector(name, facts) for name, facts in sectors.items()),
+        shared_tables=_names(shared, indent=0),
     )
-    return Output(GENERATED / "catalogue.py", text)
+    return Output(PATH, text)
 
 
-def schedule(contracts: Iterable[Contract]) -> str:
-    """The cron line that fires most often; of several that do, the first in the order of the alphabet."""
-    lines = sorted({contract.cadence for contract in contracts})
-    return max(lines, key=cron.firings_per_month)
+def schedule(cadences: Iterable[str]) -> str:
+    """A sector's schedule: the one of its datasets' cron lines that fires most often; of several, the first in the alphabet."""
+    return max(sorted(set(cadences)), key=cron.firings_per_month)
 
 
-def _sector(sector: str, contracts: Sequence[Contract]) -> str:
+def _sector(name: str, facts: Sector) -> str:
     return (
-        f"    {_text(sector)}: {{\n"
-        f'        "schedule": {_text(schedule(contracts))},\n'
-        f'        "tags": ("load", {_text(sector)}),\n'
-        f'        "owner_agency": {_text(contracts[0].owner_agency)},\n'
-        f'        "datasets": {_names((contract.dataset for contract in contracts), indent=8)},\n'
+        f"    {_text(name)}: {{\n"
+        f'        "schedule": {_text(facts.schedule)},\n'
+        f'        "tags": ("load", {_text(name)}),\n'
+        f'        "owner_agency": {_text(facts.owner_agency)},\n'
+        f'        "datasets": {_names(facts.datasets, indent=8)},\n'
         "    },\n"
     )
 

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, Final, cast, get_args
-
-from open_data_contract_standard.model import SchemaObject, SchemaProperty
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pdic import cleaning
 from pdic.contracts import key_identity, pg_types, reserved
 from pdic.contracts.findings import SNAKE_CASE, Findings, custom_properties, listed, text
 from pdic.contracts.model import Bound, Classification, CodeValue, Column, OnFail
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import SchemaObject, SchemaProperty
 
 ENUM_API_VERSION: Final = "v3.2.0"
 """The version of the standard that brought code lists with labels."""

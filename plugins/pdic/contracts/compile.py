@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
 from pdic import settings
-from pdic.contracts import kept
-from pdic.contracts.catalogue import catalogue
-from pdic.contracts.dbt_cleaning import cleaning_macros, dbt_cleaning
-from pdic.contracts.dbt_sources import dbt_sources, source_entry
+from pdic.contracts import kept, standing
+from pdic.contracts.catalogue import Sector, catalogue, schedule
+from pdic.contracts.dbt_cleaning import cleaning_macros, cleaning_path, dbt_cleaning
+from pdic.contracts.dbt_sources import dbt_sources, source_entry, sources_path
 from pdic.contracts.errors import ContractError, Problem
 from pdic.contracts.model import Contract, SharedContract
 from pdic.contracts.output import HEADER_END, HEADER_START, Output
-from pdic.contracts.raw_tables import raw_tables
-from pdic.contracts.read import contents, datasets_of, shared_of
-from pdic.contracts.shape_rules import dataset_rules, shared_rules
-from pdic.contracts.shared_views import shared_views
+from pdic.contracts.raw_tables import raw_tables, script_path
+from pdic.contracts.read import SHARED, dataset_of, find, is_place
+from pdic.contracts.shape_rules import dataset_rules, shape_path, shared_rules
+from pdic.contracts.shared_views import shared_views, view
 
 OUTPUT_GLOBS: Final = {
     "plugins/pdic/generated/raw/*.sql": "raw table",
@@ -71,26 +71,100 @@ class Difference:
         return next((name for pattern, name in OUTPUT_GLOBS.items() if _lies_in(self.path, pattern)), "files")
 
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What follows from the contracts that can be used, by path, and what is wrong with the others.
+
+    ``standing``: files that follow from others only. What was compiled of those before stays.
+    """
+
+    outputs: tuple[Output, ...]
+    problems: tuple[Problem, ...] = ()
+    standing: frozenset[Path] = frozenset()
+
+
 def outputs(root: Path, drafts: Mapping[Path, str] | None = None) -> list[Output]:
     """Everything that follows from the contracts under ``root``, by path; ``drafts`` stand for contracts of their paths.
 
-    Raises ContractError.
+    Raises ContractError where any contract is invalid.
     """
-    found = contents(root, drafts)
-    known = datasets_of(found)
-    sectors = {sector: list(group) for sector, group in groupby(known.values(), lambda contract: contract.sector)}
-    shared = shared_of(found)
-    _check_owners(sectors)
+    return list(compiled(root, drafts).outputs)
+
+
+def compiled(root: Path, drafts: Mapping[Path, str] | None = None, of: Collection[Path] | None = None) -> Compiled:
+    """Everything that follows from the contracts under ``root``; ``drafts`` stand for contracts of their paths.
+
+    Raises ContractError where any contract is invalid, or, with ``of``, where one of these is. What was compiled before of an
+    invalid one stays then, also in the files that several contracts make together.
+    """
+    found = find(root, drafts)
+    former = {} if of is None else standing.sectors(root)
+    problems = (*found.problems, *_strangers(found.datasets.values(), former))
+    if wrong := [problem for problem in problems if of is None or problem.path in of]:
+        raise ContractError(wrong)
+    unused = {problem.path for problem in problems if is_place(problem.path)}
+    known = [contract for contract in found.datasets.values() if contract.path not in unused]
+    sectors = {sector: list(group) for sector, group in groupby(known, lambda contract: contract.sector)}
     with kept.opened() as results:
-        parts = {contract.path: _parts(contract, found[contract.path], results) for contract in known.values()}
-        shapes = [_shared_shape(contract, found[contract.path], results) for contract in shared.values()]
-    files = [*shapes, shared_views(shared.values()), catalogue(sectors, shared.values())]
-    for sector, of_sector in sectors.items():
-        mine = [parts[contract.path] for contract in of_sector]
-        files.append(dbt_sources(sector, of_sector[0].owner_agency, [part.source for part in mine]))
-        files.append(dbt_cleaning(sector, [part.cleaned for part in mine]))
-        files += [output for part in mine for output in part.files]
-    return sorted(files, key=lambda output: output.path)
+        parts = {contract.path: _parts(contract, found.files[contract.path], results) for contract in known}
+        files = [_shared_shape(contract, found.files[contract.path], results) for contract in found.shared.values()]
+    facts = {sector: of_it for sector, of_it in former.items() if sector in _sectors(unused)}
+    for sector, contracts in sectors.items():
+        of_sector = parts | _standing_parts(root, sector, unused)
+        facts[sector] = _facts(contracts, of_sector, former.get(sector))
+        files += _together(sector, facts[sector].owner_agency, of_sector)
+    files += [output for part in parts.values() for output in part.files]
+    views = {contract.table: view(contract) for contract in found.shared.values()} | standing.views(root, unused)
+    files.append(shared_views(views[table] for table in sorted(views)))
+    files.append(catalogue({sector: facts[sector] for sector in sorted(facts)}, sorted(views)))
+    return Compiled(
+        tuple(sorted(files, key=lambda output: output.path)), problems, frozenset(_own_files(unused, sectors))
+    )
+
+
+def _facts(contracts: Sequence[Contract], parts: Mapping[Path, _Parts], former: Sector | None) -> Sector:
+    """What DAGs need to know of a sector. It is loaded as often as the most frequent of its datasets asks for."""
+    sector = contracts[0].sector
+    datasets = tuple(sorted(dataset_of(path) for path in parts if path.parent.name == sector))
+    cadences = [contract.cadence for contract in contracts]
+    if former is not None and len(datasets) > len(
+        contracts
+    ):  # one of those that cannot be read may be the most frequent
+        cadences.append(former.schedule)
+    return Sector(schedule(cadences), contracts[0].owner_agency, datasets)
+
+
+def _together(sector: str, owner: str, parts: Mapping[Path, _Parts]) -> Iterator[Output]:
+    """The files that the datasets of a sector make together."""
+    mine = [parts[path] for path in sorted(parts) if path.parent.name == sector]
+    yield dbt_sources(sector, owner, [part.source for part in mine])
+    yield dbt_cleaning(sector, [part.cleaned for part in mine])
+
+
+def _standing_parts(root: Path, sector: str, unused: Collection[Path]) -> dict[Path, _Parts]:
+    """What was compiled before of a sector's contracts that cannot be used now, of those that were."""
+    tables = {f"{sector}__{dataset_of(path)}": path for path in unused if path.parent.name == sector}
+    if not tables:
+        return {}
+    entries = standing.source_entries(root, sector, tables)
+    macros = standing.cleaning_macros(root, sector, tables)
+    return {tables[name]: _Parts((), entries[name], macros[name]) for name in entries.keys() & macros.keys()}
+
+
+def _own_files(unused: Collection[Path], used: Collection[str]) -> Iterator[Path]:
+    """The files that follow from contracts that cannot be used, and from no other; ``used`` are the sectors that have others."""
+    for path in unused:
+        sector, name = path.parent.name, dataset_of(path)
+        yield shape_path(sector, name)
+        if sector != SHARED:
+            yield script_path(f"{sector}__{name}")
+    for sector in _sectors(unused) - set(used):
+        yield sources_path(sector)
+        yield cleaning_path(sector)
+
+
+def _sectors(paths: Iterable[Path]) -> set[str]:
+    return {path.parent.name for path in paths} - {SHARED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,16 +206,18 @@ def _pair(output: Output) -> tuple[str, str]:
     return output.path.as_posix(), output.text
 
 
-def compile_all(root: Path | None = None, check: bool = False) -> list[Difference]:
+def compile_all(root: Path | None = None, check: bool = False, of: Collection[Path] | None = None) -> list[Difference]:
     """Bring the generated files under ``root`` (default: the project root) in line with the contracts.
 
     Returns what differed, by path; with ``check`` nothing is written or removed. ``foreign`` files are left to a person
-    either way. Raises ContractError where a contract is invalid; then no file has been touched.
+    either way. Raises ContractError where a contract is invalid (with ``of``: one of these); then no file has been touched.
     """
     root = root or settings.project_root()
-    wanted = {output.path: output.text for output in outputs(root)}
+    found = compiled(root, of=of)
+    wanted = {output.path: output.text for output in found.outputs}
     differences = sorted(
-        [*_unequal(root, wanted, check), *_surplus(root, wanted)], key=lambda difference: difference.path
+        [*_unequal(root, wanted, check), *_surplus(root, wanted.keys() | found.standing)],
+        key=lambda difference: difference.path,
     )
     if not check:
         for difference in differences:
@@ -149,21 +225,20 @@ def compile_all(root: Path | None = None, check: bool = False) -> list[Differenc
     return differences
 
 
-def _check_owners(sectors: dict[str, list[Contract]]) -> None:
-    """A sector is the field of one agency. Raises ContractError for contracts that name another than the first does."""
-    problems = [
-        Problem(
-            contract.path,
-            "team.name",
-            f"{contract.owner_agency} is not {contracts[0].owner_agency}, which owns the rest of the sector",
-            "name the same agency, or make the dataset's sector its own",
-        )
-        for contracts in sectors.values()
-        for contract in contracts
-        if contract.owner_agency != contracts[0].owner_agency
-    ]
-    if problems:
-        raise ContractError(problems)
+def _strangers(contracts: Iterable[Contract], former: Mapping[str, Sector]) -> Iterator[Problem]:
+    """A sector is the field of one agency: contracts that name another than the catalogue does, or else than the first one."""
+    for sector, group in groupby(contracts, lambda contract: contract.sector):
+        of_sector = list(group)
+        named = [contract.owner_agency for contract in of_sector]
+        owner = former[sector].owner_agency if sector in former and former[sector].owner_agency in named else named[0]
+        for contract in of_sector:
+            if contract.owner_agency != owner:
+                yield Problem(
+                    contract.path,
+                    "team.name",
+                    f"{contract.owner_agency} is not {owner}, which owns the rest of the sector",
+                    "name the same agency, or make the dataset's sector its own",
+                )
 
 
 def _unequal(root: Path, wanted: dict[Path, str], show: bool) -> Iterator[Difference]:
@@ -178,9 +253,9 @@ def _unequal(root: Path, wanted: dict[Path, str], show: bool) -> Iterator[Differ
             yield Difference(path, "changed", detail, _source(text))
 
 
-def _surplus(root: Path, wanted: dict[Path, str]) -> Iterator[Difference]:
+def _surplus(root: Path, wanted: Collection[Path]) -> Iterator[Difference]:
     found = {path.relative_to(root) for pattern in OUTPUT_GLOBS for path in root.glob(pattern)}
-    for path in found - wanted.keys():
+    for path in found.difference(wanted):
         first_lines = (root / path).read_text(encoding="utf-8", errors="replace")[:200]
         if HEADER_START in first_lines:
             yield Difference(path, "stale", source=_source(first_lines))

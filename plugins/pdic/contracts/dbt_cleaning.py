@@ -12,11 +12,18 @@ from pdic.contracts.model import Contract
 from pdic.contracts.output import Output, header, joined
 
 FOLDER: Final = Path("dbt_project", "macros", "cleaned")
+KINDS: Final = ("key", "cleaned", "agency")
+"""The macros of a dataset, in their order: each is called by its kind, two underscores and the raw table."""
 
 
 def dbt_cleaning(sector: str, macros: Sequence[str]) -> Output:
     """The macros of a sector's datasets in one file."""
-    return Output(FOLDER / f"{sector}.sql", f"{{#- {header(f'contracts/{sector}/')} -#}}\n" + "".join(macros))
+    return Output(cleaning_path(sector), f"{{#- {header(f'contracts/{sector}/')} -#}}\n" + "".join(macros))
+
+
+def cleaning_path(sector: str) -> Path:
+    """Where a sector's macros are kept."""
+    return FOLDER / f"{sector}.sql"
 
 
 def cleaning_macros(contract: Contract) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pdic.contracts import templates, yaml_text
@@ -28,12 +28,22 @@ def dbt_sources(sector: str, owner_agency: str, entries: Sequence[str]) -> Outpu
     text = f"# {header(f'contracts/{sector}/')}\nversion: 2\nsources:\n"
     for source in sources:
         text += yaml_text.indented(yaml_text.dump([source]), 2) + "    tables:\n" + "".join(entries)
-    return Output(Path("dbt_project", "models", "staging", sector, f"_{sector}__sources.yml"), text)
+    return Output(sources_path(sector), text)
+
+
+def sources_path(sector: str) -> Path:
+    """Where a sector's sources are kept."""
+    return Path("dbt_project", "models", "staging", sector, f"_{sector}__sources.yml")
 
 
 def source_entry(contract: Contract) -> str:
     """A dataset's table as an item of a source's ``tables``."""
-    return yaml_text.indented(yaml_text.dump([_table(contract)]), 6)
+    return written_entry(_table(contract))
+
+
+def written_entry(table: Mapping[str, object]) -> str:
+    """An item of a source's ``tables`` as it stands in the file."""
+    return yaml_text.indented(yaml_text.dump([table]), 6)
 
 
 def _table(contract: Contract) -> dict[str, object]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
-from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
-from pydantic import ValidationError
 
 from pdic.contracts import yaml_text
 from pdic.contracts.errors import ContractError
 from pdic.contracts.findings import SNAKE_CASE, Findings, listed
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject
 
 API_VERSIONS: Final = ("v3.1.0", "v3.2.0")
 STATUSES: Final = ("proposed", "draft", "active", "deprecated", "retired")
@@ -46,6 +47,10 @@ def parse(content: bytes, findings: Findings) -> OpenDataContractStandard:
 
     Fields that PDIC does not read are noted in ``findings``.
     """
+    # Here, not above: a contract that was read before is not parsed, and loading these costs a quarter of a second.
+    from open_data_contract_standard.model import OpenDataContractStandard
+    from pydantic import ValidationError
+
     try:
         raw = yaml_text.load(content.decode("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
-
-from open_data_contract_standard.model import CustomProperty
+from typing import TYPE_CHECKING, Any, Final
 
 from pdic.contracts.errors import ContractError, Problem
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import CustomProperty
 
 SNAKE_CASE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _DURATION: Final = re.compile(r"(\d+)\s*(s|m|h|d)")

@@ -11,6 +11,7 @@ own digest with the one it left behind, and does nothing where they are equal.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from pdic.contracts.model import Contract
 from pdic.contracts.output import GENERATED, Output, both, header, joined, literal, quoted
@@ -55,7 +56,12 @@ def raw_tables(contract: Contract) -> Output:
         "end",
         f"{tag};",
     ]
-    return Output(GENERATED / "raw" / f"{contract.raw_table}.sql", joined(lines))
+    return Output(script_path(contract.raw_table), joined(lines))
+
+
+def script_path(raw_table: str) -> Path:
+    """Where the script of a dataset's tables is kept."""
+    return GENERATED / "raw" / f"{raw_table}.sql"
 
 
 def _table(contract: Contract, table: str, extra: tuple[str, ...], suffix: str) -> list[str]:

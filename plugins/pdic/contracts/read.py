@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args
 from zoneinfo import available_timezones
-
-from open_data_contract_standard.model import OpenDataContractStandard
-from pydantic import TypeAdapter
 
 from pdic import encodings, settings
 from pdic.contracts import cron, kept, pg_types
@@ -33,6 +32,10 @@ from pdic.contracts.findings import (
     text,
 )
 from pdic.contracts.model import Capture, Column, Contract, Deletes, SharedContract, table_parts
+
+if TYPE_CHECKING:
+    from open_data_contract_standard.model import OpenDataContractStandard
+    from pydantic import TypeAdapter
 
 FOLDER: Final = "contracts"
 SUFFIX: Final = ".odcs.yaml"
@@ -57,12 +60,19 @@ def dataset_path(sector: str, dataset: str) -> Path:
     return Path(FOLDER, sector, dataset + SUFFIX)
 
 
+def dataset_of(path: Path) -> str:
+    """The dataset, or the published table, whose contract is kept there."""
+    return path.name.removesuffix(SUFFIX)
+
+
 def load_all(root: Path | None = None) -> dict[tuple[str, str], Contract]:
     """Every dataset's contract by (sector, dataset), sorted. ``root`` defaults to the project root.
 
     Raises ContractError with the problems of all files where any contract is invalid.
     """
-    return datasets_of(contents(root or settings.project_root()))
+    files = _all_contents(root or settings.project_root())
+    contracts = _read_each(_those(files, shared=False), Contract, _read_contract)
+    return {(contract.sector, contract.dataset): contract for contract in contracts}
 
 
 def names(root: Path | None = None) -> list[tuple[str, str]]:
@@ -75,8 +85,8 @@ def names(root: Path | None = None) -> list[tuple[str, str]]:
 def readable(root: Path | None = None) -> dict[tuple[str, str], Contract]:
     """The contracts of those `names` whose files can be read; what is wrong with the others `get` says of each."""
     root = root or settings.project_root()
-    paths = [dataset_path(sector, dataset) for sector, dataset in names(root)]
-    found, _ = _read_what_can_be({path: (root / path).read_bytes() for path in paths}, Contract, _read_contract)
+    files, _ = _contents(root, [dataset_path(sector, dataset) for sector, dataset in names(root)])
+    found, _ = _read_what_can_be(files, Contract, _read_contract)
     return {(contract.sector, contract.dataset): contract for contract in found}
 
 
@@ -93,37 +103,46 @@ def unreadable(root: Path | None = None) -> dict[tuple[str, str], ContractError]
 
 def load_shared(root: Path | None = None) -> dict[str, SharedContract]:
     """Every published table's contract by table name, sorted. Raises ContractError as :func:`load_all` does."""
-    return shared_of(contents(root or settings.project_root()))
+    files = _all_contents(root or settings.project_root())
+    return {
+        contract.table: contract for contract in _read_each(_those(files, shared=True), SharedContract, _read_shared)
+    }
 
 
-def contents(root: Path, drafts: Mapping[Path, str] | None = None) -> dict[Path, bytes]:
-    """What every contract file under ``root`` holds, by relative path, sorted; ``drafts`` stand for files of their paths.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All contracts of a project: those that can be read, sorted, and what is wrong with the others.
 
-    Raises ContractError for a file that is out of place.
+    ``files`` holds the text of each file that is a contract's by its place, by relative path.
     """
+
+    files: Mapping[Path, bytes]
+    datasets: Mapping[tuple[str, str], Contract]
+    shared: Mapping[str, SharedContract]
+    problems: tuple[Problem, ...]
+
+
+def find(root: Path, drafts: Mapping[Path, str] | None = None) -> Found:
+    """The contracts under ``root``; ``drafts`` stand for the files of their paths."""
     drafted = {path: text.encode() for path, text in (drafts or {}).items()}
-    paths = sorted({*_files(root), *drafted})
-    return {path: drafted[path] if path in drafted else (root / path).read_bytes() for path in paths}
-
-
-def datasets_of(found: Mapping[Path, bytes]) -> dict[tuple[str, str], Contract]:
-    """The datasets' contracts among ``found``, by (sector, dataset), sorted. Raises ContractError as :func:`load_all` does."""
-    files = {path: content for path, content in found.items() if path.parent.name != SHARED}
-    contracts = _read_each(files, Contract, _read_contract)
-    return {(contract.sector, contract.dataset): contract for contract in contracts}
-
-
-def shared_of(found: Mapping[Path, bytes]) -> dict[str, SharedContract]:
-    """The published tables' contracts among ``found``, by table, sorted. Raises ContractError as :func:`load_all` does."""
-    files = {path: content for path, content in found.items() if path.parent.name == SHARED}
-    return {contract.table: contract for contract in _read_each(files, SharedContract, _read_shared)}
+    paths, strays = _files(root)
+    files, closed = _contents(root, [path for path in paths if path not in drafted])
+    files = dict(sorted((files | drafted).items()))
+    datasets, wrong = _read_what_can_be(_those(files, shared=False), Contract, _read_contract)
+    shared, wrong_shared = _read_what_can_be(_those(files, shared=True), SharedContract, _read_shared)
+    return Found(
+        files,
+        {(contract.sector, contract.dataset): contract for contract in datasets},
+        {contract.table: contract for contract in shared},
+        (*strays, *closed, *wrong, *wrong_shared),
+    )
 
 
 def get(sector: str, dataset: str, root: Path | None = None) -> Contract:
     """The contract of one dataset. Raises ContractError where it does not exist or is invalid."""
     root = root or settings.project_root()
     path = dataset_path(sector, dataset)
-    if sector == SHARED or not (root / path).is_file():
+    if sector == SHARED or not os.path.lexists(root / path):
         what = f"there is no contract for dataset {dataset!r} of sector {sector!r}"
         raise Findings(path).stop("file", what, f"write it, or name a dataset that has one in {FOLDER}/")
     return read_contract(root, path)
@@ -131,7 +150,7 @@ def get(sector: str, dataset: str, root: Path | None = None) -> Contract:
 
 def read_contract(root: Path, path: Path) -> Contract:
     """The dataset contract in file ``path`` (relative to ``root``). Raises ContractError naming every problem."""
-    return _read_contract(path, (root / path).read_bytes())
+    return _read_contract(path, _content(root, path))
 
 
 @lru_cache(maxsize=256)
@@ -257,17 +276,54 @@ def _read_shared(path: Path, content: bytes) -> SharedContract:
     return contract
 
 
-def _files(root: Path) -> list[Path]:
-    """Contract files under ``root``, relative and sorted. Raises ContractError for a file that is out of place."""
+def _files(root: Path) -> tuple[list[Path], list[Problem]]:
+    """Contract files under ``root``, relative and sorted, and the files that are out of place among them."""
     folder = root / FOLDER
-    found = sorted(path.relative_to(root) for path in folder.rglob("*") if path.is_file())
-    strays = [path for path in found if len(path.parts) != 3 or not path.name.endswith(SUFFIX)]
-    if strays:
-        todo = "move or rename it"
-        raise ContractError(
-            Problem(path, "file", f"it is not {FOLDER}/<sector>/<dataset>{SUFFIX}", todo) for path in strays
-        )
-    return found
+    found = sorted(path.relative_to(root) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
+    strays = [path for path in found if not is_place(path)]
+    problems = [
+        Problem(path, "file", f"it is not {FOLDER}/<sector>/<dataset>{SUFFIX}", "move or rename it") for path in strays
+    ]
+    return [path for path in found if is_place(path)], problems
+
+
+def is_place(path: Path) -> bool:
+    """Whether a contract's file may lie there: a path relative to the project's root."""
+    return len(path.parts) == 3 and path.parts[0] == FOLDER and path.name.endswith(SUFFIX)
+
+
+def _all_contents(root: Path) -> dict[Path, bytes]:
+    """What every contract file under ``root`` holds, by relative path, sorted. Raises ContractError where one cannot be opened."""
+    paths, strays = _files(root)
+    files, closed = _contents(root, paths)
+    if problems := [*strays, *closed]:
+        raise ContractError(problems)
+    return files
+
+
+def _contents(root: Path, paths: Iterable[Path]) -> tuple[dict[Path, bytes], list[Problem]]:
+    """What those of the files hold that can be opened, and what is wrong with the others."""
+    files: dict[Path, bytes] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            files[path] = _content(root, path)
+        except ContractError as error:
+            problems += error.problems
+    return files, problems
+
+
+def _content(root: Path, path: Path) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        todo = "see to its rights, or to where it leads"
+        raise ContractError([Problem(path, "file", f"it cannot be opened ({type(error).__name__})", todo)]) from error
+
+
+def _those(files: Mapping[Path, bytes], *, shared: bool) -> dict[Path, bytes]:
+    """Those of the files that are contracts of published tables, or those that are not."""
+    return {path: content for path, content in files.items() if (path.parent.name == SHARED) == shared}
 
 
 def _read_each(files: Mapping[Path, bytes], kind: type[_Value], read: Callable[[Path, bytes], _Value]) -> list[_Value]:
@@ -284,21 +340,33 @@ def _read_what_can_be(
     """The contracts in ``files``, and what is wrong with the others; one whose text was read before is not parsed again."""
     values: list[_Value] = []
     problems: list[Problem] = []
-    plain: TypeAdapter[_Value] = TypeAdapter(kind)
     with kept.opened() as known:
         for path, content in files.items():
             digest = kept.digest(kind.__name__, path, content)
             text = known.get(digest)
             if text is not None:
-                values.append(plain.validate_json(text))
+                values.append(_restored(cast(Any, kind), text))
                 continue
             try:
                 values.append(read(path, content))
             except ContractError as error:
                 problems.extend(error.problems)
             else:
-                known.put(digest, plain.dump_json(values[-1]).decode())
+                known.put(digest, _plain(cast(Any, kind)).dump_json(values[-1]).decode())
     return values, problems
+
+
+@lru_cache(maxsize=2048)
+def _restored(kind: type, text: str) -> Any:
+    """A contract from the text that it is kept as. One command asks for all contracts several times."""
+    return _plain(kind).validate_json(text)
+
+
+@cache
+def _plain(kind: type) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # here, not above: not every command reads contracts
+
+    return TypeAdapter(kind)
 
 
 def _titles(

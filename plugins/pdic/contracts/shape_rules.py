@@ -22,10 +22,15 @@ _NOT_IN_AN_ID: Final = re.compile(r"[\s,{}]+")
 _ENDS_A_TITLE: Final = re.compile(r"\s*[:;,(]")
 
 
+def shape_path(sector: str, name: str) -> Path:
+    """Where the rules of a dataset, or (sector `shared`) of a published table, are kept."""
+    return _FOLDER / sector / f"{name}.yaml"
+
+
 def dataset_rules(contract: Contract) -> Output:
     """Rules for the batches of a dataset; they name columns as the source does."""
     return _output(
-        _FOLDER / contract.sector / f"{contract.dataset}.yaml",
+        shape_path(contract.sector, contract.dataset),
         contract.path,
         [
             *_table_rules(contract.dataset, contract.key, contract.min_rows, contract.path),
@@ -43,7 +48,7 @@ def shared_rules(contract: SharedContract) -> Output:
             {**rule, "on_fail": "warn" if column.on_fail == "warn" and not _is_required(rule) else "halt"}
             for rule in _column_rules(contract.table, column, contract.path)
         ]
-    return _output(_FOLDER / "shared" / f"{contract.table}.yaml", contract.path, rules)
+    return _output(shape_path("shared", contract.table), contract.path, rules)
 
 
 def _output(path: Path, source: Path, rules: list[dict[str, Any]]) -> Output:

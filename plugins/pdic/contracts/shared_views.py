@@ -3,36 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
 
 from pdic.contracts.model import SharedContract
 from pdic.contracts.output import GENERATED, Output, both, header
 
+PATH: Final[Path] = GENERATED / "shared_views.json"
 
-def shared_views(contracts: Iterable[SharedContract]) -> Output:
-    """Which views publishing creates, and the columns each shows. Closed columns are not in it, whatever a contract says.
+
+def view(contract: SharedContract) -> dict[str, Any]:
+    """The view of a published table and the columns that it shows. Closed columns are not in it, whatever a contract says.
 
     ``removable`` asks the view for ``where not _removed``.
     """
-    views = [
-        {
-            "name": contract.table,
-            "version": contract.version,
-            "comment": both(contract.description, contract.description_en),
-            "grain": contract.grain,
-            "key": [column.name for column in contract.open_columns if column.primary_key],
-            "removable": contract.removable,
-            "columns": [
-                {
-                    "name": column.name,
-                    "type": column.physical_type,
-                    "classification": column.classification,
-                    "comment": both(column.description_vi, column.description_en),
-                }
-                for column in contract.open_columns
-            ],
-        }
-        for contract in contracts
-    ]
-    manifest = {"_": header("contracts/shared/"), "views": views}
-    return Output(GENERATED / "shared_views.json", json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")
+    return {
+        "name": contract.table,
+        "version": contract.version,
+        "comment": both(contract.description, contract.description_en),
+        "grain": contract.grain,
+        "key": [column.name for column in contract.open_columns if column.primary_key],
+        "removable": contract.removable,
+        "columns": [
+            {
+                "name": column.name,
+                "type": column.physical_type,
+                "classification": column.classification,
+                "comment": both(column.description_vi, column.description_en),
+            }
+            for column in contract.open_columns
+        ],
+    }
+
+
+def shared_views(views: Iterable[Mapping[str, Any]]) -> Output:
+    """Which views publishing creates, each as `view` says."""
+    manifest = {"_": header("contracts/shared/"), "views": list(views)}
+    return Output(PATH, json.dumps(manifest, ensure_ascii=False, indent=2) + "\n")

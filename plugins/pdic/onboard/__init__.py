@@ -6,16 +6,18 @@ Data flows one way: `introspect` (facts) → `guess` (a draft) → a person's an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pdic import contracts, encodings, settings
-from pdic.contracts import Contract
+from pdic import encodings, settings
+from pdic.contracts import Contract, standing
+from pdic.contracts.catalogue import Sector
 from pdic.contracts.findings import SNAKE_CASE
-from pdic.contracts.read import RAW_NAME_CHARACTERS, SHARED
+from pdic.contracts.read import RAW_NAME_CHARACTERS, SHARED, dataset_of, find, is_place
 from pdic.errors import OnboardError
 from pdic.onboard import draft as drafts
+from pdic.onboard.beside import tables_named
 from pdic.onboard.cursors import Wish
 from pdic.onboard.encoding import Ask, settled
 from pdic.onboard.files import try_out, write_all
@@ -68,34 +70,35 @@ def onboard(
     sector = sector or sector_of(conn_id)
     if not SNAKE_CASE.fullmatch(sector) or sector == SHARED:
         raise OnboardError(f"{sector!r} cannot be a sector's name: say --sector, in snake_case like public_works")
+    known = _Known.read(root, sector)
+    with open_source(uri, conn_id, encoding=encodings.NAMES[0]) as source:
+        of = schema if table is None else table[0]
+        encoding = settled(source, conn_id, encoding, known.encodings(conn_id), [of] if of else [], ask_encoding)
+    found, refused, skipped = _drafts(
+        conn_id,
+        uri,
+        sector,
+        known,
+        table=table,
+        schema=schema,
+        key=key,
+        hidden_rows=hidden_rows,
+        cursor=cursor,
+        encoding=encoding,
+    )
+    wanted: list[Draft] = []
+    for item in found:
+        answers = confirm(f"{sector}.{item.dataset}", item.guesses) if confirm else {}
+        if answers is None:
+            skipped.append({"table": item.facts.written, "why": "not wanted"})
+        else:
+            wanted.append(item.decided(answers) if confirm else item)
+    # A person may have thought about the answers for an hour: only now does anybody else have to wait, and is looked at again.
     with settings.locked(settings.home(), "onboard"):
-        known = {key: contract for key, contract in contracts.load_all(root).items() if key[0] == sector}
-        same_source = [contract for contract in known.values() if contract.source_connection == conn_id]
-        with open_source(uri, conn_id, encoding=encodings.NAMES[0]) as source:
-            agreed = {contract.encoding for contract in same_source if contract.encoding is not None}
-            of = schema if table is None else table[0]
-            encoding = settled(source, conn_id, encoding, agreed, [of] if of else [], ask_encoding)
-        found, refused, skipped = _drafts(
-            conn_id,
-            uri,
-            sector,
-            known,
-            table=table,
-            schema=schema,
-            key=key,
-            hidden_rows=hidden_rows,
-            cursor=cursor,
-            encoding=encoding,
-        )
-        wanted: list[Draft] = []
-        for item in found:
-            answers = confirm(f"{sector}.{item.dataset}", item.guesses) if confirm else {}
-            if answers is None:
-                skipped.append({"table": item.facts.written, "why": "not wanted"})
-            else:
-                wanted.append(item.decided(answers) if confirm else item)
-        owner = next((contract.owner_agency for contract in known.values()), None)
-        schedule = next((contract.cadence for contract in known.values()), drafts.SCHEDULE)
+        known = _Known.read(root, sector)
+        wanted, late = _still_free(wanted, known)
+        skipped += late
+        owner, schedule = known.owner_and_schedule()
         nobody = agency is None and owner is None
         agency = agency or owner or f"Cơ quan quản lý {title(sector)}"
         texts = {
@@ -104,8 +107,8 @@ def onboard(
             )
             for item in wanted
         }
-        new = try_out(root, texts)
-        written = write_all(root, texts | _models(root, [*known.values(), *new]))
+        new, warnings = try_out(root, texts)
+        written = write_all(root, texts | _models(root, [*known.contracts.values(), *new]))
     guesses = [guess for item in wanted for guess in item.guesses]
     if wanted and nobody:
         guesses.append(Guess(sector, None, "agency", agency, "nobody said whose data it is: say --agency"))
@@ -117,14 +120,66 @@ def onboard(
         "refused": refused,
         "skipped": skipped,
         "written": [path.as_posix() for path in written],
+        "warnings": warnings,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the contracts of a sector say: by dataset those that can be read, and of all of them the tables and the names."""
+
+    contracts: dict[str, Contract]
+    taken_on: dict[tuple[str, str], Path]
+    names: frozenset[str]
+    former: Sector | None
+
+    @classmethod
+    def read(cls, root: Path, sector: str) -> _Known:
+        """Raises `OnboardError` where a contract of the sector does not let its table be known."""
+        found = find(root)
+        mine = {dataset: contract for (of, dataset), contract in found.datasets.items() if of == sector}
+        unread = [each for each in found.problems if each.path.parent.name == sector and is_place(each.path)]
+        tables = {(contract.table_schema, contract.table_name): contract.path for contract in mine.values()}
+        return cls(
+            mine,
+            tables_named(root, unread) | tables,
+            frozenset({*mine, *(dataset_of(problem.path) for problem in unread)}),
+            standing.sectors(root).get(sector),
+        )
+
+    def encodings(self, conn_id: str) -> set[str]:
+        """What the contracts of a connection say that its texts are written in."""
+        return {of.encoding for of in self.contracts.values() if of.source_connection == conn_id and of.encoding}
+
+    def owner_and_schedule(self) -> tuple[str | None, str]:
+        """Whose data the sector's are, None where nobody has said, and when a new dataset is loaded."""
+        if first := next(iter(self.contracts.values()), None):
+            return first.owner_agency, first.cadence
+        return (
+            (self.former.owner_agency, self.former.schedule) if self.former and self.names else (None, drafts.SCHEDULE)
+        )
+
+
+def _still_free(wanted: Sequence[Draft], known: _Known) -> tuple[list[Draft], list[Report]]:
+    """The drafts whose table nobody else took on meanwhile, and the others with the reason."""
+    free: list[Draft] = []
+    late: list[Report] = []
+    for item in wanted:
+        if path := known.taken_on.get((item.facts.schema, item.facts.name)):
+            late.append({"table": item.facts.written, "why": f"it has the contract {path}"})
+        elif item.dataset in known.names:
+            why = f"another table was taken on as {item.dataset} meanwhile: run the command again"
+            late.append({"table": item.facts.written, "why": why})
+        else:
+            free.append(item)
+    return free, late
 
 
 def _drafts(
     conn_id: str,
     uri: str,
     sector: str,
-    known: dict[tuple[str, str], Contract],
+    known: _Known,
     *,
     table: tuple[str, str] | None,
     schema: str | None,
@@ -134,7 +189,7 @@ def _drafts(
     encoding: str | None,
 ) -> tuple[list[Draft], list[Report], list[Report]]:
     """The drafts, and what was refused and skipped with the reason."""
-    taken_on = {(contract.table_schema, contract.table_name): contract for contract in known.values()}
+    taken_on = known.taken_on
     refused: list[Report] = []
     skipped: list[Report] = []
     found: list[Draft] = []
@@ -153,7 +208,7 @@ def _drafts(
             raise OnboardError("say --table SCHEMA.TABLE or --schema SCHEMA")
         new = [name for name in names if name not in taken_on]
         skipped += [
-            {"table": f"{of}.{name}", "why": f"it has the contract {taken_on[of, name].path}"}
+            {"table": f"{of}.{name}", "why": f"it has the contract {taken_on[of, name]}"}
             for of, name in names
             if (of, name) in taken_on
         ]
@@ -161,7 +216,7 @@ def _drafts(
             (name for _, name in new),
             "dataset",
             limit=RAW_NAME_CHARACTERS - len(sector) - 2,
-            taken=(dataset for _, dataset in known),
+            taken=known.names,
             reserved=frozenset(),
         )
         for of, name in new:

@@ -8,18 +8,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pdic.contracts import Contract, compile_all
-from pdic.contracts.compile import outputs
+from pdic.contracts.compile import compiled
 from pdic.contracts.read import SHARED, read_contract
+from pdic.contracts.shape_rules import shape_path
+from pdic.onboard.beside import warnings
 from pdic.quality import rules_for_batch
 
 
-def try_out(root: Path, texts: Mapping[Path, str]) -> list[Contract]:
+def try_out(root: Path, texts: Mapping[Path, str]) -> tuple[list[Contract], list[str]]:
     """Compile the project's contracts together with the drafted ones, and read the rules that follow, in a folder aside.
 
-    Returns the drafted datasets' contracts. Raises ContractError or RuleError as the compiler and the gate would; nothing of
-    the project has been touched then.
+    Returns the drafted datasets' contracts, and a warning for each other contract that cannot be used. Raises ContractError or
+    RuleError as the compiler and the gate would for the drafted ones; nothing of the project has been touched then.
     """
-    compiled = {output.path: output.text for output in outputs(root, texts)}
+    found = compiled(root, texts, of=texts.keys())
+    made = {output.path: output.text for output in found.outputs}
     with tempfile.TemporaryDirectory(prefix="pdic-onboard-") as folder:
         aside = Path(folder)
         drafted = []
@@ -29,23 +32,24 @@ def try_out(root: Path, texts: Mapping[Path, str]) -> list[Contract]:
             write(aside, path, text)
             contract = read_contract(aside, path)
             rules = Path(contract.sector, f"{contract.dataset}.yaml")
-            shape, written = Path("expectations", "shape") / rules, Path("expectations", "batch") / rules
-            write(aside, shape, compiled[shape])
+            shape, written = shape_path(contract.sector, contract.dataset), Path("expectations", "batch") / rules
+            write(aside, shape, made[shape])
             if (root / written).is_file():
                 write(aside, written, (root / written).read_text(encoding="utf-8"))
             rules_for_batch(aside, contract.sector, contract.dataset)
             drafted.append(contract)
-        return drafted
+        return drafted, warnings(found.problems)
 
 
 def write_all(root: Path, files: Mapping[Path, str]) -> list[Path]:
     """Write ``files`` in their order, each in one step, then compile. Returns every path that changed, sorted.
 
+    ``files`` were tried out: of other contracts that cannot be used, what was compiled before stays.
     Contracts come first: a run that was cut off leaves contracts whose models are missing, and the next one makes them.
     """
     changed = [path for path, text in files.items() if write(root, path, text)]
-    compiled = [difference.path for difference in compile_all(root) if difference.kind != "foreign"]
-    return sorted({*changed, *compiled})
+    made = [difference.path for difference in compile_all(root, of=files.keys()) if difference.kind != "foreign"]
+    return sorted({*changed, *made})
 
 
 def write(root: Path, path: Path, text: str) -> bool:

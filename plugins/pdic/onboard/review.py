@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from pdic.contracts import yaml_text
-from pdic.contracts.read import SHARED, contents
+from pdic.contracts import readable, unreadable, yaml_text
 from pdic.errors import OnboardError
 
 
@@ -66,16 +65,16 @@ def review(root: Path, only: Collection[str] = (), sector: str | None = None) ->
     """The guesses of the kinds ``only`` (none: `USUAL`) that stand in the contracts under ``root`` (of one sector, or of all).
 
     Sorted by kind, then by dataset. A person who has looked takes the mark `guessed` out of the contract. Raises `OnboardError`
-    for a kind that is none, ContractError for a file that is out of place.
+    for a kind that is none. A contract that cannot be read is left out, and `unseen` says so.
     """
     unknown = sorted(set(only) - KINDS.keys())
     if unknown:
         raise OnboardError(f"there is no kind of guess {', '.join(unknown)}: say one of {', '.join(KINDS)}")
     wanted = only or USUAL
     documents = [
-        (path, yaml_text.load(content.decode()))
-        for path, content in contents(root).items()
-        if path.parent.name != SHARED and sector in (None, path.parent.name)
+        (contract.path, yaml_text.load((root / contract.path).read_text(encoding="utf-8")))
+        for contract in readable(root).values()
+        if sector in (None, contract.sector)
     ]
     return [
         finding
@@ -83,6 +82,15 @@ def review(root: Path, only: Collection[str] = (), sector: str | None = None) ->
         if name in wanted
         for path, document in documents
         for finding in _findings(name, kind, path, document)
+    ]
+
+
+def unseen(root: Path, sector: str | None = None) -> list[str]:
+    """A sentence for each contract (of one sector, or of all) that `review` cannot read."""
+    return [
+        f"{' '.join(str(error.problems[0]).split())}. It was left out of this list"
+        for (of, _), error in unreadable(root).items()
+        if sector in (None, of)
     ]
 
 

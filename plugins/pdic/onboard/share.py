@@ -27,7 +27,8 @@ def share(sector: str, dataset: str, columns: Sequence[str] = (), name: str | No
     be personal is opened by naming it (its contract says `public` from then on); one that a person classified, that is
     sensitive or an identifier, or that is held back since its values are a person's or nobody has seen any, has to be
     reclassified in the contract first. Key columns are always part of the table.
-    Raises `OnboardError`; then, as after a ContractError, nothing has been written.
+    `warnings` names other contracts that cannot be used. Raises `OnboardError`; then, as after a ContractError, nothing has
+    been written.
     """
     with settings.locked(
         settings.home(), "onboard"
@@ -53,7 +54,7 @@ def _share(root: Path, sector: str, dataset: str, columns: Sequence[str], name: 
     former = (root / entries).read_text(encoding="utf-8") if (root / entries).exists() else ""
     if opened:
         texts = {contract.path: text} | texts
-    try_out(root, texts)
+    _, warnings = try_out(root, texts)
     written = write_all(
         root,
         {
@@ -68,6 +69,7 @@ def _share(root: Path, sector: str, dataset: str, columns: Sequence[str], name: 
         "opened": sorted(opened),
         "kept_back": [column.name for column in contract.columns if column not in chosen],
         "written": [path.as_posix() for path in written],
+        "warnings": warnings,
     }
 
 

@@ -38,9 +38,10 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
 
     ``key`` names the source's columns that are the key where onboarding only guessed one; they are held against the rows.
     Writes the contract with a new version (minor where columns or labels were added, else major), the staging model where
-    it still is the drafted one, and the generated files. Returns `changes` in words, `version`, `written`, and `then`: what
-    a person still has to do. Raises `OnboardError` where a key that nobody guessed has changed, which makes another dataset of
-    it, and where ``key`` is none; then, as after a ContractError, nothing has been written.
+    it still is the drafted one, and the generated files. Returns `changes` in words, `version`, `written`, `then`: what a
+    person still has to do, and `warnings`: other contracts that cannot be used. Raises `OnboardError` where a key that nobody
+    guessed has changed, which makes another dataset of it, and where ``key`` is none; then, as after a ContractError, nothing has
+    been written.
     """
     root = settings.project_root()
     contract = contracts.get(sector, dataset, root)
@@ -75,10 +76,17 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         if former is not None:
             change.promises(narrowed(former, Shape.of(found.table, policies_now), found.table, contract))
         if not change.said:
-            return {"dataset": contract.id, "changes": [], "version": contract.version, "written": [], "then": []}
+            return {
+                "dataset": contract.id,
+                "changes": [],
+                "version": contract.version,
+                "written": [],
+                "then": [],
+                "warnings": [],
+            }
         version = _raised(contract.version, major=change.major)
         change.text.set_version(version)
-        (new,) = try_out(root, {contract.path: change.text.text})
+        (new,), warnings = try_out(root, {contract.path: change.text.text})
         files = {contract.path: change.text.text} | _model(root, contract, new, change)
         written = write_all(root, files)
     return {
@@ -87,6 +95,7 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         "version": version,
         "written": [path.as_posix() for path in written],
         "then": change.then,
+        "warnings": warnings,
     }
 
 
