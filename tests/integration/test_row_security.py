@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from pdic.contracts import Contract
 from pdic.errors import DriftError, LoadError, OnboardError
 from pdic.onboard.introspect import facts, open_source
 from pdic.sources.postgres import count_rows_of
+from pdic.warehouse.statements import StatementCursor
 from tests.conftest import Postgres
 from tests.integration.strange_sources import StrangeSector, sector_with_a_reader, warehouse_rows
 
@@ -177,3 +179,33 @@ def test_agreed_rows_load_and_another_policy_asks_before_it_deletes(sector: Stra
     path.write_text(path.read_text(encoding="utf-8").replace("version: 1.0.0", "version: 2.0.0"), encoding="utf-8")
     assert sector.accepted("thuan")["rows_deleted"] == 8
     assert _living(sector, "thuan") == 2
+
+
+def test_a_count_of_many_tables_asks_once_what_may_be_read_and_refuses_each_for_its_own_reason(
+    sector: StrangeSector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("dem_tot", "dem_an", "dem_kin", "dem_mat", "dem_trong", "dem_cung_tot")
+    for name in names[:4]:
+        _table(sector, name)
+    _hide(sector, "dem_an")
+    sector.run(
+        "revoke select on dem_kin from public; drop table dem_mat;"
+        "create materialized view dem_trong as select * from dem_tot with no data; create view dem_cung_tot as select * from dem_tot;"
+        f"revoke select on dem_kin from {SECTOR}_reader; grant select on dem_trong, dem_cung_tot to {SECTOR}_reader"
+    )
+    contracts = [sector.contract(name, COLUMNS) for name in names]
+    asked: list[str] = []
+    execute = StatementCursor.execute
+
+    def heard(self: StatementCursor, query: Any, vars: Any = None) -> None:  # noqa: A002 (the driver's name)
+        asked.append(query if isinstance(query, str) else query.as_string(self))
+        execute(self, query, vars)
+
+    monkeypatch.setattr(StatementCursor, "execute", heard)
+    found = {dataset.partition(".")[2]: count for dataset, count in count_rows_of(sector.reader, contracts).items()}
+    assert sum("pg_class" in statement for statement in asked) == 2
+    assert (found["dem_tot"], found["dem_cung_tot"]) == (20, 20)
+    assert '"chỉ mở"' in str(found["dem_an"])
+    assert f"grant select on public.dem_kin to {SECTOR}_reader" in str(found["dem_kin"])
+    assert isinstance(found["dem_mat"], LoadError)
+    assert "refresh materialized view public.dem_trong" in str(found["dem_trong"])

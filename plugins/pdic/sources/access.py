@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
-from pdic.errors import LoadError, SourceUnavailable
+from pdic.errors import LoadError, PdicError, SourceUnavailable
 from pdic.sources import policies
 from pdic.sources.reading import own_rows, source_table
 
@@ -31,18 +32,29 @@ def require(connection: Connection, contract: Contract) -> Access:
     Raises `LoadError` with the statement to run where the login may not read the contract's columns or a policy hides rows from
     it, `SourceUnavailable` where it is a materialized view that has no data. `connection` must have found the table (`check_drift`).
     """
-    table = source_table(contract)
+    (found,) = of_all(connection, [contract])
+    if isinstance(found, PdicError):
+        raise found
+    return found
+
+
+def of_all(connection: Connection, contracts: Sequence[Contract]) -> list[Access | PdicError]:
+    """The access to each of the contracts' tables, or what `require` would raise: two statements, however many tables."""
+    asked = [contract for contract in contracts if not contract.row_security_agreed]
+    hiding = policies.hiding_of(connection, [(contract.table_schema, contract.table_name) for contract in asked])
+    hidden_by = {contract.id: found for contract, found in zip(asked, hiding, strict=True)}
     with connection.cursor() as cursor:
         cursor.execute(
             """
             select
+                asked.number,
                 relation.relkind::text,
                 relation.relispopulated,
                 has_schema_privilege(relation.relnamespace, 'usage'),
                 array(
-                    select quote_ident(attribute.attname)
+                    select array[attribute.attname::text, quote_ident(attribute.attname)]
                     from pg_attribute as attribute
-                    where attribute.attrelid = relation.oid and attribute.attname = any(%s)
+                    where attribute.attrelid = relation.oid and attribute.attnum > 0 and not attribute.attisdropped
                         and not has_column_privilege(relation.oid, attribute.attnum, 'select')
                     order by attribute.attnum
                 ),
@@ -56,33 +68,59 @@ def require(connection: Connection, contract: Contract) -> Access:
                 quote_ident(namespace.nspname),
                 quote_ident(relation.relname),
                 quote_ident(current_user)
-            from pg_class as relation
-            inner join pg_namespace as namespace on namespace.oid = relation.relnamespace
-            where namespace.nspname = %s and relation.relname = %s and relation.relkind in ('r', 'p', 'v', 'm', 'f')
+            from unnest(%s::text[], %s::text[]) with ordinality as asked (schema, name, number)
+            inner join pg_namespace as namespace on namespace.nspname = asked.schema
+            inner join pg_class as relation on relation.relnamespace = namespace.oid and relation.relname = asked.name
+            where relation.relkind in ('r', 'p', 'v', 'm', 'f')
             """,
-            ([column.name_at_source for column in contract.columns], contract.table_schema, contract.table_name),
+            ([contract.table_schema for contract in contracts], [contract.table_name for contract in contracts]),
         )
-        found = cursor.fetchone()
+        rows = {number: _Relation(*facts) for number, *facts in cursor.fetchall()}
+    return [
+        _judged(contract, rows.get(number), hidden_by.get(contract.id, ()))
+        for number, contract in enumerate(contracts, start=1)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Relation:
+    """What the catalogue says of a table. ``closed`` are the columns that the login may not read, as they are and quoted."""
+
+    kind: str
+    populated: bool
+    usage: bool
+    closed: list[list[str]]
+    children: list[str]
+    schema: str
+    name: str
+    role: str
+
+
+def _judged(contract: Contract, found: _Relation | None, hidden_by: Sequence[policies.Protected]) -> Access | PdicError:
+    table = source_table(contract)
     if found is None:  # dropped since, which the read itself meets
         return Access(sql.SQL("{}").format(table))
-    kind, populated, usage, hidden, children, schema, name, role = found
-    written = f"{schema}.{name}"
-    if not usage or hidden:
-        whole = len(hidden) == len(contract.columns)
-        grants = [] if usage else [f"grant usage on schema {schema} to {role}"]
-        if hidden:
-            columns = "" if whole else f" ({', '.join(hidden)})"
-            grants.append(f"grant select{columns} on {written} to {role}")
-        what = written if whole or not hidden else f"the columns {', '.join(hidden)} of {written}"
-        raise LoadError(
+    written = f"{found.schema}.{found.name}"
+    asked = {column.name_at_source for column in contract.columns}
+    closed = [quoted for name, quoted in found.closed if name in asked]
+    if not found.usage or closed:
+        whole = len(closed) == len(contract.columns)
+        grants = [] if found.usage else [f"grant usage on schema {found.schema} to {found.role}"]
+        if closed:
+            columns = "" if whole else f" ({', '.join(closed)})"
+            grants.append(f"grant select{columns} on {written} to {found.role}")
+        what = written if whole or not closed else f"the columns {', '.join(closed)} of {written}"
+        return LoadError(
             f"{contract.id}: the login of {contract.source_connection} may not read {what}. Nothing was accepted. Have the "
             f"source's administrator run: {'; '.join(grants)}. Then load again."
         )
-    if not populated:
-        raise SourceUnavailable(
+    if not found.populated:
+        return SourceUnavailable(
             f"{contract.id}: {contract.table} is a materialized view without data. Nothing was accepted. Have "
             f"{contract.owner_agency} run: refresh materialized view {written}. Then load again."
         )
-    policies.require(connection, contract)
-    remark = f"the rows of {', '.join(children)}, which inherit from it, are not read with it" if children else None
-    return Access(own_rows(table, kind), remark)
+    if hidden_by:
+        return policies.refusal(contract, hidden_by)
+    children = ", ".join(found.children)
+    remark = f"the rows of {children}, which inherit from it, are not read with it" if children else None
+    return Access(own_rows(table, found.kind), remark)

@@ -40,16 +40,13 @@ class Protected:
         return f"{what} of {self.table}"
 
 
-def require(connection: Connection, contract: Contract) -> None:
-    """Raises `LoadError` with the policies' names where one hides rows, and the contract does not agree to that."""
-    if contract.row_security_agreed:
-        return
-    if found := hiding(connection, contract.table_schema, contract.table_name):
-        raise LoadError(
-            f"{contract.id}: {told(found)} hides rows of {contract.table} from the login of {contract.source_connection}. Nothing was "
-            f"moved: rows that it does not see would be taken for deleted. {remedy(found)}; or, where what it sees is the "
-            f"dataset, say rowSecurity: agreed in {contract.path}. Then load again."
-        )
+def refusal(contract: Contract, found: Sequence[Protected]) -> LoadError:
+    """What to raise where these hide rows of a contract's table and the contract does not agree to that."""
+    return LoadError(
+        f"{contract.id}: {told(found)} hides rows of {contract.table} from the login of {contract.source_connection}. Nothing was "
+        f"moved: rows that it does not see would be taken for deleted. {remedy(found)}; or, where what it sees is the "
+        f"dataset, say rowSecurity: agreed in {contract.path}. Then load again."
+    )
 
 
 def told(found: Sequence[Protected]) -> str:
@@ -65,12 +62,18 @@ def remedy(found: Sequence[Protected]) -> str:
 
 def hiding(connection: Connection, schema: str, name: str) -> tuple[Protected, ...]:
     """The tables behind `schema.name`, it among them, of which a policy hides rows from their reader. Reads no row."""
+    (found,) = hiding_of(connection, [(schema, name)])
+    return found
+
+
+def hiding_of(connection: Connection, tables: Sequence[tuple[str, str]]) -> list[tuple[Protected, ...]]:
+    """`hiding` of each of the tables (schema, name), in one statement."""
+    found: list[list[Protected]] = [[] for _ in tables]
     with connection.cursor() as cursor:
-        cursor.execute(
-            _HIDING,
-            {"table": _written(connection, schema, name)},
-        )
-        return tuple(Protected(table, reader, tuple(policies)) for table, reader, policies in cursor.fetchall())
+        cursor.execute(_HIDING, {"tables": [_written(connection, *table) for table in tables]})
+        for number, table, reader, policies in cursor.fetchall():
+            found[number - 1].append(Protected(table, reader, tuple(policies)))
+    return [tuple(protected) for protected in found]
 
 
 def digest(connection: Connection, schema: str, name: str) -> str:
@@ -79,7 +82,7 @@ def digest(connection: Connection, schema: str, name: str) -> str:
     with connection.cursor() as cursor:
         cursor.execute(
             _DIGEST,
-            {"table": _written(connection, schema, name)},
+            {"tables": [_written(connection, schema, name)]},
         )
         (found,) = cursor.fetchone() or ("",)
         return str(found)
@@ -97,9 +100,12 @@ _REACHED = sql.SQL("""
         select oid from pg_roles where rolname = current_user
     ),
     reached as (
-        select to_regclass(%(table)s)::oid as oid, me.oid as reader from me
+        select asked.number, to_regclass(asked.written)::oid as oid, me.oid as reader
+        from unnest(%(tables)s::text[]) with ordinality as asked (written, number)
+        cross join me
         union
         select
+            reached.number,
             dependency.refobjid,
             case
                 when exists (
@@ -120,7 +126,7 @@ _REACHED = sql.SQL("""
     ),
     protected as (
         select
-            class.oid, class.relname, class.relnamespace, reached.reader,
+            reached.number, class.oid, class.relname, class.relnamespace, reached.reader,
             not role.rolsuper and not role.rolbypassrls
             and (class.relforcerowsecurity or not pg_has_role(role.oid, class.relowner, 'usage')) as applies
         from reached
@@ -131,6 +137,7 @@ _REACHED = sql.SQL("""
 
 _HIDING = _REACHED + sql.SQL("""
     select
+        class.number,
         quote_ident(namespace.nspname) || '.' || quote_ident(class.relname),
         quote_ident(reader.rolname),
         array(select quote_ident(polname) from pg_policy where polrelid = class.oid order by polname)
@@ -138,7 +145,7 @@ _HIDING = _REACHED + sql.SQL("""
     inner join pg_namespace as namespace on namespace.oid = class.relnamespace
     inner join pg_roles as reader on reader.oid = class.reader
     where class.applies
-    order by 1
+    order by 1, 2
 """)
 
 _DIGEST = _REACHED + sql.SQL("""

@@ -12,7 +12,7 @@ from psycopg2 import sql
 
 from pdic import transfer
 from pdic.arrival import Arrival
-from pdic.errors import PdicError
+from pdic.errors import LoadError, PdicError
 from pdic.sources import access
 from pdic.sources.carried import at_source
 from pdic.sources.drift import check_drift
@@ -176,19 +176,51 @@ def _parts(
 def count_rows_of(uri: str, contracts: Sequence[Contract]) -> dict[str, int | PdicError]:
     """By dataset id, how many rows each table of one source holds now, soft-deleted ones included, or why that is not known.
 
-    One session asks for all of them. Raises `SourceUnavailable` where the server cannot be reached.
+    One session asks for all of them: once what may be read, then each table in a transaction of its own, so that none is locked
+    while another one is counted. Raises `SourceUnavailable` where the server cannot be reached.
     """
     found: dict[str, int | PdicError] = {}
     with closing(visit(uri, contracts[0])) as connection:
-        for contract in contracts:
-            try:
-                with reading(contract), connection, connection.cursor() as cursor:
-                    behave(connection, contract)
-                    there = at_source(connection, contract)
-                    cursor.execute(sql.SQL("select count(*) from {}").format(access.require(connection, there).rows))
-                    found[contract.id] = int(one(cursor)[0])
-            except PdicError as error:
-                found[contract.id] = error
+        for group in _alike(contracts):
+            tables = _tables(connection, group)
+            for contract in group:
+                table = tables[contract.id]
+                try:
+                    if isinstance(table, PdicError):
+                        raise table
+                    with reading(contract), connection, connection.cursor() as cursor:
+                        behave(connection, contract)
+                        cursor.execute(sql.SQL("select count(*) from {}").format(table))
+                        found[contract.id] = int(one(cursor)[0])
+                except PdicError as error:
+                    found[contract.id] = error
+    return found
+
+
+def _alike(contracts: Sequence[Contract]) -> list[list[Contract]]:
+    """The contracts by the encoding that names are read in: a transaction speaks one."""
+    groups: dict[str | None, list[Contract]] = {}
+    for contract in contracts:
+        groups.setdefault(contract.encoding, []).append(contract)
+    return list(groups.values())
+
+
+def _tables(connection: Connection, contracts: Sequence[Contract]) -> dict[str, sql.Composable | PdicError]:
+    """By dataset id, how the table is written where its rows are read, or why it may not be read."""
+    found: dict[str, sql.Composable | PdicError] = {}
+    there: list[Contract] = []
+    try:
+        with reading(contracts[0]), connection:
+            behave(connection, contracts[0])
+            for contract in contracts:
+                try:
+                    there.append(at_source(connection, contract))
+                except LoadError as error:
+                    found[contract.id] = error
+            for contract, allowed in zip(there, access.of_all(connection, there), strict=True):
+                found[contract.id] = allowed.rows if isinstance(allowed, access.Access) else allowed
+    except PdicError as error:
+        return {contract.id: found.get(contract.id, error) for contract in contracts}
     return found
 
 
