@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from typing import Any, Final
 
 from pdic.errors import PdicError
 
 TIMEOUT = 30  # seconds for one call
-AGAIN = Retry(
-    total=5, backoff_factor=0.5, status_forcelist=(502, 503, 504), allowed_methods=("GET",), raise_on_status=False
-)
+AGAIN: Final = {
+    "total": 5,
+    "backoff_factor": 0.5,
+    "status_forcelist": (502, 503, 504),
+    "allowed_methods": ("GET",),
+    "raise_on_status": False,
+}
 """How a call is made again where nothing came of it: one that never reached the server, and any reading one. 15 s in all."""
+ONCE: Final = {"total": 0}
 FINISHED = frozenset({"success", "failed"})
 
 
@@ -109,14 +110,18 @@ def log_in(base_url: str, username: str, password: str) -> Api:
     return Api(base_url, str(answer["access_token"]))
 
 
-def request(method: str, url: str, again: Retry | int = 0, **what: Any) -> dict[str, Any]:
+def request(method: str, url: str, again: Mapping[str, Any] = ONCE, **what: Any) -> dict[str, Any]:
     """One call; its JSON answer. Proxies of the environment are not used: the server is on this machine.
 
     Raises NotThere where the server does not know it, PdicError where it refuses or does not answer.
     """
+    import requests  # here, not above: every command imports this module, and few find an Airflow to ask
+    from requests.adapters import HTTPAdapter
+    from urllib3.util import Retry
+
     with requests.Session() as session:
         session.trust_env = False
-        session.mount("http://", HTTPAdapter(max_retries=again))
+        session.mount("http://", HTTPAdapter(max_retries=Retry(**again)))
         try:
             answer = session.request(method, url, timeout=TIMEOUT, **what)
         except requests.RequestException as error:

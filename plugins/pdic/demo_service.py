@@ -12,8 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import requests
-
 from pdic import connections, logins, ports, processes, settings
 from pdic.errors import PdicError
 from pdic.processes import Started
@@ -92,6 +90,8 @@ def _end(state: dict[str, object]) -> bool:
 
 
 def _answers(port: int) -> bool:
+    import requests  # here, not above: most commands find no service to ask, and loading it costs a fifth of a second
+
     try:
         return requests.get(f"http://{ports.HOST}:{port}/health", timeout=2).status_code == 200
     except requests.RequestException:

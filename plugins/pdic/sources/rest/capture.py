@@ -10,12 +10,12 @@ from pdic.sources.rest.endpoint import read_endpoint
 from pdic.sources.rest.landing import Landing
 from pdic.sources.rest.page import Cursor, reach_back
 from pdic.sources.rest.paging import Walk, count, parameters, validators_for
-from pdic.sources.rest.session import Session
 from pdic.warehouse import connect
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
     from pdic.ledger import Batch
+    from pdic.sources.rest.session import Session
     from pdic.warehouse import Connect
 
 
@@ -33,7 +33,7 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect, *, whole: boo
         since = None  # the contract pages in another way now: everything is read again, which changes nothing
     start: Cursor | None = reach_back(contract, since) if since else None
     with (
-        closing(_session(contract, connect_to)) as session,
+        closing(_session(contract, connect_to(contract.source_connection))) as session,
         closing(connect(connect_to("pdic_warehouse_loader"), f"land {contract.id}")) as warehouse,
     ):
         landing = Landing(warehouse, contract, batch.batch_id)
@@ -58,13 +58,15 @@ def capture(contract: Contract, batch: Batch, connect_to: Connect, *, whole: boo
 
 def count_rows(uri: str, contract: Contract) -> int:
     """How many records the feed has now by its own count, cancelled ones included."""
-    with closing(Session(read_endpoint(contract.source_connection, uri), contract.id)) as session:
+    with closing(_session(contract, uri)) as session:
         return count(contract, session, None)
 
 
-def _session(contract: Contract, connect_to: Connect) -> Session:
-    conn_id = contract.source_connection
-    return Session(read_endpoint(conn_id, connect_to(conn_id)), contract.id)
+def _session(contract: Contract, uri: str) -> Session:
+    # Here, not above: whoever has tables only does not load the libraries that ask services.
+    from pdic.sources.rest.session import Session
+
+    return Session(read_endpoint(contract.source_connection, uri), contract.id)
 
 
 def _position(contract: Contract, walk: Walk, records: int, since: Cursor | None) -> dict[str, Any]:

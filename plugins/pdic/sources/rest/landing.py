@@ -15,7 +15,7 @@ from pdic.errors import LoadError
 from pdic.feed import graves, is_held
 from pdic.sources.rest.order import is_after
 from pdic.sources.rest.page import Page, unusable
-from pdic.sources.rest.session import Reply
+from pdic.sources.rest.reply import Reply
 from pdic.warehouse import one
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pdic.contracts import pg_types
 from pdic.errors import DriftError, LoadError
-from pdic.sources.rest.session import Reply, Transient
+from pdic.sources.rest.reply import Reply, Transient
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract

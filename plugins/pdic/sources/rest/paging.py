@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pdic.errors import SourceUnavailable
 from pdic.sources.rest.late import Late
 from pdic.sources.rest.page import Cursor, Page, read_page
-from pdic.sources.rest.session import Reply
+from pdic.sources.rest.reply import Reply
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract

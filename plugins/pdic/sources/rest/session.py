@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -22,6 +21,7 @@ import urllib3
 
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.rest.endpoint import Endpoint
+from pdic.sources.rest.reply import Reply, Transient
 from pdic.sources.rest.watchdog import Watchdog
 
 CHUNK_BYTES: Final = 1 << 16
@@ -31,30 +31,6 @@ REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 TOKEN_SAFETY_SECONDS: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A whole reply: its decoded body, and what lets the same question be asked again cheaply."""
-
-    status: int
-    body: bytes
-    content_type: str
-    etag: str | None
-    modified: str | None
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether the service says that nothing changed since the validators that were sent."""
-        return self.status == 304
-
-
-class Transient(Exception):
-    """An attempt failed in a way that may pass; `retry_after` is what the service asked for, in seconds."""
-
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
-        super().__init__(what)
-        self.retry_after = retry_after
 
 
 class Session:

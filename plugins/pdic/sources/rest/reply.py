@@ -1,0 +1,29 @@
+"""What a service answers, apart from how it is asked: whoever reads replies loads no HTTP library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply: its decoded body, and what lets the same question be asked again cheaply."""
+
+    status: int
+    body: bytes
+    content_type: str
+    etag: str | None
+    modified: str | None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the service says that nothing changed since the validators that were sent."""
+        return self.status == 304
+
+
+class Transient(Exception):
+    """An attempt failed in a way that may pass; `retry_after` is what the service asked for, in seconds."""
+
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
