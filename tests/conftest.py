@@ -38,6 +38,11 @@ class Postgres:
     port: int
     _passwords: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def major(self) -> int:
+        """The server's major version."""
+        return int((self.home / "pgdata" / "PG_VERSION").read_text(encoding="ascii"))
+
     def create_database(self, name: str) -> str:
         """Makes an empty database with an owner login `<name>_owner`; returns the owner's URI."""
         owner = f"{name}_owner"
@@ -106,3 +111,10 @@ def postgres(pdic_home: Path) -> Postgres:
     server = embedded.status(pdic_home)
     assert server is not None
     return Postgres(pdic_home, server.port)
+
+
+@pytest.fixture
+def since_18(postgres: Postgres) -> None:
+    """Skips a test of what PostgreSQL 18 brought, where `PDIC_POSTGRES` names an older one."""
+    if postgres.major < 18:
+        pytest.skip("the server is older than PostgreSQL 18")

@@ -635,6 +635,7 @@ def computed_table(source: Source, name: str, how: str) -> None:
     )
 
 
+@pytest.mark.usefixtures("since_18")
 def test_computed_columns_follow_where_the_publication_gives_them_out(source: Source, name: str) -> None:
     """PostgreSQL 18 logs what it computes and stores, if it is asked to; the refusal asks for it in words that work."""
     computed_table(source, name, "stored")
@@ -649,6 +650,7 @@ def test_computed_columns_follow_where_the_publication_gives_them_out(source: So
     source.assert_equal(name, COMPUTED)
 
 
+@pytest.mark.usefixtures("since_18")
 def test_the_statement_for_a_missing_publication_asks_for_computed_columns(source: Source, name: str) -> None:
     computed_table(source, name, "stored")
     with pytest.raises(NotGranted) as refusal:
@@ -659,6 +661,7 @@ def test_the_statement_for_a_missing_publication_asks_for_computed_columns(sourc
     source.assert_equal(name, COMPUTED)
 
 
+@pytest.mark.usefixtures("since_18")
 def test_a_column_that_no_log_holds_is_refused_with_its_reason(source: Source, name: str) -> None:
     computed_table(source, name, "virtual")
     source.run(f"create publication pdic_{SECTOR}__{name} for table {name}")
