@@ -204,6 +204,9 @@ def _start(home: Path, who: Runner) -> Server:
         _initialise(home, program, who)
     _clear_remains(pgdata)
     port = settings.read_state(home, "postgres").get("port")
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    since = log.stat().st_size if log.exists() else 0
     for _ in range(5):
         port = ports.keep_or_find(port)
         _configure(pgdata, port, who)
@@ -213,12 +216,12 @@ def _start(home: Path, who: Runner) -> Server:
         if ports.is_free(port):
             break  # the port was not the trouble
         port = None
-    if outages.says_disk_full(_tail(log)):
+    if outages.says_disk_full(_tail(log, since)):
         raise DiskFull(
             f"the embedded PostgreSQL did not start, because the disk of {pgdata} is full. Nothing that was committed is lost: make "
             "room on that disk, then run the same command again"
         )
-    raise PdicError(f"the embedded PostgreSQL did not start; the last lines of {log} say why:\n{_tail(log)}")
+    raise PdicError(f"the embedded PostgreSQL did not start; the last lines of {log} say why:\n{_tail(log, since)}")
 
 
 def _initialise(home: Path, program: Path, who: Runner) -> None:
@@ -311,8 +314,6 @@ def _configure(pgdata: Path, port: int, who: Runner) -> None:
 
 def _launch(home: Path, program: Path, who: Runner, port: int, log: Path) -> Server | None:
     """Starts the server and waits until it takes connections; None where it ended instead."""
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_suffix(".log.1"))
     with log.open("ab") as output:
         log.chmod(0o600)
         child = subprocess.Popen(
@@ -353,8 +354,10 @@ def _size_of(folder: str) -> int:
     return system.f_bsize * system.f_blocks
 
 
-def _tail(log: Path, lines: int = 8) -> str:
+def _tail(log: Path, since: int, lines: int = 8) -> str:
+    """The last lines of a log that were written after its first `since` bytes."""
     try:
-        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+        said = log.read_bytes()[since:].decode("utf-8", errors="replace")
+        return "\n".join(said.splitlines()[-lines:])
     except OSError:
         return "(no log)"

@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import shutil
+import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from pdic import settings
 from pdic.errors import DiskFull, PdicError, TableHeld
@@ -108,6 +112,28 @@ def may_pass(error: BaseException) -> bool:
         for found in outages.chain(error)
         for base in type(found).__mro__
     )
+
+
+@contextmanager
+def driver_silent(logger: logging.Logger) -> Iterator[None]:
+    """While the block runs, an error that a driver prints goes to the log instead, by its kind.
+
+    psycopg2 prints one, with a traceback, where a server ends a session in the middle of a copy. It raises another one then,
+    which is told as any other.
+    """
+    former = sys.excepthook
+
+    def hook(kind_of: type[BaseException], error: BaseException, frames: TracebackType | None) -> None:
+        if isinstance(error, SystemError) or of_database(error):
+            logger.info("a driver met %s", kind(error))
+        else:
+            former(kind_of, error, frames)
+
+    sys.excepthook = hook
+    try:
+        yield
+    finally:
+        sys.excepthook = former
 
 
 def log(logger: logging.Logger, where: str, error: BaseException) -> None:

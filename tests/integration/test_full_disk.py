@@ -16,7 +16,7 @@ import psycopg2
 import pytest
 
 from pdic import contracts, embedded, failures, processes
-from pdic.errors import DiskFull, SourceUnavailable
+from pdic.errors import DiskFull, PdicError, SourceUnavailable
 from pdic.sources.cdc.walsender import Walsender
 from pdic.warehouse import outages
 from pdic.warehouse.connect import no_room
@@ -148,9 +148,7 @@ def test_a_server_that_could_not_be_started_again_for_a_full_disk_is_told_by_the
         assert str(failures.in_words(error)).startswith("the disk of /a/home/pgdata/postgresql.conf is full")
 
 
-def test_a_server_that_finds_no_room_to_start_says_so(
-    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_finds_no_room_to_start_says_so(fresh_home: Path, tmp_path: Path) -> None:
     """Killed with its disk full, it cannot recover. What is said is one sentence, and it starts once there is room."""
     embedded.start(fresh_home)
     killed = processes.working_in(str(fresh_home / "pgdata"), "postgres")
@@ -161,9 +159,13 @@ def test_a_server_that_finds_no_room_to_start_says_so(
     program.write_text(f"#!/bin/sh\necho 'FATAL:  {SAID}'\nexit 1\n", encoding="utf-8")
     program.chmod(0o755)
     (program.parent / "initdb").touch()
-    monkeypatch.setenv(embedded.BINARIES, str(tmp_path))
-    with pytest.raises(DiskFull, match=f"the disk of {fresh_home / 'pgdata'} is full") as refusal:
-        embedded.revive(fresh_home)
-    assert "\n" not in str(refusal.value)
-    monkeypatch.delenv(embedded.BINARIES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(embedded.BINARIES, str(tmp_path))
+        with pytest.raises(DiskFull, match=f"the disk of {fresh_home / 'pgdata'} is full") as refusal:
+            embedded.revive(fresh_home)
+        assert "\n" not in str(refusal.value)
+        program.write_text("#!/bin/sh\necho 'FATAL:  another reason'\nexit 1\n", encoding="utf-8")
+        with pytest.raises(PdicError, match="another reason") as other:
+            embedded.revive(fresh_home)
+        assert not isinstance(other.value, DiskFull)  # what the log said of a former start is over
     assert embedded.revive(fresh_home) is not None

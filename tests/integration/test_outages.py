@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import multiprocessing
 import os
 import re
@@ -372,3 +373,32 @@ def test_a_server_of_record_that_still_starts_is_waited_for_and_not_killed(
     assert embedded.start(home) == server
     with psycopg.connect(uri) as session:
         assert session.execute("select 1").fetchone() == (1,)
+
+
+def test_a_source_that_ends_a_session_in_mid_copy_leaves_no_traceback(
+    uri: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """psycopg2 prints the first of the two errors that it meets then. What is raised is told; what is printed was a traceback."""
+
+    class Ending:
+        written = 0
+
+        def write(self, block: bytes) -> None:
+            self.written += len(block)
+            if self.written == len(block):
+                with psycopg.connect(uri, autocommit=True) as other:
+                    other.execute("select pg_terminate_backend(%s, 5000)", (reader.info.backend_pid,))
+
+    for _ in range(2):
+        with (
+            contextlib.closing(psycopg2.connect(uri)) as reader,
+            reader.cursor() as cursor,
+            failures.driver_silent(logging.getLogger("pdic")),
+            pytest.raises((psycopg2.Error, SystemError)),
+        ):
+            cursor.copy_expert(
+                "copy (select repeat('x', 1000) from generate_series(1, 100000)) to stdout", Ending(), size=1 << 16
+            )
+    printed = capfd.readouterr()
+    assert "Traceback" not in printed.err + printed.out
+    assert "AdminShutdown" not in printed.err + printed.out

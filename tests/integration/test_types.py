@@ -31,6 +31,9 @@ create type muc.place as (lat double precision, lon double precision);
 create type muc.span as range (subtype = text);
 """
 
+ENDLESS = "case when current_setting('server_version_num')::integer >= 170000 then 'infinity'::text::interval end"
+"""An interval without an end, which PostgreSQL 17 brought."""
+
 # Name of a column → (type at the source, type it travels as where that is another, values of the rows). A row whose value
 # is not given holds NULL.
 TYPES: dict[str, tuple[str, str | None, list[str]]] = {
@@ -59,7 +62,7 @@ TYPES: dict[str, tuple[str, str | None, list[str]]] = {
     "tz": ("timestamp with time zone", None, ["'4713-11-24 00:00+00 BC'", "'infinity'", "'2026-07-01 00:00+07'"]),
     "tm": ("time without time zone", None, ["'24:00'", "'00:00:00.000001'"]),
     "tmz": ("time with time zone", None, ["'24:00+07'", "'12:34:56.789-15:59'"]),
-    "iv": ("interval", None, ["'-1 mon +3 days -04:05:06'", "'24:00'", "'2 years'", "'infinity'"]),
+    "iv": ("interval", None, ["'-1 mon +3 days -04:05:06'", "'24:00'", "'2 years'", ENDLESS]),
     "iv_ym": ("interval year to month", None, ["'2-3'"]),
     "ub": ("bit varying(9)", None, ["B'101'", "B''"]),
     "fb": ("bit(3)", None, ["B'101'"]),

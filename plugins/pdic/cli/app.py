@@ -244,7 +244,8 @@ def main() -> None:
     """
     try:
         logs.begin(settings.home())
-        app()
+        with failures.driver_silent(logging.getLogger("pdic.cli")):
+            app()
     except Exception as error:
         refusal = failures.in_words(error) or _unforeseen(error)
         if "--json" in sys.argv:

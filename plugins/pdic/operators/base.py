@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -12,6 +13,8 @@ from pdic.errors import PdicError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+_log = logging.getLogger(__name__)
 
 REFUSAL: Final = "refusal"
 """The XCom under which a step that was refused leaves its sentence for the load's report."""
@@ -55,7 +58,8 @@ class PdicOperator(BaseOperator):
         raised as StepFailed.
         """
         try:
-            return self.run(context)
+            with failures.driver_silent(_log):
+                return self.run(context)
         except Exception as error:
             if refusal := failures.in_words(error):
                 self.log.error("%s", refusal)  # noqa: TRY400 (a refusal is expected: the sentence says it all)

@@ -15,7 +15,7 @@ from pdic.encodings import NAMES
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.carried import speak
 from pdic.sources.entry import enter
-from pdic.sources.session import Limits, pin
+from pdic.sources.session import LOCK_TIMEOUT, Limits, pin
 from pdic.warehouse import outages
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def reading(contract: Contract) -> Iterator[None]:
         # Without a code of the server's it is the driver's own word, for a session that ended within a copy.
         if isinstance(error, psycopg2.OperationalError | SystemError) or error.pgcode is None:
             raise SourceUnavailable(
-                f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was accepted; "
-                f"load it again. QueryCanceled: the read took longer than statementTimeout ({contract.statement_timeout}), or a "
-                "replica needed the rows' space; LockNotAvailable: the table was being changed."
+                f"{contract.id}: the source of sector {contract.sector} {_how_it_ended(contract, error)}. Nothing was accepted: "
+                "load it again"
             ) from error
         _require_readable(contract, error)
         if error.pgcode != INSUFFICIENT_PRIVILEGE:
@@ -85,6 +84,19 @@ def reading(contract: Contract) -> Iterator[None]:
             f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "
             f"accepted. Check that the login of {contract.source_connection} may read {contract.table}, then load it again."
         ) from error
+
+
+def _how_it_ended(contract: Contract, error: BaseException) -> str:
+    match outages.sqlstate(error):
+        case errorcodes.QUERY_CANCELED:
+            return (
+                f"cancelled the read of {contract.table}: it took longer than statementTimeout ({contract.statement_timeout}), a "
+                "replica needed the rows' space, or somebody ended it"
+            )
+        case errorcodes.LOCK_NOT_AVAILABLE:
+            wait = f"{LOCK_TIMEOUT.total_seconds():.0f} s"
+            return f"did not let {contract.table} be read within {wait}: another session there is changing it"
+    return f"broke off ({type(error).__name__})"
 
 
 def full(contract: Contract) -> SourceUnavailable:
