@@ -6,7 +6,6 @@ Recorded by process id and start time in `state.json`, like Airflow's processes.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -35,7 +34,7 @@ def ensure(home: Path) -> bool:
             return True
         if not _has_dossiers(home):
             return False
-        _end(state)
+        _end(home, state)
         port = ports.keep_or_find(state.get("port"))
         known = connections.load(home).get(logins.ONE_STOP_SOURCE, {})
         entry = logins.one_stop_entry(str(known.get("password") or logins.new_password()), ports.HOST, port)
@@ -58,7 +57,7 @@ def stop(home: Path) -> bool:
         return False
     with settings.locked(home, SECTION):
         state = settings.read_state(home, SECTION)
-        ran = _end(state)
+        ran = _end(home, state)
         if ran:
             settings.write_state(home, SECTION, {"port": state.get("port")})
     return ran
@@ -79,14 +78,13 @@ def _running(state: dict[str, object]) -> bool:
     return process is not None and process.alive()
 
 
-def _end(state: dict[str, object]) -> bool:
+def _end(home: Path, state: dict[str, object]) -> bool:
     process = _recorded(state)
-    targets = processes.session_of(process) if process else []
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        processes.send(targets, number)
-        if not processes.wait_gone(targets, STOP_SECONDS):
-            break
-    return bool(targets)
+
+    def found() -> list[Started]:
+        return [*(processes.session_of(process) if process else []), *processes.marked(home, SECTION)]
+
+    return processes.end(found, STOP_SECONDS)
 
 
 def _answers(port: int) -> bool:
@@ -122,7 +120,7 @@ def _launch(home: Path, port: int) -> Started:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=os.environ | {"PDIC_HOME": str(home)},
+            env=os.environ | {"PDIC_HOME": str(home)} | processes.mark(home, SECTION),
             cwd=settings.project_root(),
             start_new_session=True,
             umask=0o077,

@@ -8,9 +8,12 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import psutil
 
+MARK: Final = "PDIC_PART"
 START_TOLERANCE = 0.05  # seconds; psutil reads start times in clock ticks (1/100 s)
 
 
@@ -46,6 +49,17 @@ def session_of(leader: Started) -> list[Started]:
     return _search(lambda process: os.getsid(process.pid) == leader.pid)
 
 
+def mark(home: Path, part: str) -> dict[str, str]:
+    """What the environment of a part of `home` holds, so that `marked` finds it, and whatever it starts."""
+    return {MARK: f"{part} of {home}"}
+
+
+def marked(home: Path, part: str) -> list[Started]:
+    """Every running process of a part of `home`: also where whoever started it died before it could record that."""
+    wanted = mark(home, part)[MARK]
+    return _search(lambda process: process.environ().get(MARK) == wanted)
+
+
 def working_in(folder: str, program: str) -> list[Started]:
     """Every process called `program` whose working folder is `folder`."""
     return _search(lambda process: process.name() == program and process.cwd() == folder)
@@ -65,6 +79,18 @@ def _search(matches: Callable[[psutil.Process], bool]) -> list[Started]:
             if process.pid != os.getpid() and matches(process) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(Started(process.pid, process.create_time()))
     return sorted(found, key=lambda process: process.pid)
+
+
+def end(find: Callable[[], list[Started]], seconds: float) -> bool:
+    """Ends the processes that `find` returns, politely and after `seconds` by force; returns whether there were any."""
+    targets = find()
+    were = bool(targets)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        send(targets, number)
+        wait_gone(targets, seconds)
+        if not (targets := find()):
+            break
+    return were
 
 
 def send(targets: Iterable[Started], number: signal.Signals) -> None:

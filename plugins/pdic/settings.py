@@ -20,7 +20,6 @@ import logging
 import os
 import secrets as _random
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -104,41 +103,40 @@ def make_private(folder: Path) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Replaces `path` by `text` in one step, readable by its owner only; a crash leaves the old or the new, never half."""
-    temporary = _temporary(path, text)
-    try:
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
+    with _beside(path, text) as written:
+        written.replace(path)
 
 
 def _write_new(path: Path, text: str) -> None:
     """Like write_private, but the first writer wins: an existing file stays."""
-    temporary = _temporary(path, text)
+    with _beside(path, text) as written:
+        if not path.exists():
+            written.rename(path)
+
+
+@contextlib.contextmanager
+def _beside(path: Path, text: str) -> Iterator[Path]:
+    """A private file beside `path` that holds `text` and is on the disk, to be renamed; nobody else has one there meanwhile.
+
+    Its name is always the same, so that what a killed process left is overwritten and never piles up.
+    """
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        beside = path.with_name(f".{path.name}.new")
+        beside.unlink(missing_ok=True)
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(descriptor)
+            yield beside
+            os.fsync(folder)
+        finally:
+            beside.unlink(missing_ok=True)
     finally:
-        temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _temporary(path: Path, text: str) -> Path:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.close(folder)
 
 
 @contextlib.contextmanager

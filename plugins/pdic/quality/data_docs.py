@@ -7,7 +7,7 @@ the rule files. Its page shell loads scripts from elsewhere, so the shell is our
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,8 @@ from pdic.warehouse import Connect, records, transaction
 
 PAGES: Final = Path(__file__).parent / "pages"
 SHELL: Final = "data_docs.html.j2"
+UNFINISHED: Final = ".{}.new"
+"""The name of a folder of pages while they are written."""
 MADE_HERE: Final = 'content="PDIC Data Docs"'
 """What every page says of itself: only a folder of such pages is replaced."""
 SHOWN_OF_A_RULE: Final = {
@@ -70,7 +72,15 @@ def build(release_id: int | None = None, folder: Path | None = None, connect_to:
         raise ReleaseError(
             f"{target} holds something else than Data Docs: name an empty or a new folder. Nothing was written."
         )
-    fresh = target.with_name(f".{target.name}.new")
+    with settings.locked(settings.home(), "data_docs"):
+        for left in folder_of(release_id).parent.glob(UNFINISHED.format("release-*")):  # by builds that were killed
+            shutil.rmtree(left)
+        _write(target, release_id, pages)
+    return target / "index.html"
+
+
+def _write(target: Path, release_id: int, pages: Sequence[Page]) -> None:
+    fresh = target.with_name(UNFINISHED.format(target.name))
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     root = settings.project_root()
@@ -79,7 +89,6 @@ def build(release_id: int | None = None, folder: Path | None = None, connect_to:
     (fresh / "index.html").write_text(_index(release_id, pages), encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
-    return target / "index.html"
 
 
 def _is_ours(folder: Path) -> bool:
