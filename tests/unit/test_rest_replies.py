@@ -21,10 +21,15 @@ PERSON = "Nguyễn Thị Bí Mật"
 PAGE = f"<html><form action=/login>{PERSON}</form></html>"
 
 
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
 class Service:
     """A server that sends bytes as they are: the answer to each path, and to the token's."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.answers: dict[str, bytes] = {}
         service = self
 
@@ -38,9 +43,9 @@ class Service:
                 self.rfile.read(length)
                 self.wfile.write(service.answers[path])
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = _Server(("127.0.0.1", port), Handler)
+        self.port = self._server.server_address[1]
+        self.base = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
@@ -202,3 +207,39 @@ def test_a_key_cannot_add_a_header(key: str, extra: dict[str, str]) -> None:
 @pytest.mark.parametrize("password", ["mật khẩu", "a\r\nX-Admin: 1"])
 def test_any_password_can_be_sent(service: Service, password: str) -> None:
     assert service.ask(auth="basic", login="người dùng", password=password)[1] == {"tongSo": 0, "duLieu": []}
+
+
+def waits(base: str, tries: int = 5) -> list[float]:
+    """For how long PDIC waits between its tries at a service that does not come."""
+    limits = Limits(tries=tries, reply_seconds=20, read_seconds=10, connect_seconds=2)
+    endpoint = Endpoint("pdic_source_cong", base, "127.0.0.1", frozenset({"127.0.0.1"}), limits=limits)
+    waited: list[float] = []
+    session = Session(endpoint, "cong.things", sleep=waited.append)
+    with pytest.raises(SourceUnavailable):
+        session.get("/v1/things", {}, _parse)
+    session.close()
+    return waited
+
+
+def test_the_feeds_of_a_service_that_is_away_wait_for_it_once(service: Service) -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as nobody:
+        base = f"http://127.0.0.1:{nobody.server_address[1]}"
+    assert len(waits(base)) == 4
+    assert [waits(base) for _ in range(20)] == [[]] * 20
+    # One that answers, if badly, is not away: each feed may be well for itself.
+    service.answers["/v1/things"] = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    assert [len(waits(service.base)) for _ in range(3)] == [4, 4, 4]
+
+
+def test_a_service_that_came_back_is_waited_for_again() -> None:
+    first = Service()
+    first.answers["/v1/things"] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    port = first.port
+    first.close()
+    assert len(waits(first.base)) == 4
+    assert waits(first.base) == []
+    again = Service(port)
+    again.answers = first.answers
+    assert again.ask() == ("{}", {})
+    again.close()
+    assert len(waits(first.base)) == 4

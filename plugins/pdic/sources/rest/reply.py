@@ -22,8 +22,12 @@ class Reply:
 
 
 class Transient(Exception):
-    """An attempt failed in a way that may pass; `retry_after` is what the service asked for, in seconds."""
+    """An attempt failed in a way that may pass; `retry_after` is what the service asked for, in seconds.
 
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
+    `away`: there was no connection with the service.
+    """
+
+    def __init__(self, what: str, retry_after: float | None = None, *, away: bool = False) -> None:
         super().__init__(what)
         self.retry_after = retry_after
+        self.away = away

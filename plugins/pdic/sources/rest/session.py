@@ -32,6 +32,9 @@ TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 ENCODINGS: Final = frozenset({"", "identity", "gzip", "deflate"})
 TOKEN_SAFETY_SECONDS: Final = 30
 
+_away: set[str] = set()
+"""Services with which all tries gave no connection: until one answers, this process asks it once for each dataset."""
+
 
 class Session:
     """One conversation with a service. `sleep` waits between tries (tests pass their own)."""
@@ -74,20 +77,26 @@ class Session:
                 f"{self.what}: {self.endpoint.host} did not give everything within {self.endpoint.limits.deadline_seconds:.0f} s. "
                 f"Nothing was accepted; raise deadline_seconds in connection {self.endpoint.conn_id}, or load again when it is faster."
             )
+        tries = 1 if self.endpoint.base in _away else self.endpoint.limits.tries
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Transient),
-            stop=lambda state: state.attempt_number >= self.endpoint.limits.tries or self._too_late(state),
+            stop=lambda state: state.attempt_number >= tries or self._too_late(state),
             wait=self._pause,
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            return retrying(lambda: read(self._ask(path, parameters, validators or {})))
+            found = retrying(lambda: read(self._ask(path, parameters, validators or {})))
         except Transient as error:
+            if error.away:
+                _away.add(self.endpoint.base)
+            made = retrying.statistics.get("attempt_number", 1)
             raise SourceUnavailable(
-                f"{self.what}: {self.endpoint.host} {error} (after {retrying.statistics.get('attempt_number', 1)} tries). "
+                f"{self.what}: {self.endpoint.host} {error} (after {made} {'try' if made == 1 else 'tries'}). "
                 f"Nothing was accepted; see that the service is well (connection {self.endpoint.conn_id}), then load again."
             ) from None
+        _away.discard(self.endpoint.base)
+        return found
 
     def refuse(self, problem: str, todo: str) -> LoadError:
         """The error to raise for what another try would not better."""
@@ -120,7 +129,8 @@ class Session:
             if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
                 todo = f"correct the key, the login or the address in connection {self.endpoint.conn_id}"
                 raise self.refuse(f"cannot be asked like this ({type(error).__name__})", todo) from None
-            raise Transient(f"broke off ({type(error).__name__})") from None
+            away = isinstance(error, requests.exceptions.ConnectionError)
+            raise Transient(f"broke off ({type(error).__name__})", away=away) from None
         except (ValueError, http.client.HTTPException) as error:  # a header or an address that no library can read
             raise Transient(f"sent an answer that is no proper HTTP ({type(error).__name__})") from None
         if self._watchdog.barked:  # a body without a length looks complete when it is cut
