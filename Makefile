@@ -44,7 +44,7 @@ quality-eval: $(READY) ## Hold the gate against the truth of a seeded province: 
 test-histories: $(READY) ## Random histories: of the sources through many releases, of slow writers against loads (minutes more)
 	@$(BIN)/python -m pytest -m histories $(ARGS)
 
-test-kills: $(READY) ## Kill any process at random moments of load, release and reconcile (KILLS=100 SEED=7; a minute a kill)
+test-kills: $(READY) ## Kill any process at random moments of load, release, reconcile, rollback (KILLS=100 SEED=7; 20 s a kill)
 	@KILLS='$(KILLS)' SEED='$(SEED)' $(BIN)/python -m pytest -m kills tests/faults/test_random_kills.py $(ARGS)
 
 test-compose: $(READY) ## Build and boot docker-compose.yml: two workers, one killed, to a published release (needs a Docker engine)
