@@ -95,6 +95,7 @@ def down(home: Path) -> bool:
     with settings.locked(home, "airflow"):
         state = settings.read_state(home, "airflow")
         were = _end(_recorded(state))
+        were |= any([_end_unrecorded(home, name) for name in COMPONENTS])
         if state:
             settings.write_state(home, "airflow", {**state, "processes": {}})
     return were
@@ -223,7 +224,7 @@ def _launch(home: Path, component: str) -> Started:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=airflow_config.environment(home),
+            env=airflow_config.environment(home) | processes.mark(home, component),
             cwd=home / "airflow",
             start_new_session=True,
             umask=0o077,
@@ -263,7 +264,8 @@ def _make_healthy(home: Path, state: Mapping[str, Any], running: dict[str, Start
 
 
 def _launch_recorded(home: Path, state: Mapping[str, Any], running: dict[str, Started], name: str) -> None:
-    """Start a part and record it at once: whatever happens next, `down` knows of it."""
+    """Start a part and record it at once. One that a killed `up` started and could not record is ended first."""
+    _end_unrecorded(home, name)
     running[name] = _launch(home, name)
     settings.write_state(home, "airflow", {**state, "processes": _record(running)})
 
@@ -281,6 +283,11 @@ def _end(recorded: Mapping[str, Started]) -> bool:
     if left := _sessions(recorded.values()):
         raise PdicError(f"processes of Airflow will not end: {', '.join(str(process.pid) for process in left)}")
     return were
+
+
+def _end_unrecorded(home: Path, name: str) -> bool:
+    """Ends what runs as a part of Airflow, once nobody wants it to; returns whether anything did."""
+    return processes.end(lambda: processes.marked(home, name), TERM_SECONDS)
 
 
 def _sessions(leaders: Iterable[Started]) -> list[Started]:

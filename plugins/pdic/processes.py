@@ -86,10 +86,10 @@ def end(find: Callable[[], list[Started]], seconds: float) -> bool:
     targets = find()
     were = bool(targets)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        send(targets, number)
-        wait_gone(targets, seconds)
-        if not (targets := find()):
-            break
+        if targets:
+            send(targets, number)
+            wait_gone(targets, seconds)
+            targets = find()
     return were
 
 

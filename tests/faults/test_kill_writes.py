@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pdic import connections, demo_service, logins, processes, settings
+from pdic import airflow_stack, connections, demo_service, logins, processes, settings
 from pdic.quality import data_docs
 from tests.faults.killing import killed_at
 
@@ -84,3 +87,34 @@ def test_a_service_that_nobody_recorded_is_found(
     finally:
         demo_service.stop(tmp_path)
     assert processes.marked(tmp_path, demo_service.SECTION) == []
+
+
+@pytest.mark.parametrize("then", ["up", "down"])
+def test_a_part_of_airflow_that_nobody_recorded_is_found(
+    then: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "airflow").mkdir()
+    begin = subprocess.Popen
+
+    def sleeper(_: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        return begin([sys.executable, "-c", "import time; time.sleep(600)"], **more)
+
+    monkeypatch.setattr(subprocess, "Popen", sleeper)
+
+    def start() -> None:
+        airflow_stack._launch_recorded(tmp_path, {}, {}, "scheduler")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(settings, "write_state", dies)
+        assert killed(start)
+    (stray,) = processes.marked(tmp_path, "scheduler")
+    try:
+        if then == "up":
+            start()
+        else:
+            assert airflow_stack.down(tmp_path)
+        assert not stray.alive()
+        assert len(processes.marked(tmp_path, "scheduler")) == (then == "up")
+    finally:
+        airflow_stack.down(tmp_path)
+    assert processes.marked(tmp_path, "scheduler") == []
