@@ -326,3 +326,75 @@ def test_a_few_texts_tell_the_encoding(encoding: str) -> None:
     assert likeliest(carried) == encoding
     assert likeliest([*carried, "r\x80ng"]) == encoding
     assert likeliest([text.encode("cp1252").decode("latin-1") for text in ("Müller–Straße", "señor")]) == "windows-1252"
+
+
+LOGGED = {
+    "la_tinh_log": ("LATIN1", "é", "Été à Hué ½", "São"),
+    "viet_log": ("WIN1258", "Đô", "Đường Lê Lợi ₫", "thêm ơ ư"),
+}
+
+
+@pytest.mark.parametrize("database", LOGGED)
+def test_the_log_of_a_database_with_an_encoding_is_read_exactly(
+    make: Callable[[str, str], StrangeSector], database: str
+) -> None:
+    """Texts and the names of columns: the copy, changes, a changed key, a text that the log leaves out because it did not change."""
+    encoding, name, *texts = LOGGED[database]
+    sector, columns = make(database, encoding), ("id", "ten", "dai")
+    text, more = (windows_1258(text).decode("cp1258") for text in texts) if encoding == "WIN1258" else texts
+    sector.run(
+        f"""create table nguoi ("{name}" text primary key, id bigint, ten text, dai text);
+        alter table nguoi alter column dai set storage external;
+        create publication pdic_{database}__nguoi for table nguoi;
+        insert into nguoi values ('{text}', 1, '{text}', repeat('{text}', 1000)), ('b', 2, '', null)"""
+    )
+    contract_columns = {name: "text", "id": "bigint", "ten": "text", "dai": "text"}
+    sector.contract("nguoi", contract_columns, key=(name,), capture="cdc")
+    assert sector.accepted("nguoi")["rows_accepted"] == 2
+    sector.run(
+        f"""update nguoi set ten = '{more}' where id = 1; update nguoi set "{name}" = '{more}' where id = 2;
+        insert into nguoi values ('c {more}', 3, '{more}', '{text}')"""
+    )
+    assert sector.accepted("nguoi")["rows_accepted"] == 3
+    listed = ", ".join(f'"{column}"' for column in (name, *columns))
+    with psycopg.connect(sector.owner, client_encoding="UTF8") as owner:
+        there = owner.execute(f"select {listed} from nguoi order by id").fetchall()  # type: ignore[call-overload]
+    here = warehouse_rows(
+        f"""select {listed} from (
+            select distinct on ("{name}") * from raw.{database}__nguoi order by "{name}", _batch_id desc
+        ) as newest where _op = 'U' order by id"""
+    )
+    assert here == there
+    assert there[0][1:3] == (1, more)
+
+
+def test_the_log_of_a_database_without_an_encoding_is_read_where_it_is_utf8_and_else_refused(
+    make: Callable[[str, str], StrangeSector],
+) -> None:
+    sector = make("khong_ma", "SQL_ASCII")
+    sector.run(
+        (
+            "create table log_sach (id bigint primary key, ten text); insert into log_sach values (1, 'sạch');"
+            "create publication pdic_khong_ma__log_sach for table log_sach"
+        ).encode()
+    )
+    sector.contract("log_sach", {"id": "bigint", "ten": "text"}, capture="cdc")
+    assert sector.accepted("log_sach")["rows_accepted"] == 1
+    sector.run("insert into log_sach values (2, 'vẫn sạch')".encode())
+    assert sector.accepted("log_sach")["rows_accepted"] == 1
+    sector.run(b"insert into log_sach values (3, '%b')" % SQL_ASCII["tcvn3"].write("rừng"))
+    report = sector.load("log_sach")
+    assert (report["status"], report["retryable"]) == ("failed", False)
+    assert "holds text that is not in the encoding of its database" in report["message"]
+    assert "capture: cursor or snapshot" in report["message"]
+    assert warehouse_rows("select id, ten from raw.khong_ma__log_sach order by id") == [(1, "sạch"), (2, "vẫn sạch")]
+    # The first copy of such a table is refused alike.
+    sector.run(
+        "create table log_ban (id bigint primary key, ten text);"
+        "create publication pdic_khong_ma__log_ban for table log_ban"
+    )
+    sector.run(b"insert into log_ban values (1, '%b')" % SQL_ASCII["tcvn3"].write("rừng"))
+    sector.contract("log_ban", {"id": "bigint", "ten": "text"}, capture="cdc")
+    report = sector.load("log_ban")
+    assert report["status"] == "failed"
+    assert "capture: cursor or snapshot" in report["message"]

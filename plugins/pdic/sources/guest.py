@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
 
 INSUFFICIENT_PRIVILEGE = "42501"
-_NOT_OF_ITS_ENCODING = (errorcodes.CHARACTER_NOT_IN_REPERTOIRE, errorcodes.UNTRANSLATABLE_CHARACTER)
+NOT_OF_ITS_ENCODING = (errorcodes.CHARACTER_NOT_IN_REPERTOIRE, errorcodes.UNTRANSLATABLE_CHARACTER)
 
 
 def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Connection:
@@ -109,12 +109,18 @@ def full(contract: Contract) -> SourceUnavailable:
 
 def _require_readable(contract: Contract, error: Exception) -> None:
     """Raises `LoadError` where what the source's server refused was a text that is not in the encoding it should be in."""
-    if getattr(error, "pgcode", None) in _NOT_OF_ITS_ENCODING:
-        raise LoadError(
-            f"{contract.id}: {contract.table} holds text that is not in the encoding of its database, or is of a database that "
-            f"has none (SQL_ASCII). Nothing was accepted. Say in {contract.path} what it is written in, like encoding: tcvn3 "
-            f"(or {', '.join(NAMES[1:])}): rows that cannot be read so go to quarantine. Then load again."
-        ) from error
+    if getattr(error, "pgcode", None) in NOT_OF_ITS_ENCODING:
+        raise unreadable(contract) from error
+
+
+def unreadable(contract: Contract) -> LoadError:
+    """The refusal of texts that are in no encoding that the source's server knows, and what a person may say of them."""
+    capture = " and capture: cursor or snapshot, for a log cannot be read so" if contract.capture == "cdc" else ""
+    return LoadError(
+        f"{contract.id}: {contract.table} holds text that is not in the encoding of its database, or is of a database that "
+        f"has none (SQL_ASCII). Nothing was accepted. Say in {contract.path} what it is written in, like encoding: tcvn3 "
+        f"(or {', '.join(NAMES[1:])}){capture}: rows that cannot be read so go to quarantine. Then load again."
+    )
 
 
 def prefer_standby(uri: str) -> str:

@@ -11,7 +11,7 @@ import psycopg2
 
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc.pgoutput import NotPgoutput
-from pdic.sources.guest import full
+from pdic.sources.guest import NOT_OF_ITS_ENCODING, full, unreadable
 from pdic.warehouse import outages, unusable
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def in_words(contract: Contract, source: Connection) -> Iterator[None]:
         if refusal := unusable(error):
             raise refusal from error
         state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if isinstance(error, psycopg2.Error) and state in NOT_OF_ITS_ENCODING:
+            raise unreadable(contract) from error
         side = "the source" if isinstance(error, psycopg2.Error) else "the warehouse"
         raise LoadError(
             f"{contract.id}: {side} refused a step of reading the log ({type(error).__name__}, SQLSTATE {state}). Nothing was "

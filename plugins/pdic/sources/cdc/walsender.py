@@ -22,7 +22,7 @@ from pdic.errors import Busy, SourceRefused, SourceUnavailable
 from pdic.sources.cdc import lsn, pgoutput
 from pdic.sources.cdc.errors import lost, not_granted
 from pdic.sources.cdc.slot import PATIENCE
-from pdic.sources.guest import full
+from pdic.sources.guest import NOT_OF_ITS_ENCODING, full, unreadable
 from pdic.sources.session import replication_options, unlimited
 from pdic.warehouse import outages
 from pdic.warehouse.connect import KEEPALIVES, first_line
@@ -221,6 +221,8 @@ class Walsender:
             return not_granted(contract, "the role may not use replication", "alter role <PDIC's role> replication")
         if state == "53100":  # disk_full
             return full(contract)
+        if state in NOT_OF_ITS_ENCODING:
+            return unreadable(contract)
         return self._unavailable(f"broke off (SQLSTATE {state})" if state else "broke off")
 
     def _no_entry(self, uri: str) -> SourceUnavailable | SourceRefused:
