@@ -4,6 +4,9 @@ A load rides out an outage of an hour and a half by its own retries. Where the s
 next one may be a day off. So every hour this looks into the ledger: where the newest try of a dataset broke off for trouble that
 passes (the source was away, the table was locked), the sector's load is started again, unless one is under way. A refused password,
 a missing right or a table of another shape is left alone: only a person can mend those, and then starts the load by hand.
+
+A dataset's own trouble (its table is locked, its read takes too long) is not asked about every hour for ever, because the whole sector is
+read again with it: the pauses grow as long as the trouble has lasted (1, 3, 7, 15 hours), to a day.
 """
 
 from __future__ import annotations

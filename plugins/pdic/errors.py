@@ -91,6 +91,10 @@ class Busy(PdicError):
     retryable = True
 
 
+OUTAGES = (SourceUnreachable, WarehouseUnavailable)
+"""What every dataset of a sector waits for alike."""
+
+
 def passing() -> list[type[PdicError]]:
     """The kinds of refusal that trying again can heal, by name."""
     kinds = (found for found in globals().values() if isinstance(found, type) and issubclass(found, PdicError))

@@ -338,6 +338,37 @@ def test_a_dataset_that_broke_off_is_caught_up_and_a_refused_one_is_not(home: Pa
     assert catch_up.broken_off("education", lambda _: uri) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "ago", "due"),
+    [
+        # Hours ago at which the dataset was tried in vain, the oldest first.
+        ("SourceUnavailable", [1.1, 1.0], True),
+        ("TableHeld", [2.1, 1.0], False),
+        ("TableHeld", [3.1, 2.0], True),
+        ("SourceUnavailable", [9.0, 7.0, 3.0], False),
+        ("DiskFull", [9.0, 7.0, 5.0], True),
+        ("Busy", [200.0, 100.0, 23.0], False),
+        ("Busy", [200.0, 100.0, 25.0], True),
+        ("SourceUnreachable", [200.0, 100.0, 1.0], True),
+        ("WarehouseUnavailable", [9.0, 1.0], True),
+    ],
+)
+def test_trouble_of_its_own_is_asked_about_ever_more_seldom(
+    home: Path, uri: str, kind: str, ago: list[float], due: bool
+) -> None:
+    admin = connections.to_uri(connections.load(home)["pdic_warehouse_admin"])
+    warehouse.migrate(admin)
+    tried = [(99.0, "abandoned", kind), (300.0, "accepted", None), *((hours, "abandoned", kind) for hours in ago)]
+    with psycopg.connect(admin) as session:
+        session.execute("delete from control.batch where sector = 'education'")
+        session.cursor().executemany(
+            "insert into control.batch (sector, dataset, capture, started_at, status, error_kind)"
+            " values ('education', 'truong', 'snapshot', clock_timestamp() - make_interval(secs => 3600 * %s), %s, %s)",
+            tried,
+        )
+    assert catch_up.broken_off("education", lambda _: uri) == (["truong"] if due else [])
+
+
 class Told:
     """The part of a task instance that a step tells of its refusal."""
 

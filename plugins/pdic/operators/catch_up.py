@@ -33,6 +33,6 @@ class CatchUpOperator(TriggerDagRunOperator):
             raise AirflowSkipException(f"{self.sector}: a load is under way")
         waiting = catch_up.broken_off(self.sector, connect_to)
         if not waiting:
-            raise AirflowSkipException(f"{self.sector}: no dataset waits for its source")
+            raise AirflowSkipException(f"{self.sector}: no dataset is to be asked again now")
         self.log.info("%s: %s broke off and will be asked again", self.sector, ", ".join(waiting))
         super().execute(context)

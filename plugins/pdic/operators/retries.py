@@ -27,8 +27,6 @@ _REFUSAL: Final = RetryRule(
     exception="pdic.errors.PdicError", action=RetryAction.FAIL, reason="trying again cannot heal this: see the message"
 )
 
-OUTAGES: Final = (errors.SourceUnreachable, errors.WarehouseUnavailable)
-"""What every dataset of a sector waits for alike."""
 OWN_TRIES: Final = 4
 """How often a dataset's own trouble is tried."""
 
@@ -41,7 +39,7 @@ class OutageRetries(ExceptionRetryPolicy):
     ) -> RetryDecision:
         """What Airflow does after try number `try_number` ended with `exception`."""
         decision = super().evaluate(exception, try_number, max_tries, context)
-        if try_number >= OWN_TRIES and not isinstance(exception, OUTAGES):
+        if try_number >= OWN_TRIES and not isinstance(exception, errors.OUTAGES):
             return RetryDecision.fail(f"the others do not wait longer than {OWN_TRIES} tries for this")
         return decision
 
