@@ -21,6 +21,7 @@ import psycopg
 
 from pdic import embedded, processes, settings
 from pdic.quality.gate import import_great_expectations
+from pdic.release.dbt import import_runner
 
 POLL_S = 0.02
 
@@ -28,7 +29,8 @@ POLL_S = 0.02
 def import_all() -> None:
     """Import what commands import while they run."""
     import_great_expectations()
-    for name in ("dbt.cli.main", "pdic.cli", "pdic.load", "pdic.reconcile", "pdic.release", "pdic.status"):
+    import_runner()
+    for name in ("pdic.cli", "pdic.load", "pdic.reconcile", "pdic.release", "pdic.status"):
         import_module(name)
 
 

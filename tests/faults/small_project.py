@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dbt.cli.main import dbtRunner
 
 from pdic.contracts.compile import compile_all
+from pdic.release.dbt import import_runner
 
 OURS = Path(__file__).parents[2]
 PARTS = (
@@ -57,7 +57,7 @@ def _parsed(root: Path) -> Any:
         patch.setenv("DBT_TARGET_PATH", str(root / "target"))
         patch.setenv("DBT_LOG_PATH", str(root / "target"))
         words = ["--project-dir", folder, "--profiles-dir", folder, "--log-level", "none", "--log-level-file", "none"]
-        parsed = dbtRunner().invoke(["parse", *words])
+        parsed = import_runner()().invoke(["parse", *words])
     shutil.rmtree(root / "target")
     assert parsed.success, parsed.exception
     return parsed.result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,9 +58,22 @@ def unit_tests(transformer_uri: str) -> list[NodeResult]:
     return _run(transformer_uri, "test", "--select", "test_type:unit")
 
 
-def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
+def import_runner() -> Any:
+    """dbt's runner, imported where it is needed: that costs seconds.
+
+    dbt works with threads alone and asks for locks that processes could share. Those make Python start a process that watches
+    over their names; where it is killed, it leaves a traceback on a person's screen. A context that forks has none.
+    """
+    import dbt.mp_context
+
+    dbt.mp_context._MP_CONTEXT = multiprocessing.get_context("fork")  # type: ignore[assignment]
     from dbt.cli.main import dbtRunner
 
+    return dbtRunner
+
+
+def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
+    runner = import_runner()
     root = str(settings.project_root() / "dbt_project")
     folders = ["--project-dir", root, "--profiles-dir", root]
     command = [verb, *folders, "--log-level", "none", "--log-level-file", "none", *arguments]
@@ -70,7 +84,7 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
         _no_values_kept(),
         locks.told(transformer_uri, "the release's models"),
     ):
-        outcome = dbtRunner().invoke(command)
+        outcome = runner().invoke(command)
     results = [_read(result) for result in getattr(outcome.result, "results", [])]
     failed = [result for result in results if result.failed]
     texts = [str(outcome.exception or ""), *(result.message or "" for result in failed)]
