@@ -13,7 +13,7 @@ import pytest
 
 from pdic import connections, quality, raw, settings
 from pdic.contracts import ContractError, compile_all
-from pdic.errors import DriftError, ReleaseError
+from pdic.errors import DiskFull, DriftError, ReleaseError
 from pdic.quality.rules import RuleError, load_rules, rules_for_batch, rules_for_release
 from pdic.release import dbt, swap
 from pdic.release.dbt_words import WITHHELD, of_message
@@ -223,6 +223,24 @@ class TestRelease:
         with pytest.raises(ReleaseError) as raised:
             dbt.build(uri)
         leads_to(str(raised.value), "dbt_project/models/core/fct_unread.sql: ", "'nothing_like_it' is undefined")
+
+    def test_a_full_disk_is_no_fault_of_a_model(self, uri: str, tmp_path: Path) -> None:
+        said = 'could not extend file "base/16391/16974": No space left on device'
+        with psycopg.connect(uri) as owner:
+            owner.execute(
+                f"create function public.no_room() returns integer language plpgsql as $$ begin raise exception '{said}'"  # type: ignore[arg-type]
+                " using errcode = '53100', hint = 'Check free disk space.'; end $$"
+            )
+        (tmp_path / "dbt_project/models/core/fct_no_room.sql").write_text("select public.no_room() as a\n")
+        with pytest.raises(DiskFull) as raised:
+            dbt.build(uri)
+        leads_to(
+            str(raised.value),
+            "the disk of the warehouse's server is full",
+            "base/16391/16974",
+            "make room on that disk",
+        )
+        assert not (tmp_path / "home" / "dbt" / "target" / "run_results.json").exists()
 
 
 @pytest.mark.parametrize(

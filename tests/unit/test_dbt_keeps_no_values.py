@@ -21,8 +21,13 @@ VALUE = "079301000001"
 def test_no_value_stays_in_dbts_files(ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
+    left = tmp_path / "dbt" / "target" / "run_results.json"
+    left.parent.mkdir(parents=True)
+    left.write_text(f"what a killed build left: {VALUE}", encoding="utf-8")
+
     def invoke(_: Any, command: list[str]) -> Any:
         asked.append(command)
+        assert not left.exists()
         for folder, name in (
             ("DBT_LOG_PATH", "dbt.log"),
             ("DBT_LOG_PATH", "dbt.log.1"),
@@ -44,6 +49,7 @@ def test_no_value_stays_in_dbts_files(ends: str, tmp_path: Path, monkeypatch: py
     except (PdicError, KeyboardInterrupt):
         assert ends != "well"
     assert asked[0][asked[0].index("--log-level-file") + 1] == "none"
+    assert "--no-write-json" in asked[0]
     kept = [path for path in tmp_path.rglob("*") if path.is_file() and VALUE in path.read_text(encoding="utf-8")]
     assert kept == []
     assert (tmp_path / "dbt" / "log").is_dir()

@@ -76,7 +76,8 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
     runner = import_runner()
     root = str(settings.project_root() / "dbt_project")
     folders = ["--project-dir", root, "--profiles-dir", root]
-    command = [verb, *folders, "--log-level", "none", "--log-level-file", "none", *arguments]
+    quiet = ["--log-level", "none", "--log-level-file", "none", "--no-write-json"]
+    command = [verb, *folders, *quiet, *arguments]
     connect(transformer_uri, "dbt").close()  # dbt itself does not wait for a warehouse that recovers
     with (
         _environment(transformer_uri),
@@ -158,13 +159,21 @@ def _environment(uri: str) -> Iterator[None]:
 
 @contextmanager
 def _no_values_kept() -> Iterator[None]:
-    """Remove what dbt writes of a run: PostgreSQL's messages are in it, with values of rows. The report says what went wrong."""
-    home = settings.home() / "dbt"
+    """Remove what dbt writes of a run: PostgreSQL's messages are in it, with values of rows. The report says what went wrong.
+
+    Before the run too: a process that was killed, or an earlier version, may have left something.
+    """
+    _forget()
     try:
         yield
     finally:
-        for path in (home / "target" / "run_results.json", *(home / "log").glob("dbt.log*")):
-            path.unlink(missing_ok=True)
+        _forget()
+
+
+def _forget() -> None:
+    home = settings.home() / "dbt"
+    for path in (home / "target" / "run_results.json", *(home / "log").glob("dbt.log*")):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
