@@ -57,6 +57,7 @@ def measure(rows: int, runs: int) -> dict[str, Any]:
             citizen.create(connections.uri(OWNER), rows)
             with transaction(connections.warehouse("admin"), "benchmark") as admin, admin.cursor() as cursor:
                 cursor.execute("delete from control.dataset")
+                cursor.execute(citizen.FORGET_BATCHES)
                 for held in (raw.parent(contract), raw.quarantine(contract)):
                     cursor.execute(sql.SQL("drop table if exists {} cascade").format(held))
             whole.append(_load())

@@ -12,6 +12,9 @@ from pdic import contracts
 SECTOR, DATASET = "civil_registry", "citizen"
 HERE = Path(__file__).parent
 
+FORGET_BATCHES = "update control.batch set status = 'abandoned' where status = 'accepted'"
+"""So that a dataset whose raw table a turn drops is one that was never loaded: of any other, a load refuses to make it anew."""
+
 
 def write_project(root: Path, sessions: int = 1) -> None:
     """Makes `root` a project folder with this one contract, for so many sessions, and all that is compiled from it."""

@@ -181,6 +181,7 @@ class _Bench:
         _ask(embedded.superuser_uri(self._home, "warehouse"), f"drop table if exists {RAW}, {QUARANTINE} cascade")
         forget = "update control.dataset set watermark = null, position = null, accepted_batch_id = null"
         _ask(connections.warehouse("loader"), forget)
+        _ask(connections.warehouse("loader"), citizen.FORGET_BATCHES)
 
     def _load(self, project: str, *, process: bool = False) -> Sample:
         """One load by a process of its own; `process`: its start counts too, as a peer's does."""

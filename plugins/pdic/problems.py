@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from pdic.quality.freshness import words
 
 Report = Mapping[str, Any]
 Problem = dict[str, str]
-"""`where` (SECTOR.DATASET, release, airflow) and `what`, a sentence."""
+"""`where` (SECTOR.DATASET, release, disk, airflow) and `what`, a sentence."""
+
+
+LITTLE_ROOM: Final = 256_000_000
+"""Bytes that are free on a disk that is nearly full."""
 
 
 def problems(report: Report) -> list[Problem]:
@@ -31,6 +35,7 @@ def problems(report: Report) -> list[Problem]:
         if slot["warning"]
     ]
     found += [{"where": "release", "what": what} for what in _of_releases(report["release"])]
+    found += [{"where": "disk", "what": what} for what in _of_disk(report.get("disk"))]
     return found + [{"where": "airflow", "what": what} for what in _of_airflow(report.get("airflow"))]
 
 
@@ -67,6 +72,13 @@ def _of_airflow(airflow: Report | None) -> Iterator[str]:
     parts = airflow["components"]
     if unwell := sorted(name for name, state in parts.items() if state != "healthy"):
         yield f"it is not whole ({', '.join(f'{name}: {parts[name]}' for name in unwell)}): run `pdic up`, which mends it"
+
+
+def _of_disk(disk: Report | None) -> Iterator[str]:
+    """A disk on which the embedded server, the next release or the logs soon find no room."""
+    free = disk["free_bytes"] if disk else None
+    if disk and free is not None and free < LITTLE_ROOM:
+        yield f"the disk of {disk['of']} has {free // 1_000_000} MB left: make room before loads and releases need it"
 
 
 def in_words(seconds: float) -> str:

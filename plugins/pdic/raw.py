@@ -110,10 +110,11 @@ def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool =
     found = {schema: _column_types(connection, schema, contract.raw_table) for schema in ("raw", "quarantine")}
     gone = [schema for schema, types in found.items() if not types]
     if gone and not rewrite and _was_accepted(connection, contract):
+        named = " and ".join(f"{schema}.{contract.raw_table}" for schema in gone)
+        them, verb = ("it", "is") if len(gone) == 1 else ("them", "are")
         raise LoadError(
-            f"{contract.id}: {' and '.join(f'{schema}.{contract.raw_table}' for schema in gone)} is gone, with the rows that it held: "
-            f"somebody dropped or renamed it. Nothing was moved. Name it so again, or run `pdic load {contract.id} --full`, which "
-            "reads everything at the source anew."
+            f"{contract.id}: {named} {verb} gone, with all rows: somebody dropped or renamed {them}. Nothing was moved. Name {them} so "
+            f"again, or run `pdic load {contract.id} --full`, which reads everything at the source anew."
         )
     others: set[str] = set()
     with connection.cursor() as cursor:

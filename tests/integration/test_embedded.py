@@ -291,3 +291,26 @@ def test_two_commands_that_lost_their_server_get_one(home: Path) -> None:
         revived = list(pool.map(embedded.revive, [home, home]))
     assert revived == [embedded.status(home)] * 2
     assert revived[0] is not None
+
+
+def test_a_server_that_recovers_for_long_is_left_to_recover(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To end it would make the next start begin from where this one began, for ever."""
+    embedded.start(home)
+    end(server_processes(home))
+    program = tmp_path / "bin" / "postgres"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n", encoding="utf-8")
+    program.chmod(0o755)
+    (program.parent / "initdb").touch()
+    tmp_path.chmod(0o777)
+    monkeypatch.setenv(embedded.BINARIES, str(tmp_path))
+    monkeypatch.setattr(embedded, "START_SECONDS", 1)
+    with pytest.raises(
+        WarehouseUnavailable, match=r"process \d+.*goes on recovering.*run the same command again later"
+    ):
+        embedded.revive(home)
+    recovering = processes.started(int((tmp_path / "pid").read_text(encoding="ascii")))
+    assert recovering.alive()
+    end([recovering])

@@ -166,6 +166,11 @@ WELL = {"datasets": [], "slots": [], "unreadable": [], "release": {"live": 1, "n
             "airflow",
             "it is not whole (scheduler: down): run `pdic up`, which mends it",
         ),
+        (
+            {"disk": {"of": "/a/home", "free_bytes": 9_500_000}},
+            "disk",
+            "the disk of /a/home has 9 MB left: make room before loads and releases need it",
+        ),
     ],
 )
 def test_what_is_wrong_beside_datasets(report: dict[str, Any], where: str, said: str) -> None:

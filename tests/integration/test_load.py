@@ -69,7 +69,7 @@ def test_gone_is_said(sector: Sector, table: Callable[..., str], schema: str, ca
         somebody.execute(f"drop table {schema}.thu__{name}")  # type: ignore[call-overload]
     report = sector.load(name)
     assert report["status"] == "failed"
-    assert f"{schema}.thu__{name} is gone, with the rows that it held" in report["message"]
+    assert f"{schema}.thu__{name} is gone, with all rows" in report["message"]
     assert f"run `pdic load thu.{name} --full`" in report["message"]
     (again,) = load.load([f"thu.{name}"], sector.connect_to, full=True)
     assert again["status"] == "accepted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pdic import errors
+from pdic import airflow_stack, demo_service, embedded, errors
 from pdic.cli import app as cli
 from pdic.cli import logs
 
@@ -104,3 +105,30 @@ def test_what_is_kept_of_a_command_is_its_owners_alone(tmp_path: Path, monkeypat
         for handler in logger.handlers:
             handler.close()
         logger.handlers, logger.propagate = handlers, propagate
+
+
+def test_down_stops_everything_although_a_part_cannot_be_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    """A full disk takes no word of what was stopped: it must not keep the rest running."""
+    stopped: list[str] = []
+
+    def stop(name: str) -> Any:
+        def stopping(home: Path) -> None:
+            stopped.append(name)
+            if name != "postgres":
+                raise OSError(errno.ENOSPC, "No space left on device", f"{home}/state.json")
+
+        return stopping
+
+    monkeypatch.setattr(airflow_stack, "down", stop("airflow"))
+    monkeypatch.setattr(demo_service, "stop", stop("demo"))
+    monkeypatch.setattr(embedded, "stop", stop("postgres"))
+    monkeypatch.setenv("PDIC_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["pdic", "down", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert stopped == ["airflow", "demo", "postgres"]
+    assert ended.value.code == 1
+    said = json.loads(capsys.readouterr().out)
+    assert (said["kind"], f"the disk of {tmp_path}/state.json is full" in said["error"]) == ("DiskFull", True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
@@ -78,9 +79,10 @@ def down(as_json: Json = False) -> None:
     from pdic import airflow_stack, demo_service, embedded
 
     home = settings.home()
-    airflow_stack.down(home)
-    demo_service.stop(home)
-    embedded.stop(home)
+    with ExitStack() as stops:  # the last comes first; one that fails (a full disk) does not keep the others up
+        stops.callback(embedded.stop, home)
+        stops.callback(demo_service.stop, home)
+        stops.callback(airflow_stack.down, home)
     _show_stack(describe(home), as_json)
 
 

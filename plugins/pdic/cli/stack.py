@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def is_embedded(home: Path) -> bool:
 
 
 def describe(home: Path) -> dict[str, Any]:
-    """Is the embedded server running, and Airflow?"""
+    """Is the embedded server running, and Airflow? How much room is there on the home's disk?"""
     from pdic import airflow_stack, demo_service, embedded
 
     server = embedded.status(home)
@@ -43,4 +44,5 @@ def describe(home: Path) -> dict[str, Any]:
         "postgres": {"running": server is not None, "port": server.port if server else None},
         "airflow": airflow_stack.health(home),
         "one_stop": {"running": demo_service.running(home)},
+        "disk": {"of": str(home), "free_bytes": shutil.disk_usage(home).free if home.is_dir() else None},
     }
