@@ -11,7 +11,7 @@ KILLS ?= 100
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down init test quality-eval test-histories test-kills test-compose lint format bench lock clean
+.PHONY: help setup demo up down init test quality-eval test-histories test-kills test-compose lint lint-types lint-models format bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,9 +53,14 @@ test-compose: $(READY) ## Build and boot docker-compose.yml: two workers, one ki
 lint: $(READY) ## Check style, types, SQL, and that generated files follow from the contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pdic.onboard.written | xargs -0 -r $(BIN)/sqlfluff lint --processes 2
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint-types lint-models
 	$(BIN)/pdic contracts compile --check
+
+lint-types: $(READY)
+	$(BIN)/mypy
+
+lint-models: $(READY)
+	$(BIN)/python -m pdic.onboard.written | xargs -0 -r $(BIN)/sqlfluff lint --processes 2
 
 format: $(READY) ## Put the code in order
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,8 @@ import pytest
 from pdic import settings
 from pdic.contracts import ContractError, compile_all
 from pdic.onboard.review import review, unseen
-from pdic.onboard.share import share
+from pdic.onboard.share import model_path, share
+from pdic.onboard.written import written_models
 
 SAME_SECTOR = Path("contracts/health/giay_bao_tu.odcs.yaml")
 OTHER_SECTOR = Path("contracts/education/hocsinh.odcs.yaml")
@@ -137,3 +138,16 @@ def test_review_goes_on_and_says_what_it_left_out(root: Path) -> None:
     (left_out,) = unseen(root)
     assert left_out.startswith(f"{SAME_SECTOR}: ")
     assert unseen(root, "education") == []
+
+
+def test_lint_reads_a_shared_model_once_a_person_has_changed_it(root: Path) -> None:
+    share("health", "co_so_kcb")
+    model = model_path("health", "mart_health__co_so_kcb")
+    text = (root / model).read_text()
+    assert model not in written_models(root)
+    for changed in (text + "-- mine\n", text.replace("from", "FROM"), text.partition("\n")[2]):
+        (root / model).write_text(changed)
+        assert model in written_models(root)
+    (root / model).write_text(text)
+    (root / "contracts/shared/mart_health__co_so_kcb.odcs.yaml").unlink()
+    assert model in written_models(root)

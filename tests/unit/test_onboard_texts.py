@@ -23,6 +23,7 @@ from pdic.onboard.files import write
 from pdic.onboard.guess import guess_contract
 from pdic.onboard.introspect import TableFacts
 from pdic.onboard.names import BETTER_QUOTED, RESERVED
+from pdic.onboard.share import model_text
 from pdic.onboard.written import written_models
 from pdic.quality.rules import rules_for_batch
 from pdic.sources.catalogue import SourceColumn, SourceTable
@@ -413,11 +414,12 @@ def test_drafts_of_ordinary_names_are_lint_clean(tmp_path: Path, monkeypatch: py
     linter = Linter(config=FluffConfig.from_path(str(OURS / "dbt_project/models")))
     found = []
     for contract in made.contracts:
-        text = drafts.staging_text(contract)
-        found += [
-            (contract.dataset, problem.rule_code(), problem.desc(), text.splitlines()[problem.line_no - 1])
-            for problem in linter.lint_string(text, fname=f"stg_{contract.raw_table}.sql").get_violations()
-        ]
+        key = [column for column in contract.columns if column.primary_key]
+        for text in (drafts.staging_text(contract), model_text(contract, key), model_text(contract, contract.columns)):
+            found += [
+                (contract.dataset, problem.rule_code(), problem.desc(), text.splitlines()[problem.line_no - 1])
+                for problem in linter.lint_string(text, fname=f"stg_{contract.raw_table}.sql").get_violations()
+            ]
     assert found == []
 
 

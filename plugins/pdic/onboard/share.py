@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pdic import contracts, settings
 from pdic.contracts import Column, Contract, pg_types, yaml_text
@@ -18,6 +18,9 @@ from pdic.onboard.edit import ContractText
 from pdic.onboard.files import try_out, write_all
 
 Report = dict[str, Any]
+
+BEGINS: Final = "-- The columns of "
+"""How a drafted model begins; the dataset follows."""
 
 
 def share(sector: str, dataset: str, columns: Sequence[str] = (), name: str | None = None) -> Report:
@@ -42,11 +45,11 @@ def _share(root: Path, sector: str, dataset: str, columns: Sequence[str], name: 
     if not all(SNAKE_CASE.fullmatch(part) for part in table.split("__")):
         raise OnboardError(f"{table!r} cannot be a table's name: write it like mart_public_works__permit")
     path = dataset_path(SHARED, table)
-    model = MODELS / "marts" / sector / f"{table}.sql"
+    model = model_path(sector, table)
     text, opened = _opened(root, contract, columns)
     chosen = _chosen(contract, columns, opened)
     texts = {path: _contract_text(contract, table, chosen)}
-    models = {model: _model_text(contract, table, chosen)}
+    models = {model: model_text(contract, chosen)}
     for place, wanted in (texts | models).items():  # what a run that was cut off has left is no obstacle
         if (root / place).exists() and (root / place).read_text(encoding="utf-8") != wanted:
             raise OnboardError(f"{place} exists already: change it by hand, or say another name with --as")
@@ -166,17 +169,23 @@ def _contract_text(contract: Contract, table: str, columns: Sequence[Column]) ->
     return yaml_text.dump(document)
 
 
-def _model_text(contract: Contract, table: str, columns: Sequence[Column]) -> str:
+def model_path(sector: str, table: str) -> Path:
+    """Where the model of a table is kept that a sector shares, relative to the root."""
+    return MODELS / "marts" / sector / f"{table}.sql"
+
+
+def model_text(contract: Contract, columns: Sequence[Column]) -> str:
+    """The model of a shared table: the chosen columns of a dataset as they stand."""
     keys = [contract.column(source).name for source in contract.key]
     indexed = ", ".join(map(constant, keys))
-    listed = ",\n".join(f"    standing.{column.name}" for column in columns)
+    before = " " if len(columns) == 1 else "\n    "  # the linter wants a column that is alone beside its select
+    listed = ",\n    ".join(f"standing.{column.name}" for column in columns)
     return (
-        f"-- The columns of {contract.id} that were chosen to be shared; what it holds: {contract.path.as_posix()}.\n"
+        f"{BEGINS}{contract.id} that were chosen to be shared; what it holds: {contract.path.as_posix()}.\n"
         f"-- Grain: one row per {', '.join(keys)}.\n"
         f"{{{{ config(indexes=[{{'columns': [{indexed}], 'unique': true}}]) }}}}\n"
         "\n"
-        "select\n"
-        f"{listed}\n"
+        f"select{before}{listed}\n"
         f"from {{{{ ref('stg_{contract.raw_table}') }}}} as standing\n"
         "where {{ stands('standing') }}\n"
     )
