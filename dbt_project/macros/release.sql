@@ -100,10 +100,12 @@ on conflict (model) do update set release_id = excluded.release_id, generation =
     {{ return(asked) }}
 {%- endmacro %}
 
-{#- pre-hook: settings of the model's own transaction. -#}
+{#-
+    pre-hook: how much the model's own transaction may use. How its session writes dates and numbers is set as it begins, by whoever
+    runs dbt (PGOPTIONS, `pdic.release.dbt`): as every session of PDIC with the warehouse.
+-#}
 {% macro session_settings() -%}
-set local work_mem = '128MB'; set local jit = off; set local timezone = 'Asia/Ho_Chi_Minh'; set local datestyle = 'ISO, DMY';
-set local intervalstyle = 'postgres'; set local bytea_output = 'hex'; set local extra_float_digits = 1
+set local work_mem = '128MB'; set local jit = off
 {%- endmacro %}
 
 {#-

@@ -9,11 +9,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import psycopg
+import psycopg2
 import pytest
 from psycopg import sql
+from psycopg2.extensions import parse_dsn
 
-from pdic import connections, settings, warehouse
+from pdic import connections, warehouse
 from pdic.errors import PdicError, SourceRefused, SourceUnavailable, WarehouseUnavailable
+from pdic.release.dbt import _environment
 from pdic.sources.cdc.errors import in_words
 from pdic.sources.cdc.walsender import Walsender
 from pdic.warehouse.formats import OF_WAREHOUSE
@@ -54,14 +57,19 @@ def test_a_role_cannot_change_how_values_are_written(odd_login: str) -> None:
         assert cursor.fetchone() == ("2020-02-01 07:00:00+07", "2020-02-01", "1 day 02:00:00", "0.30000000000000004")
 
 
-def test_models_are_built_with_the_same_formats() -> None:
-    text = (settings.project_root() / "dbt_project" / "macros" / "release.sql").read_text(encoding="utf-8")
-    (macro,) = re.findall(r"macro session_settings\(\) -%\}(.*?)\{%- endmacro", text, re.DOTALL)
-    found = dict(re.findall(r"set local (\w+) = '?([^';]+)'?", macro))
-    ours = {name.lower(): value for name, value in OF_WAREHOUSE.items()}
-    shared = {name: value.strip() for name, value in found.items() if name in ours}
-    assert len(shared) == 5
-    assert shared == {name: ours[name] for name in shared}
+def test_models_are_built_with_the_same_formats(odd_login: str) -> None:
+    """As dbt's adapter connects: by libpq's parameters, the rest from the environment."""
+    parts = parse_dsn(odd_login)
+    with _environment(odd_login):
+        connection = psycopg2.connect(**parts)
+    with closing(connection), connection.cursor() as cursor:
+        for name, value in {**OF_WAREHOUSE, "lock_timeout": "5min"}.items():
+            cursor.execute("select current_setting(%s)", (name,))
+            assert cursor.fetchone() == (value,)
+        cursor.execute(
+            "select '2020-02-01 00:00+00'::timestamptz::text, '01/02/2020'::date::text, (0.1::float8 * 3)::text"
+        )
+        assert cursor.fetchone() == ("2020-02-01 07:00:00+07", "2020-02-01", "0.30000000000000004")
 
 
 @pytest.mark.parametrize("which", ["source", "warehouse"])

@@ -15,6 +15,7 @@ from pdic import settings
 from pdic.errors import ReleaseError, WarehouseUnavailable
 from pdic.release import dbt_words
 from pdic.warehouse import connect, locks, no_room, outages
+from pdic.warehouse.formats import OF_WAREHOUSE, startup_options
 
 PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
 _THEN = "Readers still see the former release: mend what is named, or the data, then run `pdic release` again"
@@ -139,7 +140,9 @@ def _environment(uri: str) -> Iterator[None]:
         "PDIC_DB_NAME": unquote(parts.path.lstrip("/")),
         "PDIC_DB_USER": unquote(parts.username or ""),
         PASSWORD: unquote(parts.password or ""),
-        "PGOPTIONS": f"-c lock_timeout={LOCK_WAIT_S}s",
+        "PGOPTIONS": startup_options(
+            {**OF_WAREHOUSE, "lock_timeout": f"{LOCK_WAIT_S}s"}
+        ),  # libpq's: how dbt's sessions begin
         "DBT_TARGET_PATH": str(home / "target"),
         "DBT_LOG_PATH": str(home / "log"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

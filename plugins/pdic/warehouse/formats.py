@@ -31,10 +31,7 @@ FORMATS: Final = MappingProxyType(
 """Name → value. Every supported version of PostgreSQL has each of them, and every role may set them."""
 
 OF_WAREHOUSE: Final = MappingProxyType(FORMATS | {"TimeZone": "Asia/Ho_Chi_Minh", "DateStyle": "ISO, DMY"})
-"""What a session with the warehouse sets in their place: dates are read and written as the province does.
-
-dbt's models set the same of each of them that a text of a value hangs on (`session_settings` in dbt_project/macros/release.sql).
-"""
+"""What a session with the warehouse sets in their place, dbt's among them: dates are read and written as the province does."""
 
 
 def startup_options(settings: Mapping[str, str] = FORMATS, former: str = "") -> str:
