@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from pdic import settings
-from pdic.errors import PdicError
+from pdic.errors import PdicError, instead_of
 from pdic.logins import SERVICE_ROLES
 
 FILE = "connections.json"
@@ -36,7 +36,7 @@ def uri(conn_id: str) -> str:
     known = load(settings.home())
     if conn_id not in known:
         raise PdicError(
-            f"there is no connection {conn_id!r} in {settings.secret_path(FILE)} (it has: {', '.join(sorted(known)) or 'none'}): "
+            f"there is no connection {conn_id!r} in {settings.secret_path(FILE)} ({instead_of(conn_id, known)}): "
             "start the embedded PostgreSQL (`pdic up`) or add it there"
         )
     return to_uri(known[conn_id])

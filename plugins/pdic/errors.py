@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Collection
+
+MOST_LISTED = 8
+"""So many names are all listed where one is wrong; of more, the nearest."""
+
 
 class PdicError(Exception):
     """A refusal that a person can act on. `retryable` tells schedulers whether trying again can help."""
@@ -99,3 +105,15 @@ def passing() -> list[type[PdicError]]:
     """The kinds of refusal that trying again can heal, by name."""
     kinds = (found for found in globals().values() if isinstance(found, type) and issubclass(found, PdicError))
     return sorted((kind for kind in kinds if kind.retryable), key=lambda kind: kind.__name__)
+
+
+def instead_of(name: str, known: Collection[str]) -> str:
+    """What there is where nothing is called ``name``: every name of few, else how many there are and those that are most like it."""
+    if len(known) <= MOST_LISTED:
+        return f"there is {', '.join(sorted(known))}" if known else "there is none"
+    like = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return (
+        f"of the {len(known):,} that there are, the nearest: {', '.join(like)}"
+        if like
+        else f"none of the {len(known):,} that there are is like it"
+    )

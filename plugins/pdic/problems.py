@@ -6,7 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+from pdic.errors import SourceRefused, SourceUnavailable, SourceUnreachable
 from pdic.quality.freshness import words
+
+OF_SOURCES: Final = frozenset(kind.__name__ for kind in (SourceUnavailable, SourceUnreachable, SourceRefused))
+"""Kinds of error with which a load ends where its source does not answer, or refuses."""
 
 Report = Mapping[str, Any]
 Problem = dict[str, str]
@@ -42,16 +46,23 @@ def problems(report: Report) -> list[Problem]:
 def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[str]:
     """What is wrong with one dataset. Where nothing was ever loaded, that is no dataset's problem."""
     name = f"{dataset['sector']}.{dataset['dataset']}"
-    if error := dataset["last_error"]:
+    error, uncounted = dataset["last_error"], dataset["source_problem"]
+    if error:
         reason = (error["reason"] or "no reason is recorded").removeprefix(f"{name}: ")
         yield f"batch {error['batch_id']} came to nothing {in_words(error['seconds_ago'])} ago ({error['kind']}): {reason}"
     elif dataset["last_good_load"] is None and province_is_loaded:
-        yield f"it was never loaded: run `pdic load {name}`"
+        also = (
+            f", and its source gives no count of its rows ({uncounted}): see that it answers, then"
+            if uncounted
+            else ":"
+        )
+        yield f"it was never loaded{also} run `pdic load {name}`"
+        uncounted = None
     if dataset["late"]:
         age, promised = in_words(dataset["age_seconds"]), in_words(dataset["promised_seconds"])
         yield f"its last good load is {age} old, and its contract promises {promised}: run `pdic load {name}`"
-    if problem := dataset["source_problem"]:
-        yield f"its source gives no count of its rows ({problem}): see that it answers, then run `pdic load {name}`"
+    if uncounted and not (error and error["kind"] in OF_SOURCES):  # a load that its source broke has said it
+        yield f"its source gives no count of its rows ({uncounted}): see that it answers, then run `pdic load {name}`"
     if (compared := dataset["last_reconcile"]) and compared["held"]:
         yield (
             f"{compared['deleted']:,} rows are gone at the source, and their deletion waits for an approval: look at the source, "

@@ -105,6 +105,25 @@ def test_a_dataset_that_was_never_loaded_says_so(sector: Sector) -> None:
         history.of_dataset(sector.name, "khong_co", sector.connect_to)
 
 
+def test_one_trouble_of_a_dataset_is_said_once(sector: Sector) -> None:
+    sector.add("mot_loi", capture=SNAPSHOT)
+    away = dict(standing(sector, "mot_loi")) | {"source_problem": "SourceUnreachable"}
+    name = f"{sector.name}.mot_loi"
+    no_count = "its source gives no count of its rows (SourceUnreachable): see that it answers, then run"
+    assert list(of_dataset(away)) == [f"it was never loaded, and {no_count} `pdic load {name}`"]
+    assert list(of_dataset(away, province_is_loaded=False)) == [f"{no_count} `pdic load {name}`"]
+    broken = {"batch_id": 7, "seconds_ago": 60, "kind": "SourceUnavailable", "reason": "it broke off"}
+    assert list(of_dataset(away | {"last_error": broken})) == [
+        "batch 7 came to nothing 1 min ago (SourceUnavailable): it broke off"
+    ]
+    rejected = broken | {"kind": "BatchRejected", "reason": "a rule is broken"}
+    found = list(of_dataset(away | {"last_error": rejected}))
+    assert found == [
+        "batch 7 came to nothing 1 min ago (BatchRejected): a rule is broken",
+        f"{no_count} `pdic load {name}`",
+    ]
+
+
 @pytest.fixture(scope="module")
 def ledger(postgres: Postgres) -> str:
     """A warehouse of its own with three releases: the second was rolled back, the third failed."""

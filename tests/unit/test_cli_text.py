@@ -379,6 +379,59 @@ def test_numbers_are_neither_cut_nor_wrapped(path: tuple[str, ...], monkeypatch:
     assert re.findall(r"\d,$|^\s*,\d", text, re.MULTILINE) == []
 
 
+def loaded(count: int, **other: Any) -> list[dict[str, Any]]:
+    """Reports of `count` datasets of four sectors, all accepted; those of sector_0 with `other`."""
+    sizes = {
+        "rows_extracted": 1_234_567,
+        "rows_accepted": 12_345,
+        "rows_quarantined": 0,
+        "rows_unchanged": 0,
+        "rows_deleted": 0,
+    }
+    whole = (
+        BATCH
+        | sizes
+        | {"status": "accepted", "message": None, "drift": None, "warning": None, "seconds": {"check": 1.5}}
+    )
+    return [
+        whole
+        | {"sector": f"sector_{n * 4 // count}", "dataset": f"giay_phep_xay_dung_{n}"}
+        | (other if n * 4 < count else {})
+        for n in range(count)
+    ]
+
+
+def test_a_load_of_few_datasets_is_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "load", lambda *_, **__: loaded(8, rows_quarantined=98_765, rows_deleted=1_234))
+    said = run("load", monkeypatch=monkeypatch).output
+    assert too_wide(said, 80) == []
+    lines = [line.split() for line in said.splitlines() if "giay_phep" in line]
+    assert lines[0] == ["giay_phep_xay_dung_0", "accepted", "1,234,567", "12,345", "98,765", "1,234", "1.5"]
+    assert lines[7] == ["giay_phep_xay_dung_7", "accepted", "1,234,567", "12,345", "0", "0", "1.5"]
+    assert len(said.splitlines()) == 4 + 8 + 4  # (title, header of two lines, rule)
+    monkeypatch.setattr(load, "load", lambda *_, **__: loaded(8))
+    assert "held" not in run("load", monkeypatch=monkeypatch).output
+
+
+def test_a_load_of_many_datasets_is_a_line_a_sector(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = {
+        "status": "failed",
+        "message": "sector_0.x: the source is away",
+        "rows_extracted": None,
+        "rows_accepted": None,
+    }
+    monkeypatch.setattr(load, "load", lambda *_, **__: loaded(1000, **failed, seconds={}))
+    done = run("load", monkeypatch=monkeypatch)
+    assert done.exit_code == 1
+    assert too_wide(done.output, 80) == []
+    lines = [line.split() for line in done.output.splitlines()]
+    assert ["sector_0", "250", "250", "0", "0", "0", "0"] in lines
+    assert ["sector_3", "250", "0", "250", "308,641,750", "3,086,250", "375.0"] in lines
+    assert done.output.count("the source is away") == 20
+    assert "and 230 more: `pdic status --problems`" in done.output
+    assert len(lines) < 40
+
+
 @pytest.mark.parametrize(
     ("path", "copied"),
     [
@@ -523,6 +576,6 @@ class TestStatus:
     def test_a_sector_that_is_not_there_is_refused(
         self, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with pytest.raises(PdicError, match="no sector is called nowhere: say one of civil_registry"):
+        with pytest.raises(PdicError, match="no sector is called nowhere \\(there is civil_registry"):
             monkeypatch.setattr(settings, "home", lambda: Path("/srv/pdic"))
             typer.main.get_command(app).main([*words], standalone_mode=False)

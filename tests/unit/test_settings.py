@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pdic import connections, settings
-from pdic.errors import PdicError
+from pdic.errors import PdicError, instead_of
 
 
 def mode(path: Path) -> int:
@@ -129,7 +129,7 @@ def test_an_unknown_connection_says_which_there_are(monkeypatch: pytest.MonkeyPa
         connections.source("health")
     connections.save(tmp_path, {"pdic_source_health": {"host": "h", "schema": "health"}})
     assert connections.source("health") == "postgresql://h/health"
-    with pytest.raises(PdicError, match="it has: pdic_source_health"):
+    with pytest.raises(PdicError, match="there is pdic_source_health"):
         connections.source("education")
     with pytest.raises(ValueError, match="not a warehouse role"):
         connections.warehouse("superuser")
@@ -143,3 +143,20 @@ def test_connections_that_are_not_json_are_an_error_that_shows_no_content(tmp_pa
     with pytest.raises(PdicError) as raised:
         connections.load(tmp_path)
     assert "geheim" not in str(raised.value)
+
+
+def test_a_wrong_name_is_answered_by_the_nearest_and_not_by_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PDIC_HOME", str(tmp_path))
+    connections.save(tmp_path, {f"pdic_source_sector_{n}": {"conn_type": "postgres"} for n in range(300)})
+    with pytest.raises(PdicError) as refused:
+        connections.source("sektor_7")
+    assert "of the 300 that there are, the nearest: pdic_source_sector_7" in str(refused.value)
+    assert str(refused.value).count("pdic_source_sector_") <= 3
+    for name, known, said in (
+        ("lop", [], "there is none"),
+        ("lop", ["hocsinh", "giaovien"], "there is giaovien, hocsinh"),
+        ("zzzz", [f"column_{n}" for n in range(1600)], "none of the 1,600 that there are is like it"),
+    ):
+        assert instead_of(name, known) == said

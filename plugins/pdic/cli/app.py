@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from pdic import failures, settings
-from pdic.cli import logs
+from pdic.cli import loads, logs
 from pdic.cli.names import Json, Targets, complete_sector
-from pdic.cli.output import console, give, print_json, print_table, say, tell
+from pdic.cli.output import console, give, print_json, say, tell
 from pdic.cli.quality_reports import add_reports
 from pdic.cli.quarantine import quarantine_app
 from pdic.cli.slots import slot_app
@@ -154,15 +154,7 @@ def load(
     if as_json:
         print_json(reports)
     else:
-        rows = [row | {"seconds": round(sum(row.get("seconds", {}).values()), 2)} for row in reports]
-        columns = ["sector", "dataset", "batch_id", "status", "rows_extracted", "rows_accepted", "rows_quarantined"]
-        print_table("Load", rows, [*columns, "rows_unchanged", "rows_deleted", "seconds"])
-        for row in reports:
-            if row.get("message"):
-                tell(row["message"], "red")
-            for remark in filter(None, (row.get("drift"), row.get("warning"))):
-                text = f"{row['sector']}.{row['dataset']}: {remark}"
-                tell(text, "yellow")
+        loads.show(reports, loading.WELL)
     if any(row["status"] not in loading.WELL for row in reports):
         raise typer.Exit(1)
 

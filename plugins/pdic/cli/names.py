@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pdic.errors import PdicError
+from pdic.errors import PdicError, instead_of
 
 
 def complete_sector(incomplete: str) -> list[str]:
@@ -33,8 +33,8 @@ def require_sector(sector: str | None) -> None:
     """Refuse a sector that no contract has (PdicError, with those that there are); None is every sector."""
     from pdic import contracts
 
-    if sector is not None and sector not in (known := sorted({of for of, _ in contracts.names()})):
-        raise PdicError(f"no sector is called {sector}: say one of {', '.join(known)}")
+    if sector is not None and sector not in (known := {of for of, _ in contracts.names()}):
+        raise PdicError(f"no sector is called {sector} ({instead_of(sector, known)}): say one that there is")
 
 
 def split(words: str) -> tuple[str, str]:

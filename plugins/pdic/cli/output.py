@@ -34,6 +34,10 @@ NARROWEST: Final = 40
 """Columns of the narrowest screen that text is laid out for: a number and its label still fit."""
 
 UNBOUND: Final = 100_000
+FEW: Final = 40
+"""So many datasets are listed one by one without being asked for; of more, their sectors are."""
+FEW_PROBLEMS: Final = 20
+"""So many sentences about what is wrong are printed; of more, their number."""
 LONG_TEXT: Final = 28
 """Columns from which on a value has lines of its own in an item."""
 

@@ -11,16 +11,12 @@ import typer
 
 from pdic.cli import names
 from pdic.cli.app import app
-from pdic.cli.output import console, give, moment, print_json, print_table, say
+from pdic.cli.output import FEW, FEW_PROBLEMS, console, give, moment, print_json, print_table, say
 from pdic.cli.slots import print_slots
 from pdic.cli.stack import describe, ensure_warehouse, is_embedded
 from pdic.problems import in_words, problems
 
 Report = dict[str, Any]
-
-FEW = 40
-"""So many datasets are listed one by one without being asked for; of more, their sectors are."""
-FEW_PROBLEMS = 20
 
 ROWS = ("dataset", "source_rows", "accepted", "quarantined", "%", "deleted", "balanced")
 LOADS = ("dataset", "last_good_load", "promised", "in_live_release", "reconciled")

@@ -12,7 +12,7 @@ from pdic.contracts.findings import SNAKE_CASE
 from pdic.contracts.output import both
 from pdic.contracts.read import SHARED, dataset_path
 from pdic.contracts.templates import constant, description
-from pdic.errors import OnboardError
+from pdic.errors import OnboardError, instead_of
 from pdic.onboard.draft import MODELS, with_model_entries
 from pdic.onboard.edit import ContractText
 from pdic.onboard.files import try_out, write_all
@@ -85,7 +85,7 @@ def _opened(root: Path, contract: Contract, columns: Sequence[str]) -> tuple[str
     for name in columns:
         column = by_name.get(name)
         if column is None:
-            raise OnboardError(f"{contract.id} has no column {name!r}; it has {', '.join(by_name)}")
+            raise OnboardError(f"{contract.id} has no column {name!r} ({instead_of(name, by_name)}): correct --columns")
         if column.is_open:
             continue
         if column.classification != "personal" or "classification" not in marks[name].get("guessed", ()):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg2 import sql
 
+from pdic.contracts import readable
+from pdic.contracts.model import table_written
 from pdic.errors import LoadError, PdicError, SourceUnavailable
 from pdic.sources import policies
 from pdic.sources.reading import own_rows, source_table
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How the table is written where its rows are read (see `own_rows`), and a remark where others inherit from it."""
+    """How the table is written where its rows are read (see `own_rows`), and which others (schema, name) inherit from it."""
 
     rows: sql.Composed
-    remark: str | None = None
+    children: tuple[tuple[str, str], ...] = ()
 
 
 def require(connection: Connection, contract: Contract) -> Access:
@@ -59,9 +62,10 @@ def of_all(connection: Connection, contracts: Sequence[Contract]) -> list[Access
                     order by attribute.attnum
                 ),
                 array(
-                    select child.oid::regclass::text
+                    select array[of_child.nspname::text, child.relname::text]
                     from pg_inherits
                     inner join pg_class as child on child.oid = pg_inherits.inhrelid
+                    inner join pg_namespace as of_child on of_child.oid = child.relnamespace
                     where pg_inherits.inhparent = relation.oid and not child.relispartition
                     order by 1
                 ),
@@ -90,7 +94,7 @@ class _Relation:
     populated: bool
     usage: bool
     closed: list[list[str]]
-    children: list[str]
+    children: list[list[str]]
     schema: str
     name: str
     role: str
@@ -121,6 +125,24 @@ def _judged(contract: Contract, found: _Relation | None, hidden_by: Sequence[pol
         )
     if hidden_by:
         return policies.refusal(contract, hidden_by)
-    children = ", ".join(found.children)
-    remark = f"the rows of {children}, which inherit from it, are not read with it" if children else None
-    return Access(own_rows(table, found.kind), remark)
+    return Access(own_rows(table, found.kind), tuple((schema, name) for schema, name in found.children))
+
+
+def remark(contract: Contract, found: Access) -> str | None:
+    """What to say of tables that inherit from the contract's and have no contract of their own: nobody reads their rows."""
+    if not found.children:
+        return None
+    read = {
+        (other.table_schema, other.table_name)
+        for other in readable().values()
+        if other.source_connection == contract.source_connection
+    }
+    unread = [table_written(*child) for child in found.children if child not in read]
+    if not unread:
+        return None
+    first = f"`pdic onboard --connection {contract.source_connection} --table {shlex.quote(unread[0])}`"
+    inherit = "inherits" if len(unread) == 1 else "inherit"
+    return (
+        f"the rows of {', '.join(unread)}, which {inherit} from it, are not read with it: take on each whose rows are wanted as a "
+        f"table of its own ({first})"
+    )

@@ -98,7 +98,9 @@ def snapshot(
                 drift = check_drift(connection, contract, shapes, there)
                 found = access.require(connection, there)
                 parts = split(sessions, connection, uri, there, found.rows)
-                opened = Snapshot(connection, contract, there, found.rows, parts, drift=_joined(drift, found.remark))
+                opened = Snapshot(
+                    connection, contract, there, found.rows, parts, drift=_joined(drift, access.remark(contract, found))
+                )
             else:
                 since = (None, None) if full else (watermark, position)
                 opened = _open(sessions, connection, uri, contract, *since, shapes)
@@ -148,7 +150,7 @@ def _open(
         found.rows,
         _parts(sessions, connection, uri, there, found.rows, wanted, standing),
         seam,
-        _joined(drift, found.remark),
+        _joined(drift, access.remark(contract, found)),
         _joined(why, held),
         wanted.compare,
         seam.position() | {"identity": identity.as_json()},
