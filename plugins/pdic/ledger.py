@@ -11,6 +11,7 @@ import psycopg2.errors
 from psycopg2 import sql
 from psycopg2.extras import Json
 
+from pdic import raw
 from pdic.errors import BatchFenced, BatchRejected, Busy, LoadError
 from pdic.warehouse import locks, one, records
 
@@ -86,14 +87,13 @@ def begin(connection: Connection, contract: Contract, capture: str | None = None
 
 
 def _drop_leftovers(connection: Connection, contract: Contract) -> None:
-    """Drop the dataset's batch tables that no accepted batch owns: orphans of killed or rejected loads."""
+    """Drop the dataset's batch tables that no accepted batch owns: orphans of killed or rejected loads. Waits for nobody."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select tablename from pg_tables where schemaname = 'raw_batch' and tablename ~ %s",
             (f"^{contract.sector}__{contract.dataset}__[0-9]+$",),
         )
-        for (name,) in cursor.fetchall():
-            cursor.execute(sql.SQL("drop table {}").format(sql.Identifier("raw_batch", name)))
+        raw.drop_unheld(cursor, "raw_batch", [name for (name,) in cursor.fetchall()])
 
 
 def get(connection: Connection, contract: Contract, batch_id: int, *, lock: bool = False) -> Batch:

@@ -14,9 +14,10 @@ from pdic.warehouse import one
 from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
     from pdic.contracts import Contract
 
@@ -223,6 +224,20 @@ def drop_batch_table(connection: Connection, contract: Contract, batch_id: int) 
     """Remove a batch's table if it is there."""
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("drop table if exists {}").format(batch_table(contract, batch_id)))
+
+
+def drop_unheld(cursor: Cursor, schema: str, names: Iterable[str]) -> None:
+    """Drop tables that nobody needs any more, those that no session holds: it waits for none, and the next load finds the rest."""
+    for name in names:
+        table = sql.Identifier(schema, name)
+        cursor.execute("savepoint unheld")
+        try:
+            cursor.execute(sql.SQL("lock table {} in access exclusive mode nowait").format(table))
+        except (errors.LockNotAvailable, errors.UndefinedTable):  # held, or somebody else has just dropped it
+            cursor.execute("rollback to savepoint unheld")
+        else:
+            cursor.execute(sql.SQL("drop table {}").format(table))
+        cursor.execute("release savepoint unheld")
 
 
 def attach(connection: Connection, contract: Contract, batch_id: int) -> None:

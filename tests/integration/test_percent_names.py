@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -14,7 +15,7 @@ from psycopg2 import sql
 from pdic import connections, quarantine, reconcile, retry, warehouse
 from pdic.contracts import yaml_text
 from pdic.quarantine import correction, desk
-from pdic.warehouse.statements import Rendered
+from pdic.warehouse.statements import Rendered, execute_values
 from tests.conftest import Postgres
 from tests.integration.strange_sources import StrangeSector, warehouse_rows
 
@@ -125,3 +126,25 @@ def test_what_is_not_the_statements_own_text_is_no_place_of_a_parameter(postgres
             cursor.execute(sql.SQL("select {} where true = %s").format(sql.Identifier("b %s")), (True,))
     finally:
         connection.close()
+
+
+def test_every_way_to_a_statement_takes_a_percent_for_a_letter(postgres: Postgres) -> None:
+    """One row, many rows by the driver's two ways, and the text that would be sent: names, values and literals hold %."""
+    uri = postgres.uri("postgres")
+    table, columns = sql.Identifier("bảng %s"), sql.SQL(", ").join(map(sql.Identifier, (KEY, SHARE, "_ %% %(a)s")))
+    into = sql.SQL("insert into {} ({}) values ").format(table, columns)
+    rows = [(1, "%s", "%"), (2, "5%", "%(a)s"), (3, "%%", None)]
+    with closing(warehouse.connect(uri, "test")) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("create temporary table {} ({} int, {} text, {} text)").format(
+                table, *map(sql.Identifier, (KEY, SHARE, "_ %% %(a)s"))
+            )
+        )
+        one_by_one = into + sql.SQL("(%s, %s, %s)")
+        cursor.execute(one_by_one, rows[0])
+        cursor.executemany(one_by_one, rows[1:])
+        execute_values(cursor, into + sql.SQL("%s"), rows)
+        cursor.execute(cursor.mogrify(one_by_one, (4, "x%", sql.Literal("%s").as_string(cursor))))
+        cursor.execute(sql.SQL("select * from {} order by 1, 2").format(table))
+        found = cursor.fetchall()
+    assert found == sorted([*rows, *rows, (4, "x%", "'%s'")], key=lambda row: row[0])

@@ -220,3 +220,24 @@ def test_a_large_table_costs_no_more_memory_than_a_small_one(source: str) -> Non
         loader.execute("drop table raw_batch.thu__record__9")
     assert arrival.bytes > 80_000_000
     assert grown < 12_000_000
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_sessions_for_ranges_are_opened_by_who_reads_ranges(
+    source: str, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison reads in one session: nothing is opened at the source that nobody uses, whatever the contract allows."""
+    opened: list[str] = []
+    visit = parts.visit
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        opened.append("range")
+        return visit(*arguments, **more)
+
+    monkeypatch.setattr(parts, "visit", counted)
+    for cursor in (None, "stamped"):
+        with postgres.snapshot(source, contract("plain", cursor_column=cursor), full=full) as view:
+            assert opened == []
+            assert len(view.parts) == len(view.parts) == 3
+            assert opened == ["range"] * 2
+        opened.clear()

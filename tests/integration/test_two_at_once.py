@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import connections, ledger, load, release
+from pdic import connections, ledger, load, raw, release
 from pdic.errors import BatchFenced, Busy, ReleaseFenced, TableHeld
 from pdic.quality import gate
 from pdic.release import settling, steps
@@ -160,6 +160,49 @@ def test_a_table_that_is_held_while_a_batch_is_checked_or_accepted_ends_in_the_s
         with pytest.raises(TableHeld, match="raw.together__lop is held by `pdic a person`"):
             load.accept(SECTOR, "lop", batch, sector.connect_to, final=False)
     assert load.accept(SECTOR, "lop", batch, sector.connect_to)["status"] == "accepted"
+
+
+def test_a_leftover_that_somebody_holds_holds_up_no_load(sector: Sector, row: Callable[[str], None]) -> None:
+    """A dead load's session may still write into its table: the next load leaves it, and the one after takes it away."""
+    leftover, unheld = (f"raw_batch.{SECTOR}__lop__{number}" for number in (900_000_001, 900_000_002))
+
+    def there() -> list[bool]:
+        (found,) = sector.warehouse(
+            f"select to_regclass('{leftover}') is not null, to_regclass('{unheld}') is not null"
+        )
+        return list(found)
+
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        for table in (leftover, unheld):
+            loader.execute(f"create table {table} (like raw.{SECTOR}__lop)")  # type: ignore[call-overload]
+    with closing(open_once(connections.warehouse("loader"), "a dead load")) as dead, dead.cursor() as cursor:
+        cursor.execute(f"lock table {leftover} in row exclusive mode")
+        row("lop")
+        assert sector.load("lop")["status"] == "accepted"
+        assert there() == [True, False]
+    row("lop")
+    assert sector.load("lop")["status"] == "accepted"
+    assert there() == [False, False]
+
+
+def test_tables_of_replies_that_somebody_holds_are_left_too(sector: Sector) -> None:
+    """Of three tables one is held and one has just gone: the third goes, and the transaction goes on."""
+    names = [f"{SECTOR}__tin__{number}" for number in (1, 2, 3)]
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        for name in names[:2]:
+            loader.execute(f"create table landing.{name} (id int)")  # type: ignore[call-overload]
+    with (
+        closing(open_once(connections.warehouse("loader"), "a reader")) as reader,
+        reader.cursor() as cursor,
+        transaction(connections.warehouse("loader"), "test") as connection,
+        connection.cursor() as mine,
+    ):
+        cursor.execute(f"lock table landing.{names[0]} in access share mode")
+        raw.drop_unheld(mine, "landing", names)
+        mine.execute("select to_regclass('landing.' || name) is not null from unnest(%s) as name", (names,))
+        assert mine.fetchall() == [(True,), (False,), (False,)]
+        reader.rollback()
+        raw.drop_unheld(mine, "landing", names)
 
 
 class TestLoads:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2 import sql
-from psycopg2.extras import execute_values
 
 from pdic.contracts.output import literal, quoted
+from pdic.warehouse.statements import execute_values
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

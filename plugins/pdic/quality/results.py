@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from psycopg2.extras import execute_values
-
 from pdic.quality.census import Census
 from pdic.quality.rule_types import Engine
 from pdic.quality.rules import OnFail, Rule, Stage
+from pdic.warehouse.statements import execute_values
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection

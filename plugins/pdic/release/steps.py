@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2
-from psycopg2.extras import execute_values
 
 from pdic import connections, contracts, failures, identity, quality, raw, settings
 from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, WarehouseUnavailable
@@ -21,6 +20,7 @@ from pdic.release import code, dbt
 from pdic.release.seeds import load_seeds
 from pdic.release.swap import swap, views
 from pdic.warehouse import Connect, connect, locks, one, transaction
+from pdic.warehouse.statements import execute_values
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import sql
@@ -36,21 +37,27 @@ if TYPE_CHECKING:
 class Snapshot:
     """One repeatable-read view of a source table: the rows to read, and where the next load starts (cursor loads).
 
-    ``table`` is how the table is written where its rows are read. ``parts`` are the rows in one or more ranges, each with a
-    session of its own, all of the same snapshot. ``compare`` says that all of them have to be compared with what is known, and
-    why: rows may be gone, or have changed without a stamp. ``position`` is what the ledger keeps of the seam.
+    ``table`` is how the table is written where its rows are read. ``divided`` makes `parts`. ``compare`` says that all of them have
+    to be compared with what is known, and why: rows may be gone, or have changed without a stamp. ``position`` is what the ledger
+    keeps of the seam.
     """
 
     connection: Connection
     contract: Contract
     there: Contract
     table: sql.Composable
-    parts: tuple[Part, ...]
+    divided: Callable[[], tuple[Part, ...]]
     seam: Seam | None = None
     drift: str | None = None
     warning: str | None = None
     compare: str | None = None
     position: dict[str, Any] | None = None
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The rows in one or more ranges, each with a session of its own, all of the same snapshot. Who compares asks for none."""
+        with reading(self.contract):
+            return self.divided()
 
 
 Whole = Callable[["Snapshot", "Batch", Connect], Arrival]
@@ -97,9 +104,14 @@ def snapshot(
                 there = at_source(connection, contract)
                 drift = check_drift(connection, contract, shapes, there)
                 found = access.require(connection, there)
-                parts = split(sessions, connection, uri, there, found.rows)
+                divided = partial(split, sessions, connection, uri, there, found.rows)
                 opened = Snapshot(
-                    connection, contract, there, found.rows, parts, drift=_joined(drift, access.remark(contract, found))
+                    connection,
+                    contract,
+                    there,
+                    found.rows,
+                    divided,
+                    drift=_joined(drift, access.remark(contract, found)),
                 )
             else:
                 since = (None, None) if full else (watermark, position)
@@ -148,7 +160,7 @@ def _open(
         contract,
         there,
         found.rows,
-        _parts(sessions, connection, uri, there, found.rows, wanted, standing),
+        partial(_parts, sessions, connection, uri, there, found.rows, wanted, standing),
         seam,
         _joined(drift, access.remark(contract, found)),
         _joined(why, held),

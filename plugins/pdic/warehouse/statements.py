@@ -7,9 +7,10 @@ and of `Rendered` text.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from psycopg2 import sql
+from psycopg2 import extras, sql
 from psycopg2.extensions import cursor as Cursor
 
 
@@ -22,9 +23,24 @@ class StatementCursor(Cursor):
 
     def execute(self, query: str | bytes | sql.Composable, vars: Any = None) -> None:  # noqa: A002 (the driver's name)
         """As the driver's, with `%` doubled where the driver would take it for a parameter's place."""
-        if vars is not None and isinstance(query, sql.Composable):
-            query = _with_doubled(query, self)
-        super().execute(query, vars)
+        super().execute(query if vars is None else self._doubled(query), vars)
+
+    def executemany(self, query: str | bytes | sql.Composable, vars_list: Iterable[Any]) -> None:
+        """As the driver's, likewise: it does not come by `execute`."""
+        super().executemany(self._doubled(query), vars_list)
+
+    def mogrify(self, query: str | bytes | sql.Composable, vars: Any = None) -> bytes:  # noqa: A002 (the driver's name)
+        """As the driver's, likewise."""
+        return super().mogrify(query if vars is None else self._doubled(query), vars)
+
+    def _doubled(self, query: str | bytes | sql.Composable) -> str | bytes:
+        return _with_doubled(query, self) if isinstance(query, sql.Composable) else query
+
+
+def execute_values(cursor: Cursor, query: str | sql.Composable, rows: Sequence[Sequence[Any]]) -> None:
+    """The driver's, with `%` doubled likewise: one statement for many rows, whose `values %s` takes them."""
+    text = _with_doubled(query, cursor) if isinstance(query, sql.Composable) else query
+    extras.execute_values(cursor, text, rows)  # noqa: TID251 (here is the one place)
 
 
 def _with_doubled(part: sql.Composable, context: Any) -> str:

@@ -188,9 +188,9 @@ class Landing:
             "select tablename from pg_tables where schemaname = 'landing' and tablename ~ %s",
             (f"^{contract.raw_table}__[0-9]+$",),
         )
-        for (name,) in cursor.fetchall():
-            if accepted is None or name != raw.batch_name(contract, accepted):
-                cursor.execute(sql.SQL("drop table {}").format(sql.Identifier("landing", name)))
+        former = [name for (name,) in cursor.fetchall()]
+        keep = raw.batch_name(contract, accepted) if accepted is not None else None
+        raw.drop_unheld(cursor, "landing", [name for name in former if name != keep])
         cursor.execute(
             """
             delete from landing.unreadable using control.batch
