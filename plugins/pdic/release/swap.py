@@ -104,15 +104,26 @@ def _turn_views(publisher: Connection, tables: set[str] | None = None) -> None:
     with publisher.cursor() as cursor:
         cursor.execute("select viewname from pg_views where schemaname = 'shared'")
         for name in {row[0] for row in cursor.fetchall()} - {view.name for view in wanted}:
-            cursor.execute(sql.SQL("drop view {}").format(sql.Identifier("shared", name)))
+            try:
+                cursor.execute(sql.SQL("drop view {}").format(sql.Identifier("shared", name)))
+            except psycopg2.errors.DependentObjectsStillExist as error:
+                raise ReleaseError(
+                    f"shared.{name} would be taken from readers, and views or functions of others are built on it. Readers still see "
+                    "what they saw: have the owners of those drop them (pg_depend names them), then run the same command again"
+                ) from error
         for view in wanted:
             try:
                 cursor.execute(_create(view))
-            except (psycopg2.errors.InvalidTableDefinition, psycopg2.errors.UndefinedColumn) as error:
+            except psycopg2.errors.UndefinedColumn as error:
+                if tables is None:
+                    raise _breaks_readers(view, error) from error
                 raise ReleaseError(
-                    f"shared.{view.name}: its columns changed in a way that breaks readers ({str(error).splitlines()[0]}). "
-                    f"Keep the old columns and append new ones, or publish the new shape under a new name in contracts/shared/."
+                    f"shared.{view.name}: the former release lacks a column that readers have been given since "
+                    f"({str(error).splitlines()[0]}), and a rollback cannot take it from them. Readers still see what they saw: mend what "
+                    "is wrong and publish a new release with `pdic release`"
                 ) from error
+            except psycopg2.errors.InvalidTableDefinition as error:
+                raise _breaks_readers(view, error) from error
             name = sql.Identifier("shared", view.name)
             cursor.execute(sql.SQL("grant select on {} to pdic_reader").format(name))
             cursor.execute(sql.SQL("comment on view {} is {}").format(name, sql.Literal(view.comment)))
@@ -122,6 +133,13 @@ def _turn_views(publisher: Connection, tables: set[str] | None = None) -> None:
                         sql.Identifier("shared", view.name, column), sql.Literal(comment)
                     )
                 )
+
+
+def _breaks_readers(view: View, error: psycopg2.Error) -> ReleaseError:
+    return ReleaseError(
+        f"shared.{view.name}: its columns changed in a way that breaks readers ({str(error).splitlines()[0]}). Keep the old columns "
+        "and append new ones, or publish the new shape under a new name in contracts/shared/."
+    )
 
 
 def _create(view: View) -> sql.Composed:
