@@ -381,6 +381,20 @@ def test_a_source_that_breaks_off_loses_nothing(sector: Sector, table: Callable[
     assert sector.warehouse(f"select count(*), count(distinct id) from raw.thu__{name}") == [(200_000, 200_000)]
 
 
+def test_a_stamp_beyond_all_clocks_holds_no_later_row_back(sector: Sector, table: Callable[..., str]) -> None:
+    """Where the next load starts is said by the source's clock, not by the largest stamp."""
+    name = table()
+    for number, stamp in enumerate(("infinity", "-infinity", "9999-12-31", "294270-01-01", "4000-01-01 BC"), start=1):
+        sector.source(f"insert into {name} values ({number}, 'odd', '{stamp}')")
+    assert sector.load(name)["rows_accepted"] == 5
+    sector.source(f"""insert into {name} (id, "Nhãn X") values (6, 'b')""")
+    assert sector.load(name)["status"] == "accepted"
+    sector.source(f"""update {name} set "Nhãn X" = 'c', "sửa" = clock_timestamp() where id < 6""")
+    assert sector.load(name)["status"] == "accepted"
+    newest = f'select distinct on (id) id, "Nhãn X" from raw.thu__{name} order by id, _batch_id desc'
+    assert sector.warehouse(newest) == [*((number, "c") for number in range(1, 6)), (6, "b")]
+
+
 def test_an_unknown_target_is_named(sector: Sector) -> None:
     with pytest.raises(LoadError, match="nothing is called nosuch"):
         load.load(["nosuch"], sector.connect_to)
