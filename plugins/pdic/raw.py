@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psycopg2
 from psycopg2 import errors, sql
 
-from pdic import cleaning, settings
+from pdic import cleaning, contracts, settings
 from pdic.contracts import compiled, key_identity, pg_types
+from pdic.contracts.raw_tables import raw_tables
 from pdic.errors import LoadError
 from pdic.warehouse import one
 from pdic.warehouse.statements import Rendered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+    from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
 
     from pdic.contracts import Contract
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -111,12 +117,8 @@ def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool =
     found = {schema: _column_types(connection, schema, contract.raw_table) for schema in ("raw", "quarantine")}
     gone = [schema for schema, types in found.items() if not types]
     if gone and not rewrite and _was_accepted(connection, contract):
-        named = " and ".join(f"{schema}.{contract.raw_table}" for schema in gone)
-        them, verb = ("it", "is") if len(gone) == 1 else ("them", "are")
-        raise LoadError(
-            f"{contract.id}: {named} {verb} gone, with all rows: somebody dropped or renamed {them}. Nothing was moved. Name {them} so "
-            f"again, or run `pdic load {contract.id} --full`, which reads everything at the source anew."
-        )
+        tables = [f"{schema}.{contract.raw_table}" for schema in gone]
+        raise LoadError(f"{contract.id}: {_gone(tables, contract.id)}")
     others: set[str] = set()
     with connection.cursor() as cursor:
         cursor.execute("set local client_min_messages = warning")
@@ -141,6 +143,14 @@ def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool =
             cursor.execute(compiled.read(folder / f"{contract.raw_table}.sql", contract.path))
 
 
+def _gone(tables: Sequence[str], dataset: str) -> str:
+    them, verb = ("it", "is") if len(tables) == 1 else ("them", "are")
+    return (
+        f"{' and '.join(tables)} {verb} gone, with all rows: somebody dropped or renamed {them}. Nothing was moved. Name {them} so "
+        f"again, or run `pdic load {dataset} --full`, which reads everything at the source anew."
+    )
+
+
 def _was_accepted(connection: Connection, contract: Contract) -> bool:
     """Was any batch of the dataset ever accepted?"""
     with connection.cursor() as cursor:
@@ -156,17 +166,59 @@ def _was_accepted(connection: Connection, contract: Contract) -> bool:
 
 
 def ensure_unloaded(connection: Connection) -> None:
-    """Create the tables of datasets that were never loaded: to whoever reads raw, they are empty."""
-    folder = settings.project_root() / "plugins" / "pdic" / "generated" / "raw"
+    """Create the tables of datasets that were never loaded: to whoever reads raw, they are empty.
+
+    A script that cannot be used is made anew from its contract; where that is no help either, the dataset is left out and logged.
+    Raises `LoadError` where a table is gone that held accepted rows, as `ensure_tables`.
+    """
+    root = settings.project_root()
+    folder = root / "plugins" / "pdic" / "generated" / "raw"
     with connection.cursor() as cursor:
         cursor.execute(
-            "select name from unnest(%s) as name where to_regclass(format('raw.%%I', name)) is null order by name",
+            """
+            select
+                name,
+                exists (
+                    select from control.batch where sector || '__' || dataset = name and status = 'accepted'
+                )
+            from unnest(%s) as name
+            where to_regclass(format('raw.%%I', name)) is null
+            order by name
+            """,
             (sorted(path.stem for path in folder.glob("*.sql")),),
         )
-        missing = [name for (name,) in cursor.fetchall()]
+        missing = cursor.fetchall()
+        if gone := [f"raw.{name}" for name, was_accepted in missing if was_accepted]:
+            raise LoadError(_gone(gone, "SECTOR.DATASET"))
         cursor.execute("set local client_min_messages = warning")
-        for name in missing:
-            cursor.execute((folder / f"{name}.sql").read_bytes().decode("utf-8"))
+        for name, _ in missing:
+            _make_empty(connection, root, folder / f"{name}.sql")
+
+
+def _make_empty(connection: Connection, root: Path, path: Path) -> None:
+    """Run the script of a dataset that was never loaded, or the one that its contract asks for."""
+
+    def committed() -> str:
+        return path.read_bytes().decode("utf-8")
+
+    def compiled_now() -> str:
+        (contract,) = (of for of in contracts.readable(root).values() if of.raw_table == path.stem)
+        return raw_tables(contract).text
+
+    with connection.cursor() as cursor:
+        for script in (committed, compiled_now):
+            cursor.execute("savepoint script")
+            try:
+                cursor.execute(script())
+            except (psycopg2.Error, ValueError) as error:
+                if connection.closed:
+                    raise
+                cursor.execute("rollback to savepoint script")
+                _log.warning(
+                    "the table raw.%s was not made by %s: %s", path.stem, script.__name__, type(error).__name__
+                )
+            else:
+                return
 
 
 def _column_types(connection: Connection, schema: str, table: str) -> dict[str, str]:

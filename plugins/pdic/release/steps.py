@@ -244,8 +244,8 @@ def _promises(root: Path) -> _Promises:
         try:
             contract = known.get((sector, dataset)) or contracts.get(sector, dataset, root)  # which says what is wrong
             covered = coverage_of(root, contract)
-        except PdicError as error:
-            _log.warning("%s.%s keeps what its contract promised last: %s", sector, dataset, error)
+        except Exception as error:
+            _log.warning("%s.%s keeps what its contract promised last: %s", sector, dataset, failures.words(error))
             found.unread.append((sector, dataset))
             continue
         found.said.append(
