@@ -35,10 +35,11 @@ def import_all() -> None:
 
 
 class Forked:
-    """An action in a process and session of its own; what it prints goes to files."""
+    """An action in a process and session of its own; what it prints goes to files in the new folder `folder`."""
 
-    def __init__(self, action: Callable[[], object], environment: Mapping[str, str]) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="pdic-test-command-"))
+    def __init__(self, action: Callable[[], object], environment: Mapping[str, str], folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True)
         self.began = time.monotonic()
         self.ended: float | None = None
         self.code: int | None = None
@@ -113,7 +114,8 @@ class Home:
     def fork(self, action: Callable[[], object]) -> Forked:
         """An action in a process that has this home."""
         named = {"PDIC_HOME": self.path, "PDIC_ROOT": self.root, "TMPDIR": self.temporary}
-        forked = Forked(action, {name: str(value) for name, value in named.items()})
+        prints = self.path.parent / "commands" / str(len(self._leaders))
+        forked = Forked(action, {name: str(value) for name, value in named.items()}, prints)
         self._leaders.append(processes.started(forked.pid))
         return forked
 
