@@ -48,9 +48,12 @@ def named(path: Path) -> list[str]:
     return [words.strip() for words in found if words.strip() not in NO_COMMANDS]
 
 
+COMMANDS: Final[Any] = typer.main.get_command(app)
+
+
 def wrong(words: str) -> str | None:
     """What of a command's words there is not."""
-    node: Any = typer.main.get_command(app)
+    node = COMMANDS
     rest = words.split()
     while rest and rest[0] in getattr(node, "commands", {}):
         node = node.commands[rest.pop(0)]
