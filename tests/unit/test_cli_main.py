@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,22 @@ def test_down_stops_everything_although_a_part_cannot_be_recorded(
     assert ended.value.code == 1
     said = json.loads(capsys.readouterr().out)
     assert (said["kind"], f"the disk of {tmp_path}/state.json is full" in said["error"]) == ("DiskFull", True)
+
+
+@pytest.mark.parametrize("moment", ["typer", "psycopg2", "pdic.contracts"])
+def test_ctrl_c_while_libraries_are_imported_ends_it_without_a_word(moment: str) -> None:
+    script = f"""
+import sys
+
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == {moment!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, CtrlC())
+sys.argv = ["pdic", "status"]
+from pdic.start import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

@@ -1,5 +1,5 @@
 """`python -m pdic.cli`: the same as `pdic`, for an interpreter that is not on PATH."""
 
-from pdic.cli import main
+from pdic.start import main
 
 main()
