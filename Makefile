@@ -60,7 +60,9 @@ lint-types: $(READY)
 	$(BIN)/mypy
 
 lint-models: $(READY)
-	$(BIN)/python -m pdic.onboard.written | xargs -0 -r $(BIN)/sqlfluff lint --processes 2
+	@mkdir -p dbt_project/target
+	$(BIN)/python -m pdic.onboard.written > dbt_project/target/written
+	xargs -0 -r -a dbt_project/target/written $(BIN)/sqlfluff lint --processes 2
 
 format: $(READY) ## Put the code in order
 	$(BIN)/ruff check --fix .
