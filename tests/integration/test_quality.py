@@ -41,7 +41,10 @@ from pdic.quality.gate import Gate
 from pdic.quality.safe_text import safe_class
 
 CONTRACT = cast(
-    "Contract", SimpleNamespace(sector="education", dataset="hoc_sinh", key=("id",), columns=(), agency_column=None)
+    "Contract",
+    SimpleNamespace(
+        sector="education", dataset="hoc_sinh", key=("id",), key_guessed=False, columns=(), agency_column=None
+    ),
 )
 TABLE = "raw_batch.education__hoc_sinh__1"
 PLANTED = ("Nguyễn Thị Bí Mật", "079300000001", "0912345678", "Hẻm Không Tên")
@@ -234,7 +237,7 @@ def test_the_scan_counts_by_agency_and_takes_a_census_that_names_no_person(
         SimpleNamespace(source_name=name, cleaning=None, enum=enum)
         for name, enum in (("ma_truong", ()), ("gioi_tinh", ("1", "2", "3")), ("lop", ()), ("gone", ("x",)))
     ]
-    named = {"sector": "education", "dataset": "hoc_sinh", "key": ("id",)}
+    named = {"sector": "education", "dataset": "hoc_sinh", "key": ("id",), "key_guessed": False}
     rules = [
         rule("lop", "expect_column_values_to_be_between", {"column": "lop", "max_value": 12}),
         rule("school", "expect_column_values_to_not_be_null", {"column": "ma_truong"}),
@@ -321,6 +324,27 @@ def test_table_rules(
 ) -> None:
     result = only(check(uri, rule("table", rule_type, kwargs, OnFail.HALT)))
     assert (result.success, result.checked, result.failed, result.raised) == (success, checked, failed, None)
+
+
+def test_a_column_called_like_any_keyword_is_that_column_to_a_table_rule(
+    uri: str, batch: psycopg2.extensions.connection
+) -> None:
+    with batch.cursor() as cursor:
+        cursor.execute("select word from pg_get_keywords() order by word")
+        words = [word for (word,) in cursor.fetchall()]
+        columns = sql.SQL(", ").join(sql.SQL("{} integer").format(sql.Identifier(word)) for word in words)
+        cursor.execute(
+            sql.SQL("drop table if exists raw_batch.words; create table raw_batch.words (_op text, {})").format(columns)
+        )
+        values = sql.SQL(", ").join(map(sql.Identifier, words))
+        cursor.execute(
+            sql.SQL("insert into raw_batch.words (_op, {}) select 'U', {} from generate_series(1, 3) as i").format(
+                values, sql.SQL(", ").join([sql.SQL("i")] * len(words))
+            )
+        )
+    rules = [rule(word, "expect_column_values_to_be_unique", {"column": word}, OnFail.HALT) for word in words]
+    verdict = check(uri, *rules, table="raw_batch.words")
+    assert [(result.rule.id, result.raised, result.failed) for result in verdict.results if not result.success] == []
 
 
 def test_a_halting_rule_holds_the_batch_and_a_warning_one_does_not(uri: str, batch: object) -> None:
@@ -513,7 +537,8 @@ rules = [
 ]
 whole, seen = gate.Gate._validate, []
 gate.Gate._validate = lambda self, *a: seen.append(whole(self, *a)) or seen[-1]
-verdict = check_batch({uri!r}, SimpleNamespace(sector="education", dataset="hoc_sinh", columns=(), agency_column=None), 1, {TABLE!r}, rules)
+contract = SimpleNamespace(sector="education", dataset="hoc_sinh", key_guessed=False, columns=(), agency_column=None)
+verdict = check_batch({uri!r}, contract, 1, {TABLE!r}, rules)
 print(verdict)
 print([[answer.to_json_dict() for answer in answers if not answer.exception_info.get("raised_exception", True)] for answers in seen])
 """
@@ -575,7 +600,10 @@ def test_a_sector_is_checked_at_once_each_dataset_by_its_own_rules(uri: str, bat
         text = yaml.safe_dump({"rules": [entry(each) for each, _ in rules]}, allow_unicode=True)
         (shape / f"{dataset}.yaml").write_text(text, encoding="utf-8")
     schools = cast(
-        "Contract", SimpleNamespace(sector="education", dataset="truong", key=("ma",), columns=(), agency_column=None)
+        "Contract",
+        SimpleNamespace(
+            sector="education", dataset="truong", key=("ma",), key_guessed=False, columns=(), agency_column=None
+        ),
     )
     verdicts = check_sector(uri, [(CONTRACT, 1, TABLE), (schools, 2, "education__truong__2")], root=tmp_path)
     assert list(verdicts) == ["hoc_sinh", "truong"]

@@ -17,12 +17,13 @@ from sqlfluff.core import FluffConfig, Linter
 
 from pdic.contracts import Contract, compile_all, load_all, templates, yaml_text
 from pdic.contracts.dbt_cleaning import cleaning_macros
+from pdic.contracts.reserved import BETTER_QUOTED
 from pdic.onboard import draft as drafts
 from pdic.onboard.edit import ContractText
 from pdic.onboard.files import write
 from pdic.onboard.guess import guess_contract
 from pdic.onboard.introspect import TableFacts
-from pdic.onboard.names import BETTER_QUOTED, RESERVED
+from pdic.onboard.names import RESERVED
 from pdic.onboard.share import model_text
 from pdic.onboard.written import written_models
 from pdic.quality.rules import rules_for_batch

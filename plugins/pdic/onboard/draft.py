@@ -11,9 +11,10 @@ from pdic.contracts import Contract, pg_types, yaml_text
 from pdic.contracts.model import table_written
 from pdic.contracts.output import both
 from pdic.contracts.read import dataset_path
+from pdic.contracts.reserved import BETTER_QUOTED
 from pdic.contracts.templates import constant, description
 from pdic.onboard.guess import ColumnDraft, Draft
-from pdic.onboard.names import BETTER_QUOTED, snake_case, title
+from pdic.onboard.names import snake_case, title
 from pdic.sources.catalogue import SourceColumn
 
 SCHEDULE: Final = "0 1 * * *"

@@ -7,33 +7,11 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from pdic.contracts.reserved import OF_POSTGRESQL
+from pdic.contracts.reserved import KEYWORDS, OF_POSTGRESQL
 
 MAX_BYTES: Final = 63
 
-# Words that PostgreSQL keeps for itself (`pg_get_keywords()`, categories R and T), which would need quotes wherever they
-# are a column's name.
-_WORDS_RESERVED: Final = """
-    all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation column
-    concurrently constraint create cross current_catalog current_date current_role current_schema current_time
-    current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze from
-    full grant group having ilike in initially inner intersect into is isnull join lateral leading left like limit localtime
-    localtimestamp natural not notnull null offset on only or order outer overlaps placing primary references returning right
-    select session_user similar some symmetric system_user table tablesample then to trailing true union unique user using
-    variadic verbose when where window with
-"""
-RESERVED: Final = frozenset(_WORDS_RESERVED.split()) | OF_POSTGRESQL
-
-
-# Words that may be a column's name, but not everywhere without quotes (category C).
-_WORDS_BETTER_QUOTED: Final = """
-    between bigint bit boolean char character coalesce dec decimal exists extract float greatest grouping inout int integer
-    interval json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize
-    json_table json_value least merge_action national nchar none normalize nullif numeric out overlay position precision real
-    row setof smallint substring time timestamp treat trim values varchar xmlattributes xmlconcat xmlelement xmlexists
-    xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
-"""
-BETTER_QUOTED: Final = frozenset(_WORDS_BETTER_QUOTED.split())
+RESERVED: Final = KEYWORDS | OF_POSTGRESQL
 
 
 def without_accents(text: str) -> str:

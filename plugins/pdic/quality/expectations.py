@@ -21,8 +21,10 @@ from great_expectations.execution_engine.sqlalchemy_execution_engine import SqlA
 from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.metrics.metric_provider import metric_value
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
+from sqlalchemy.dialects.postgresql.base import PGIdentifierPreparer
 
 from pdic import agency as agency_code
+from pdic.contracts import reserved
 from pdic.quality import lookups, predicates
 from pdic.quality.census import Questions
 from pdic.quality.safe_text import safe_text
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
     from pdic.contracts import Contract
     from pdic.quality.rules import Rule
+
+# SQLAlchemy quotes the keywords that it knows. A newer one would be no column's name then: `system_user` is the session's user.
+PGIdentifierPreparer.reserved_words = PGIdentifierPreparer.reserved_words | reserved.KEYWORDS
 
 Counts = dict[str, Any]
 """What a metric returns: `rows` and `seconds` of the scan, `failed` by rule id, `raised` (safe text) by rule id.
