@@ -91,7 +91,10 @@ KINDS: dict[str, list[tuple[str, ...]]] = {
     "text[]": [("{a,NULL}", '{"a",null}'), ('{a,"NULL"}',), ("{}",)],
     "character(2)[]": [("{a,b}", '{"a ",b}'), ("{a}",)],
 }
-REFUSED = ("json", "jsonb", "point", "polygon", "xid", "tsquery", "numeric[]", "date[]", "jsonb[]", "bytea[]")
+REFUSED = (
+    *("json", "jsonb", "point", "polygon", "xid", "tsquery", "numeric[]", "date[]", "jsonb[]", "bytea[]"),
+    *("interval[]", "interval(3)[]", "interval day to second(3)[]", "timestamp with time zone[]", "numrange[]"),
+)
 
 
 ENDLESS_INTERVALS = 17

@@ -130,7 +130,7 @@ _SPELLED: Final[tuple[tuple[re.Pattern[str], Callable[[str], str]], ...]] = tupl
         (r"date", lambda value: f"(to_jsonb({value}) #>> '{{}}')"),
         (r"timestamp(\(\d\))? without time zone", _timestamp),
         (r"timestamp(\(\d\))? with time zone", _zoned_timestamp),
-        (r"interval.*", _interval),
+        (r"interval[^\[\]]*", _interval),
         (r"bytea", lambda value: rf"('\x' || encode({value}, 'hex'))"),
     )
 )
