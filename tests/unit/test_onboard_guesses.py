@@ -42,6 +42,7 @@ IDS = [f"044{i % 4}{i:08d}" for i in range(20)]
         ("NationalIDNumber", "text", [], "identifier"),
         ("id_number", "text", [], "identifier"),
         ("ihidnum", "character varying(50)", [], "identifier"),
+        ("so_gttt", "text", [], "identifier"),
         ("chf_id", "character varying(12)", [], "identifier"),
         ("CHFID", "text", [], "identifier"),
         ("socialsecuritynumber", "text", [], "identifier"),

@@ -34,7 +34,7 @@ _ANYWHERE: Final = re.compile(
 )
 """Stems so long that they mean this wherever they stand, with or without what separates words."""
 _WORDS: Final = re.compile(
-    rf"(^|_)(cmt|so_(the|cmt)|ma_the|mst|(?<!thong_)(?<!ban_)(?<!dang_)(?<!nhan_)tin(?!_(tuc|nhan|chi|hoc|dung))|nin|ssn|nric|mrn|mssv|msnv|mshs"
+    rf"(^|_)(cmt|gttt|so_(the|cmt)|ma_the|mst|(?<!thong_)(?<!ban_)(?<!dang_)(?<!nhan_)tin(?!_(tuc|nhan|chi|hoc|dung))|nin|ssn|nric|mrn|mssv|msnv|mshs"
     rf"|ma_?(bn|sv|hv|nv|gv|lk|gcs|gbt)|chf_?id|id_?card|id_{_NUMBER}|(identity|identification)_id|bao_hiem)(_|$)"
 )
 """Short ones count as whole words only."""
