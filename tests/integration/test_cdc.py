@@ -563,7 +563,7 @@ def test_columns_the_contract_does_not_know_are_passed_over(source: Source, name
         f"insert into {name} values (2, 'b', 'y'); alter table {name} drop column moi; insert into {name} values (3, 'c')"
     )
     source.run(f"alter table {name} add column nua text; insert into {name} values (4, 'd', 'z')")
-    assert source.accepted(name)["drift"] == "columns not in the contract: nua"
+    assert source.accepted(name)["drift"].startswith("columns not in the contract: nua (")
     source.assert_equal(name)
 
 

@@ -143,7 +143,10 @@ def test_what_is_added_is_remarked_and_goes_on(source: Source) -> None:
     source.run(f"alter type {table}_state add value 'hủy'")
     report = source.load(table)
     assert report["status"] == "accepted"
-    assert report["drift"] == "columns not in the contract: moi; enum labels of state not in the contract: hủy"
+    assert report["drift"] == (
+        f"columns not in the contract: moi (`pdic onboard --update {SECTOR}.{table}` drafts them); "
+        "enum labels of state not in the contract: hủy"
+    )
 
 
 def test_an_update_drafts_what_was_added_and_keeps_what_people_wrote(source: Source) -> None:

@@ -284,7 +284,8 @@ def test_a_changed_source_stops_that_dataset_alone(sector: Sector, table: Callab
 def test_an_added_column_is_remarked(sector: Sector, table: Callable[..., str]) -> None:
     name = table()
     sector.source(f"alter table {name} add column moi text; insert into {name} values (1, 'a')")
-    assert sector.load(name)["drift"] == "columns not in the contract: moi"
+    remark = f"columns not in the contract: moi (`pdic onboard --update thu.{name}` drafts them)"
+    assert sector.load(name)["drift"] == remark
 
 
 def test_a_snapshot_keeps_the_difference(sector: Sector, table: Callable[..., str]) -> None:

@@ -129,7 +129,11 @@ def _lost_labels(table: SourceTable, contract: Contract) -> list[str]:
 def _remark(table: SourceTable, contract: Contract) -> str | None:
     known = {column.name_at_source: column for column in contract.columns}
     added = [found.name for found in table.columns if found.name not in known]
-    remarks = [f"columns not in the contract: {listed(added)}"] if added else []
+    remarks = []
+    if added:
+        remarks.append(
+            f"columns not in the contract: {listed(added)} (`pdic onboard --update {contract.id}` drafts them)"
+        )
     for found in table.columns:
         column = known.get(found.name)
         if column is not None and column.enum:
