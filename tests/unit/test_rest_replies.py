@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import re
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 from pdic.errors import LoadError, PdicError, SourceUnavailable
 from pdic.sources.rest.endpoint import Endpoint, Limits, read_endpoint
 from pdic.sources.rest.page import _parse
+from pdic.sources.rest.reply import from_json
 from pdic.sources.rest.session import Session
 
 PERSON = "Nguyễn Thị Bí Mật"
@@ -155,6 +158,39 @@ def refuses(error: PdicError, expected: str) -> None:
         assert part not in said
     assert "\n" not in said
     assert error.__cause__ is None
+
+
+def test_what_is_finalized_meanwhile_does_not_fail_at_the_bottom_of_deep_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The collector runs after so many new objects: each bound puts it at another depth of the nesting."""
+    failed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", failed.append)
+
+    class Garbage:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            def deep(more: int) -> None:
+                if more:
+                    deep(more - 1)
+
+            deep(200)
+
+    usual = gc.get_threshold()
+    try:
+        for bound in range(50, 1_000, 50):
+            gc.collect()
+            Garbage()
+            gc.set_threshold(bound)
+            with pytest.raises(ValueError, match="too deep"):
+                from_json("[" * 200_000)
+    finally:
+        gc.set_threshold(*usual)
+    gc.collect()
+    assert gc.isenabled()
+    assert failed == []
 
 
 TOKENS = {

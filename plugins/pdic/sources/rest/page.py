@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pdic.contracts import pg_types
 from pdic.errors import DriftError, LoadError
-from pdic.sources.rest.reply import Reply, Transient
+from pdic.sources.rest.reply import Reply, Transient, from_json
 
 if TYPE_CHECKING:
     from pdic.contracts import Contract
@@ -93,8 +93,8 @@ def _parse(reply: Reply) -> tuple[str, Any]:
         raise Transient("sent an empty reply")
     try:
         text = reply.body.decode("utf-8-sig")
-        document = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        document = from_json(text, parse_constant=_no_constant)
+    except ValueError as error:
         if reply.body.lstrip()[:1] == b"<" or "html" in reply.content_type.lower():
             raise Transient("sent a web page instead of data, perhaps its login page") from None
         broken = "not in UTF-8" if isinstance(error, UnicodeDecodeError) else "cut off or broken"

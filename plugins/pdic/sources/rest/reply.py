@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import json
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +34,20 @@ class Transient(Exception):
         super().__init__(what)
         self.retry_after = retry_after
         self.away = away
+
+
+def from_json(text: str | bytes, **how: Any) -> Any:
+    """What a JSON text says; ``how`` goes to `json.loads`. Raises ValueError, for one that is nested too deep as well.
+
+    Deep nesting uses up the stack. A finalizer that the garbage collector ran at that moment would fail for want of it, and Python
+    would print its traceback: so the collector waits.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return json.loads(text, **how)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    finally:
+        if collects:
+            gc.enable()

@@ -6,7 +6,6 @@ No error here quotes a reply, a header or a parameter: they may hold credentials
 from __future__ import annotations
 
 import http.client
-import json
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +20,7 @@ import urllib3
 
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.rest.endpoint import Endpoint
-from pdic.sources.rest.reply import Reply, Transient
+from pdic.sources.rest.reply import Reply, Transient, from_json
 from pdic.sources.rest.watchdog import Watchdog
 
 CHUNK_BYTES: Final = 1 << 16
@@ -231,9 +230,9 @@ class Session:
         with response:
             body = self._body(response)
         try:
-            found = json.loads(body)
+            found = from_json(body)
             token, lifetime = found["access_token"], float(found.get("expires_in", 0))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             page = body.lstrip()[:1] == b"<"
             what = "a web page instead of a token: see token_url" if page else "a token reply that cannot be read"
             raise Transient(f"sent {what}") from None
