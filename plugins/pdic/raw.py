@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 from psycopg2 import errors, sql
 
-from pdic import cleaning, contracts, settings
+from pdic import cleaning, contracts, failures, settings
 from pdic.contracts import compiled, key_identity, pg_types
 from pdic.contracts.raw_tables import raw_tables
 from pdic.errors import LoadError
@@ -146,8 +146,8 @@ def ensure_tables(connection: Connection, contract: Contract, *, rewrite: bool =
 def _gone(tables: Sequence[str], dataset: str) -> str:
     them, verb = ("it", "is") if len(tables) == 1 else ("them", "are")
     return (
-        f"{' and '.join(tables)} {verb} gone, with all rows: somebody dropped or renamed {them}. Nothing was moved. Name {them} so "
-        f"again, or run `pdic load {dataset} --full`, which reads everything at the source anew."
+        f"{' and '.join(tables)} {verb} gone, with all rows: somebody dropped or renamed {them}. Nothing was moved. Give {them} the "
+        f"former name, or run `pdic load {dataset} --full`, which reads everything at the source anew."
     )
 
 
@@ -196,27 +196,26 @@ def ensure_unloaded(connection: Connection) -> None:
 
 
 def _make_empty(connection: Connection, root: Path, path: Path) -> None:
-    """Run the script of a dataset that was never loaded, or the one that its contract asks for."""
-
-    def committed() -> str:
-        return path.read_bytes().decode("utf-8")
+    """Run the script of a dataset that was never loaded, or the one that its contract asks for. Raises what is no fault of a script."""
 
     def compiled_now() -> str:
         (contract,) = (of for of in contracts.readable(root).values() if of.raw_table == path.stem)
         return raw_tables(contract).text
 
+    scripts = {
+        path.relative_to(root).as_posix(): lambda: path.read_bytes().decode("utf-8"),
+        "what its contract asks for": compiled_now,
+    }
     with connection.cursor() as cursor:
-        for script in (committed, compiled_now):
+        for script, text in scripts.items():
             cursor.execute("savepoint script")
             try:
-                cursor.execute(script())
+                cursor.execute(text())
             except (psycopg2.Error, ValueError) as error:
-                if connection.closed:
+                if failures.in_words(error) is not None:
                     raise
                 cursor.execute("rollback to savepoint script")
-                _log.warning(
-                    "the table raw.%s was not made by %s: %s", path.stem, script.__name__, type(error).__name__
-                )
+                _log.warning("the table raw.%s was not made by %s: %s", path.stem, script, failures.kind(error))
             else:
                 return
 

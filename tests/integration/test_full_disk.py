@@ -127,6 +127,13 @@ def test_libraries_that_keep_the_text_only_are_understood(text: str) -> None:
     assert ("base/16391/16974" in str(no_room(text))) == (SAID in text)
 
 
+@pytest.mark.parametrize("value", ["53100", "x53100", "57P01"])
+def test_a_value_that_looks_like_a_code_is_no_full_disk_and_no_outage(value: str) -> None:
+    text = f'Database Error in model stg_health__x (x.sql)\n  invalid input syntax for type integer: "{value}"'
+    assert not outages.says_disk_full(text)
+    assert not outages.says_lost(text)
+
+
 def test_this_machines_disk_is_named() -> None:
     with pytest.raises(OSError, match="No space") as full, open("/dev/full", "w", buffering=1) as file:  # noqa: PTH123
         file.write("a line\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from pdic import connections, raw
@@ -59,6 +60,19 @@ def test_a_script_that_cannot_be_used_is_made_anew_from_its_contract(sector: Sec
         script(sector, name).write_bytes(whole)
     assert {name, f"{name}_after"} <= tables(sector)
     assert sector.raw(name) == []
+
+
+def test_a_full_disk_is_not_taken_for_a_script_that_cannot_be_used(sector: Sector) -> None:
+    write_contract(sector.root, sector.name, "no_room")
+    compile_all(sector.root, check=False)
+    whole = script(sector, "no_room").read_bytes()
+    script(sector, "no_room").write_bytes(b"do $$ begin raise exception 'no room' using errcode = '53100'; end $$")
+    try:
+        with pytest.raises(psycopg2.errors.DiskFull):
+            make_tables()
+    finally:
+        script(sector, "no_room").write_bytes(whole)
+    assert "no_room" not in tables(sector)
 
 
 def test_without_its_contract_too_it_is_left_out_and_logged(sector: Sector, caplog: pytest.LogCaptureFixture) -> None:

@@ -245,6 +245,7 @@ def _promises(root: Path) -> _Promises:
             contract = known.get((sector, dataset)) or contracts.get(sector, dataset, root)  # which says what is wrong
             covered = coverage_of(root, contract)
         except Exception as error:
+            failures.log(_log, f"reading what {sector}.{dataset} promises", error)
             _log.warning("%s.%s keeps what its contract promised last: %s", sector, dataset, failures.words(error))
             found.unread.append((sector, dataset))
             continue

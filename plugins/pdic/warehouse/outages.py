@@ -61,11 +61,11 @@ _LOST_WORDS: Final = re.compile(
     "the connection failed or broke|could not receive data from server|could not send data to server|"
     "no connection to the server|connection not open|EOF detected|Broken pipe|consuming input failed|sending query failed|"
     # (what `safe_text` leaves of an error)
-    "57P0[123]|AdminShutdown|CrashShutdown|CannotConnectNow|^(OperationalError|InterfaceError): "
+    "SQLSTATE 57P0[123]|AdminShutdown|CrashShutdown|CannotConnectNow|^(OperationalError|InterfaceError): "
 )
 
 _DISK_FULL: Final = "53100"
-_DISK_FULL_WORDS: Final = re.compile("No space left on device|53100|^DiskFull")
+_DISK_FULL_WORDS: Final = re.compile(rf"No space left on device|SQLSTATE {_DISK_FULL}|^DiskFull")
 _FILE_OF_SERVER: Final = re.compile(r"[\"«„“]((?:base|global|pg_\w+)/[\w./-]+)")
 
 
