@@ -35,8 +35,8 @@ down: $(READY) ## Stop them
 init: ## Make the secrets and .env that docker-compose.yml wants; what is there stays
 	@$(or $(PYTHON),python3) scripts/init
 
-test: $(READY) ## Run every test: unit, DAGs, integration, end to end
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Run every test: unit, DAGs, integration, end to end; two files at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quality-eval: $(READY) ## Hold the gate against the truth of a seeded province: which defects it catches (SEED=, CITIZENS=, PROFILE=)
 	@$(BIN)/python -m demo.evaluate --citizens $(CITIZENS) --seed $(SEED) $(if $(PROFILE),--profile '$(PROFILE)') $(ARGS)
