@@ -129,7 +129,7 @@ def bring(
             raise
         return ledger.report(loader, batch.batch_id)
     finally:
-        loader.close()
+        locks.end(loader)
 
 
 def _free_tables(contract: contracts.Contract, connect_to: Connect) -> AbstractContextManager[None]:
@@ -309,7 +309,7 @@ def accept(
             _give_up(contract.id, batch_id, "accept", error, connect_to)
         raise
     finally:
-        loader.close()
+        locks.end(loader)
 
 
 def _acceptable(loader: Connection, contract: contracts.Contract, batch_id: int, *, lock: bool = False) -> ledger.Batch:

@@ -133,6 +133,25 @@ def let_go(connection: Connection, lock: Lock) -> None:
         connection.close()
 
 
+def end(connection: Connection) -> None:
+    """Close a session. Every lock that it holds is free when this returns: the server itself lets go a moment after a session's end.
+
+    Rolls back what is open on the connection.
+    """
+    if connection.closed:
+        return
+    try:
+        if not connection.autocommit:
+            connection.rollback()
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock_all()")
+    except psycopg2.Error as error:
+        # The session is gone, and its locks with it. To raise here would hide why it was used to its end.
+        _log.info("a session that was to be closed had broken off (%s)", type(error).__name__)
+    finally:
+        connection.close()
+
+
 def _try(connection: Connection, lock: Lock) -> bool:
     with connection.cursor() as cursor:
         # Whoever holds a lock may do nothing else for hours: a server that ends idle sessions must not end that one.
@@ -300,5 +319,6 @@ class Session:
             let_go(self._connection, lock)
 
     def close(self) -> None:
-        """End the session, and with it every lock that it holds."""
-        self._connection.close()
+        """End the session. Every lock that it holds is free when this returns."""
+        self._held.clear()
+        end(self._connection)
