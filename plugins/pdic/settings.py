@@ -157,10 +157,12 @@ def locked(of: Path, name: str) -> Iterator[None]:
 def _wait_for(file: TextIO) -> None:
     """Take the lock on a file; where that takes longer, say once whom it is waited for."""
     told_at = time.monotonic() + _SILENT_S
-    while time.monotonic() < told_at:
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if time.monotonic() >= told_at:
+                break
             time.sleep(_POLL_S)
         else:
             return

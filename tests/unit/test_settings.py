@@ -71,6 +71,15 @@ def test_who_waits_for_a_lock_is_told_who_holds_it(
     ]
 
 
+def test_a_free_lock_is_taken_without_a_word_however_slow_the_machine_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(settings, "_SILENT_S", 0.0)
+    with settings.locked(tmp_path, "onboard"):
+        pass
+    assert caplog.records == []
+
+
 def test_a_secret_put_there_beforehand_is_kept(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "identity_key").write_text("ours\n", encoding="utf-8")
