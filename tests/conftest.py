@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -111,6 +112,14 @@ def postgres(pdic_home: Path) -> Postgres:
     server = embedded.status(pdic_home)
     assert server is not None
     return Postgres(pdic_home, server.port)
+
+
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """A port at which nobody listens, and which no other process gets meanwhile."""
+    with socket.socket() as held:
+        held.bind((embedded.HOST, 0))
+        yield int(held.getsockname()[1])
 
 
 @pytest.fixture

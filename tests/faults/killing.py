@@ -10,12 +10,16 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psycopg
+
 import pdic
+from pdic import connections
 
 PACKAGE = str(Path(pdic.__file__).parent)
 PURE = (f"{PACKAGE}/contracts/", f"{PACKAGE}/settings.py", f"{PACKAGE}/connections.py")
@@ -68,6 +72,27 @@ def killed_at(step: int, action: Callable[[], object]) -> bool:
         return True
     assert os.WEXITSTATUS(status) == 0, "the action failed before it could be killed"
     return False
+
+
+def warehouse_sessions() -> set[int]:
+    """The server processes of all sessions with the warehouse, but for the one that asks."""
+    with psycopg.connect(connections.warehouse("loader")) as loader:
+        others = "select pid from pg_stat_activity where datname = current_database() and usename is not null and pid <> pg_backend_pid()"
+        return {pid for (pid,) in loader.execute(others)}
+
+
+def wait_for_the_end_of_others(there: set[int]) -> None:
+    """Waits until the warehouse has ended every session but `there`: those of a dead process hold their tables some moments longer."""
+    while warehouse_sessions() - there:
+        time.sleep(0.01)
+
+
+def killed_and_gone(step: int, action: Callable[[], object]) -> bool:
+    """`killed_at`, and the server has noticed it too."""
+    there = warehouse_sessions()
+    killed = killed_at(step, action)
+    wait_for_the_end_of_others(there)
+    return killed
 
 
 def spread(steps: int, kills: int) -> list[int]:

@@ -10,7 +10,7 @@ import pytest
 
 from pdic import connections, ledger, load, warehouse
 from tests.conftest import Postgres
-from tests.faults.killing import killed_at, spread, steps_of
+from tests.faults.killing import killed_and_gone, killed_at, spread, steps_of
 from tests.integration.sectors import CURSOR, SNAPSHOT, Sector, own_sector
 
 KILLS = 24
@@ -87,7 +87,9 @@ def test_killed_while_rows_move(sector: Sector, capture: str) -> None:
     killed = 0
     for turn, step in enumerate(at, start=2):
         change(sector, dataset, turn, deletes=deletes)
-        killed += killed_at(step, lambda: moved(sector, dataset))
+        # A batch's table that a dying session still holds is left to the load after the next one: the last kill waits for its end.
+        kill = killed_and_gone if step == at[-1] else killed_at
+        killed += kill(step, lambda: moved(sector, dataset))
         moved(sector, dataset)
         expected = at_source(sector, dataset)
         found = {key: label for key, label in standing(sector, dataset).items() if label is not None}

@@ -11,7 +11,7 @@ import pytest
 from pdic import connections, load, reconcile, warehouse
 from pdic.quality.results import BatchVerdict
 from tests.conftest import Postgres
-from tests.faults.killing import killed_at, spread, steps_of
+from tests.faults.killing import killed_and_gone, killed_at, spread, steps_of
 from tests.integration.feeds import FeedSector
 from tests.integration.test_reconcile import SECTOR, Sector
 
@@ -58,7 +58,7 @@ def test_killed_while_it_reconciles(project: Any, monkeypatch: pytest.MonkeyPatc
     for turn, step in enumerate(spread(steps_of(action), KILLS), start=1):
         harm(turn)
         before = sector.known(dataset)
-        killed += killed_at(step, action)
+        killed += killed_and_gone(step, action)
         assert sector.known(dataset) in (before, sector.standing(dataset)), f"killed at step {step}: half of it shows"
         action()
         assert sector.known(dataset) == sector.standing(dataset), f"killed at step {step}"

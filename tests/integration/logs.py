@@ -74,6 +74,7 @@ class Source:
 
     def load(self, dataset: str) -> dict[str, Any]:
         (report,) = load.load([f"{self.sector}.{dataset}"], self.connect_to)
+        self._rest()
         return report
 
     def accepted(self, dataset: str) -> dict[str, Any]:
@@ -82,7 +83,16 @@ class Source:
         return report
 
     def extract(self, dataset: str) -> int:
-        return int(load.extract(self.sector, dataset, self.connect_to)["batch_id"])
+        batch = int(load.extract(self.sector, dataset, self.connect_to)["batch_id"])
+        self._rest()
+        return batch
+
+    def _rest(self) -> None:
+        """Waits until nobody reads a slot: the server takes it from a reader some moments after the reader has gone."""
+        reading = "select from pg_replication_slots where active and database = %s"
+        with psycopg.connect(self._admin, autocommit=True) as admin:
+            while admin.execute(reading, (self.sector,)).fetchone() is not None:
+                admin.execute("select pg_sleep(0.01)")
 
     def slot(self, dataset: str) -> dict[str, Any]:
         return next(report for report in watch.slots(self.connect_to, self.sector) if report["dataset"] == dataset)
@@ -110,9 +120,9 @@ class Source:
 
     def drop_slots(self) -> None:
         """A server has ten slots: they are given back."""
-        self.as_admin(
-            f"select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '{self.sector}'"
-        )
+        slots = f"from pg_replication_slots where database = '{self.sector}'"
+        self.as_admin(f"select pg_terminate_backend(active_pid, 60000) {slots} and active_pid is not null")
+        self.as_admin(f"select pg_drop_replication_slot(slot_name) {slots}")
 
 
 def log_sector(sector: str, root: Path, postgres: Postgres) -> Source:

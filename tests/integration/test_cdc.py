@@ -451,10 +451,10 @@ def test_a_source_that_breaks_off_loses_nothing(source: Source, name: str, monke
 def test_a_slot_in_use_is_busy(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source.table(name)
     source.accepted(name)
-    monkeypatch.setattr(walsender, "PATIENCE", 0.1)
     contract = load.contracts.get(SECTOR, name)
     slot = source.slot(name)["slot"]
-    with walsender.Walsender(source.reader, contract) as reader:
+    with walsender.Walsender(source.reader, contract) as reader, monkeypatch.context() as patch:
+        patch.setattr(walsender, "PATIENCE", 0.1)
         source.run(f"insert into {name} values (1, 'a')")
         next(reader.messages(slot, f"pdic_{SECTOR}__{name}", 0, 1 << 62))
         with pytest.raises(Busy, match="is being read by another session"):
@@ -465,8 +465,8 @@ def test_a_slot_in_use_is_busy(source: Source, name: str, monkeypatch: pytest.Mo
 
 def test_a_slot_waits_for_writers_only_so_long(source: Source, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source.table(name)
-    monkeypatch.setattr(walsender, "WAIT_FOR_WRITERS", "50ms")
-    with psycopg.connect(source.owner) as slow:
+    with psycopg.connect(source.owner) as slow, monkeypatch.context() as patch:
+        patch.setattr(walsender, "WAIT_FOR_WRITERS", "50ms")
         slow.execute(f"insert into {name} values (1, 'slow')")
         with pytest.raises(Busy, match="has not ended within 50ms"):
             source.extract(name)

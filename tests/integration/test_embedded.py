@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import stat
@@ -72,7 +73,7 @@ def test_a_server_killed_outright_comes_back_with_what_was_committed(home: Path,
         busy.execute("insert into planted values (43)")
         killed = server_processes(home) if victims == "all" else [processes.started(server.pid)]
         processes.send(killed, signal.SIGKILL)
-        assert processes.wait_gone(killed, 10) == []
+        assert processes.wait_gone(killed, 60) == []
         embedded.start(home)
         busy.execute("select 1")
     assert scalar(uri_of(home, "pdic_demo_health"), "select count(*) from planted") == 1
@@ -83,7 +84,7 @@ def test_a_lock_file_that_names_a_stranger_does_not_stop_it(home: Path) -> None:
     embedded.start(home)
     lock = (home / "pgdata" / "postmaster.pid").read_text(encoding="utf-8").splitlines()
     processes.send(server_processes(home), signal.SIGKILL)
-    assert processes.wait_gone(server_processes(home), 10) == []
+    assert processes.wait_gone(server_processes(home), 60) == []
     (home / "pgdata" / "postmaster.pid").write_text("\n".join([str(os.getpid()), *lock[1:]]), encoding="utf-8")
     assert embedded.status(home) is None
     assert embedded.start(home).pid != os.getpid()
@@ -137,7 +138,7 @@ def test_two_starters_at_once_get_the_same_server(home: Path) -> None:
         "import sys; from pathlib import Path; from pdic import embedded; print(embedded.start(Path(sys.argv[1])).pid)"
     )
     both = [subprocess.Popen([sys.executable, "-c", code, str(home)], stdout=subprocess.PIPE, text=True) for _ in "ab"]
-    pids = {starter.communicate(timeout=120)[0].strip() for starter in both}
+    pids = {starter.communicate()[0].strip() for starter in both}
     assert [starter.returncode for starter in both] == [0, 0]
     server = embedded.status(home)
     assert server is not None
@@ -244,7 +245,7 @@ def mended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 def end(victims: list[processes.Started]) -> None:
     processes.send(victims, signal.SIGKILL)
-    assert processes.wait_gone(victims, 10) == []
+    assert processes.wait_gone(victims, 60) == []
 
 
 @pytest.mark.parametrize("victims", ["all", "postmaster"])
@@ -301,16 +302,17 @@ def test_a_server_that_recovers_for_long_is_left_to_recover(
     end(server_processes(home))
     program = tmp_path / "bin" / "postgres"
     program.parent.mkdir()
-    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n", encoding="utf-8")
+    program.write_text("#!/bin/sh\nexec sleep 600\n", encoding="utf-8")
     program.chmod(0o755)
     (program.parent / "initdb").touch()
     tmp_path.chmod(0o777)
     monkeypatch.setenv(embedded.BINARIES, str(tmp_path))
-    monkeypatch.setattr(embedded, "START_SECONDS", 1)
+    monkeypatch.setattr(embedded, "START_SECONDS", 0)
     with pytest.raises(
-        WarehouseUnavailable, match=r"process \d+.*goes on recovering.*run the same command again later"
-    ):
+        WarehouseUnavailable, match=r"process (\d+).*goes on recovering.*run the same command again later"
+    ) as refused:
         embedded.revive(home)
-    recovering = processes.started(int((tmp_path / "pid").read_text(encoding="ascii")))
+    (process_id,) = re.findall(r"process (\d+)", str(refused.value))
+    recovering = processes.started(int(process_id))
     assert recovering.alive()
     end([recovering])

@@ -160,7 +160,7 @@ def test_a_server_that_finds_no_room_to_start_says_so(fresh_home: Path, tmp_path
     embedded.start(fresh_home)
     killed = processes.working_in(str(fresh_home / "pgdata"), "postgres")
     processes.send(killed, signal.SIGKILL)
-    assert processes.wait_gone(killed, 10) == []
+    assert processes.wait_gone(killed, 60) == []
     program = tmp_path / "bin" / "postgres"
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\necho 'FATAL:  {SAID}'\nexit 1\n", encoding="utf-8")

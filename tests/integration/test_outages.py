@@ -140,11 +140,6 @@ def speaking() -> Iterator[Callable[..., Speaking]]:
         server.close()
 
 
-def a_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @pytest.mark.parametrize(
     ("state", "text", "reason"),
     [
@@ -173,11 +168,9 @@ def test_a_refusal_in_another_encoding_is_a_refusal(speaking: Callable[..., Spea
         enter(server.uri, "test", "the source of sector health", "pdic_source_health")
 
 
-def test_a_server_that_is_not_there_and_a_name_that_does_not_resolve_may_come_back() -> None:
+def test_a_server_that_is_not_there_and_a_name_that_does_not_resolve_may_come_back(dead_port: int) -> None:
     with pytest.raises(SourceUnreachable, match="does not answer") as refused:
-        enter(
-            f"postgresql://ann@127.0.0.1:{a_free_port()}/d", "test", "the source of sector health", "pdic_source_health"
-        )
+        enter(f"postgresql://ann@127.0.0.1:{dead_port}/d", "test", "the source of sector health", "pdic_source_health")
     assert LOAD_RETRIES.evaluate(refused.value, 1, 12).action.value == "retry"
     unknown = psycopg2.OperationalError(
         'could not translate host name "db.health" to address: Name or service not known'
@@ -217,12 +210,12 @@ def test_all_ways_to_the_warehouse_outlast_a_recovery(home: Path, uri: str) -> N
         assert [way.exception() for way in ways] == [None, None, None]
 
 
-def test_the_wait_has_an_end_and_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_has_an_end_and_is_not_begun_again(dead_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[float] = []
     clock = itertools.count()
     monkeypatch.setattr(sys.modules["pdic.warehouse.connect"], "sleep", waited.append)
     monkeypatch.setattr(sys.modules["pdic.warehouse.connect"], "monotonic", lambda: float(next(clock)))
-    gone = f"postgresql://ann:secret@127.0.0.1:{a_free_port()}/warehouse"
+    gone = f"postgresql://ann:secret@127.0.0.1:{dead_port}/warehouse"
     for tries in (45, 0):  # a command that closes many things on its way out waits once
         waited.clear()
         with pytest.raises(WarehouseUnavailable, match=r"the warehouse at 127\.0\.0\.1:\d+ does not answer") as refused:

@@ -20,6 +20,7 @@ from pdic.contracts.pg_types import logical_type
 from pdic.errors import BatchRejected, LoadError
 from pdic.sweep import compare, hashing
 from tests.conftest import Postgres
+from tests.faults.killing import wait_for_the_end_of_others, warehouse_sessions
 
 SECTOR = "doi_chieu"
 PLAIN = {"id": "bigint", "label": "text", "updated_at": "timestamp with time zone"}
@@ -543,8 +544,10 @@ reconcile.reconcile(
 )
 """
     environment = {**os.environ, "PDIC_ROOT": str(sector.root)}
+    there = warehouse_sessions()
     died = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
     assert died.returncode == -signal.SIGKILL
+    wait_for_the_end_of_others(there)
     assert sector.batch_tables(name) == 1
     assert len(sector.known(name)) == 100
     report = sector.reconcile(name)

@@ -85,7 +85,7 @@ class Elsewhere:
             self._error.append(error)
 
     def end(self) -> Any:
-        self._thread.join(120)
+        self._thread.join(300)
         assert not self._thread.is_alive()
         if self._error:
             raise self._error[0]
@@ -132,6 +132,7 @@ def test_a_session_that_holds_a_table_holds_up_its_dataset_only_and_is_named(
         cursor.execute(holding)
         pid = person.info.backend_pid
         lop, truong = load.load([f"{SECTOR}.lop", f"{SECTOR}.truong"], sector.connect_to)
+        person.rollback()  # a session that is closed holds the table some moments longer
     assert truong["status"] == "accepted"
     if named is None:
         assert lop["status"] == "accepted"
@@ -160,6 +161,7 @@ def test_a_table_that_is_held_while_a_batch_is_checked_or_accepted_ends_in_the_s
         cursor.execute("lock table raw.together__lop in access exclusive mode")
         with pytest.raises(TableHeld, match="raw.together__lop is held by `pdic a person`"):
             load.accept(SECTOR, "lop", batch, sector.connect_to, final=False)
+        person.rollback()
     assert load.accept(SECTOR, "lop", batch, sector.connect_to)["status"] == "accepted"
 
 
@@ -181,6 +183,7 @@ def test_a_leftover_that_somebody_holds_holds_up_no_load(sector: Sector, row: Ca
         row("lop")
         assert sector.load("lop")["status"] == "accepted"
         assert there() == [True, False]
+        dead.rollback()
     row("lop")
     assert sector.load("lop")["status"] == "accepted"
     assert there() == [False, False]
@@ -246,12 +249,12 @@ class TestLoads:
         def slow(contract: Any, batch: Any, connect_to: Any) -> Any:
             if contract.dataset == "lop" and not reading.is_set():
                 reading.set()
-                assert go_on.wait(60)
+                assert go_on.wait(300)
             return capture(contract, batch, connect_to)
 
         monkeypatch.setitem(load.CAPTURES, "cursor", slow)
         first = Elsewhere(lambda: load.load([f"{SECTOR}.lop"], sector.connect_to))
-        assert reading.wait(60)
+        assert reading.wait(300)
         told: list[tuple[str, str]] = []
 
         def tell(name: str, step: str) -> None:
@@ -536,7 +539,7 @@ class TestReleases:
             steps._step(connections.uri, release_id, "conform", "building", held=False) as (publisher, _),
         ):
             with psycopg.connect(postgres.uri("warehouse"), autocommit=True) as admin:
-                admin.execute("select pg_terminate_backend(%s, 10000)", (publisher.info.backend_pid,))
+                admin.execute("select pg_terminate_backend(%s, 60000)", (publisher.info.backend_pid,))
             raise ZeroDivisionError
         with psycopg.connect(connections.warehouse("publisher")) as reading:
             found = reading.execute(

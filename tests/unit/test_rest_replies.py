@@ -257,9 +257,8 @@ def waits(base: str, tries: int = 5) -> list[float]:
     return waited
 
 
-def test_the_feeds_of_a_service_that_is_away_wait_for_it_once(service: Service) -> None:
-    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as nobody:
-        base = f"http://127.0.0.1:{nobody.server_address[1]}"
+def test_the_feeds_of_a_service_that_is_away_wait_for_it_once(service: Service, dead_port: int) -> None:
+    base = f"http://127.0.0.1:{dead_port}"
     assert len(waits(base)) == 4
     assert [waits(base) for _ in range(20)] == [[]] * 20
     # One that answers, if badly, is not away: each feed may be well for itself.
