@@ -34,6 +34,27 @@ def test_great_expectations_is_imported_silently_and_sends_nothing() -> None:
     assert "great_expectations" not in done.stderr
 
 
+def test_libraries_of_rules_that_nobody_asked_for_are_imported_when_somebody_does() -> None:
+    code = (
+        "import sys\n"
+        "from pdic.quality.gate import import_great_expectations\n"
+        "import_great_expectations()\n"
+        "inner = {'scipy.stats._stats_py', 'altair.vegalite'}\n"
+        "print(sorted(inner & set(sys.modules)))\n"
+        "import_great_expectations()\n"
+        "from great_expectations.expectations.core import expect_column_kl_divergence_to_be_less_than as rule\n"
+        "print(rule.stats.entropy([0.5, 0.5]) > 0, rule.alt.Chart.__name__, sorted(inner & set(sys.modules)))\n"
+        "import altair, scipy.stats\n"
+        "print(scipy.stats.norm.cdf(0), altair.Chart is rule.alt.Chart)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "[]",
+        "True Chart ['altair.vegalite', 'scipy.stats._stats_py']",
+        "0.5 True",
+    ]
+
+
 @pytest.mark.parametrize(
     ("uri", "expected"),
     [

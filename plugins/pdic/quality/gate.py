@@ -1,19 +1,22 @@
 """Runs rules on tables with Great Expectations: one process, one context, one database connection for many tables.
 
 Great Expectations is imported when a gate opens, not before: it costs seconds, and most of PDIC never needs it.
-Data Docs can be had from here later: `Gate` holds the context, and every rule is an expectation with its id in `meta`.
+Every rule is an expectation with its id in `meta`.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg2 import sql
 
@@ -45,6 +48,9 @@ APPLICATION = "pdic quality"
 _ENGINE_NAME = "pdic_quality"
 _LOCKED_OUT = "LockNotAvailable"
 """The driver's class of an error: so much `safe_text` and `safe_class` keep of it."""
+_SELDOM_USED = ("scipy.stats", "altair")
+"""What Great Expectations imports for rules that compare distributions, and for their charts: a quarter of what its import costs."""
+_ResultFormat = Literal["BASIC", "BOOLEAN_ONLY"]
 ROW_COUNT_TYPES = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
 """Rules about the number of rows of the table."""
 
@@ -205,11 +211,14 @@ class Gate:
         # Expectations' own that raises does not make it compute the shared scan again.
         own = [rule for rule in rules if rule.rule_type.engine is not Engine.GX or rule.type in ROW_COUNT_TYPES]
         others = [rule for rule in rules if rule not in own]
-        for some, result_format in ((own, "BASIC"), (others, "BOOLEAN_ONLY")):
-            if some:
-                yield from self._run(target, asked, some, result_format)
+        if own:
+            yield from self._run(target, asked, own, "BASIC")
+        if others:
+            yield from self._run(target, asked, others, "BOOLEAN_ONLY")
 
-    def _run(self, target: Target, asked: _Asked, rules: Sequence[Rule], result_format: str) -> Iterator[RuleResult]:
+    def _run(
+        self, target: Target, asked: _Asked, rules: Sequence[Rule], result_format: _ResultFormat
+    ) -> Iterator[RuleResult]:
         gx = import_great_expectations()
         expectations: list[Expectation] = []
         ready: list[Rule] = []
@@ -236,7 +245,7 @@ class Gate:
         yield from (_result(rule, by_id[rule.id]) for rule in ready if rule.id in by_id)
 
     def _validate(
-        self, gx: Any, query: str, expectations: list[Expectation], result_format: str
+        self, gx: Any, query: str, expectations: list[Expectation], result_format: _ResultFormat
     ) -> list[ExpectationValidationResult]:
         self._runs += 1
         name = f"run {self._runs}"
@@ -245,15 +254,10 @@ class Gate:
         if self._source is None:
             self._source = _source(self._context, self._uri)
         rows = self._source.add_query_asset(name=name, query=query).add_batch_definition_whole_table(name)
-        suite = self._context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
-        definition = self._context.validation_definitions.add(
-            gx.ValidationDefinition(name=name, data=rows, suite=suite)
-        )
-        checkpoint = self._context.checkpoints.add(
-            gx.Checkpoint(name=name, validation_definitions=[definition], actions=[], result_format=result_format)
-        )
-        (answer,) = checkpoint.run().run_results.values()
-        return list(answer.results)
+        suite = gx.ExpectationSuite(name=name, expectations=expectations)
+        # A checkpoint would keep the suite, itself and the answer in stores, and compare them with those again and again: that
+        # costs as much as the rules do.
+        return list(rows.get_batch().validate(suite, result_format=result_format).results)
 
 
 def import_great_expectations() -> Any:
@@ -262,6 +266,8 @@ def import_great_expectations() -> Any:
     Its child loggers set levels of their own, so its records are stopped where they would leave its logger.
     """
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    for name in _SELDOM_USED:
+        _import_when_used(name)
     log = logging.getLogger("great_expectations")
     if log.propagate:
         log.propagate = False
@@ -274,6 +280,21 @@ def import_great_expectations() -> Any:
         if warnings.showwarning is not show:  # the import sends the whole process's warnings to the log: take that back
             logging.captureWarnings(False)
     return great_expectations
+
+
+def _import_when_used(name: str) -> None:
+    """Puts a module in the place of the library `name`, unless that is there: it imports the library when somebody uses it."""
+    if name in sys.modules:
+        return
+    stand_in = ModuleType(name)
+
+    def used(attribute: str) -> Any:
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(importlib.import_module(name), attribute)
+
+    vars(stand_in)["__getattr__"] = used
+    sys.modules[name] = stand_in
 
 
 def _context(gx: Any) -> EphemeralDataContext:
