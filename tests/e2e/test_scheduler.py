@@ -9,6 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,17 @@ def province(new_home: Callable[[], Path]) -> Province:
     return made
 
 
+HEADS = ("Nguyễn Thị Kín ", "0441", "0912")
 NAMES = tuple(
-    f"Nguyễn Thị Kín {word} {number}"
-    for number in range(10)
-    for word in ("Đào", "Mận", "Hồng", "Lựu", "Quế", "Sen", "Trúc")
+    f"{HEADS[0]}{word} {number}" for number in range(10) for word in ("Đào", "Mận", "Hồng", "Lựu", "Quế", "Sen", "Trúc")
 )
-NUMBERS = tuple(f"0441{number:02d}{number * 7919 + 130_013:06d}" for number in range(70))
-PHONES = tuple(f"0912{number * 6271 + 204_101:06d}" for number in range(60))
+NUMBERS = tuple(f"{HEADS[1]}{number:02d}{number * 7919 + 130_013:06d}" for number in range(70))
+PHONES = tuple(f"{HEADS[2]}{number * 6271 + 204_101:06d}" for number in range(60))
 SECRETS = (*NAMES, *NUMBERS, *PHONES)
-"""Two hundred values that belong to nobody else: each lies in a row that breaks rules, some where nobody expects them."""
+"""Two hundred values that belong to nobody else: each lies in a row that breaks rules, some where nobody expects them.
+
+Each begins with one of HEADS: what holds none of these holds no value, and need not be searched for two hundred.
+"""
 
 
 def plant_secrets(home: Path) -> None:
@@ -93,9 +96,9 @@ def run(province: Province, *dag_ids: str) -> dict[str, tuple[str, dict[str, str
 def wait_for_release(province: Province, uri: Callable[[str], str]) -> None:
     """Waits until no release runs and the live one holds everything accepted."""
     deadline = time.monotonic() + RUN_SECONDS
+    api = airflow_stack.api(province.home)
     while True:
-        runs = airflow_stack.dag_runs(province.home, "release")
-        states = [found["state"] for found in runs]
+        states = [found["state"] for found in api.runs("release")]
         assert "failed" not in states, errors_of(province.home, "release")
         if not {"queued", "running"} & set(states) and release.is_current(uri):
             return
@@ -222,13 +225,21 @@ def test_values_planted_in_failing_rows_show_nowhere_but_in_the_inner_schemas(
     with psycopg.connect(uri("airflow_db")) as airflow:
         assert [found for found in tables_of(airflow) if rows_holding_secrets(airflow, *found)] == []
     looked_at = 0
-    for path in province.home.rglob("*"):
-        inside = path.relative_to(province.home).parts
-        if path.is_file() and inside[0] not in {"pgdata", "secrets"}:
-            looked_at += 1
-            text = path.read_text(encoding="utf-8", errors="replace")
-            assert not [value for value in SECRETS if value in text], path
+    for part in province.home.iterdir():
+        if part.name not in {"pgdata", "secrets"}:
+            for path, text in texts_below(part):
+                looked_at += 1
+                if any(head in text for head in HEADS):
+                    assert not [value for value in SECRETS if value in text], path
     assert looked_at > 200
+
+
+def texts_below(place: Path) -> Iterator[tuple[Path, str]]:
+    """Every file at or below a place, and what it holds. Airflow works meanwhile: what it takes away in this moment is passed over."""
+    below = (Path(folder) / name for folder, _, names in os.walk(place) for name in names)
+    for path in below if place.is_dir() else [place]:
+        with suppress(FileNotFoundError):
+            yield path, path.read_text(encoding="utf-8", errors="replace")
 
 
 def tables_of(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
@@ -243,10 +254,13 @@ def tables_of(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
 
 def rows_holding_secrets(connection: psycopg.Connection[Any], schema: str, table: str) -> int:
     """How many rows of a table hold one of the planted values, in whichever column."""
-    query = sql.SQL("select count(*) from {} as looked_at where (looked_at.*)::text ~ %s").format(
-        sql.Identifier(schema, table)
-    )
-    found = connection.execute(query, ["|".join(SECRETS)]).fetchone()
+    query = sql.SQL(
+        """
+        select count(*) from {} as looked_at
+        where case when (looked_at.*)::text like any(%s) then (looked_at.*)::text ~ %s else false end
+        """
+    ).format(sql.Identifier(schema, table))
+    found = connection.execute(query, [[f"%{head}%" for head in HEADS], "|".join(SECRETS)]).fetchone()
     assert found is not None
     return int(found[0])
 
@@ -271,11 +285,11 @@ def test_no_log_holds_what_people_own(province: Province, uri: Callable[[str], s
                 with psycopg.connect(login) as source:
                     planted |= {value for (value,) in source.execute(query)}
     assert len(planted) > 300
-    logs = [path for path in (province.home / "log").rglob("*") if path.is_file()]
-    assert len(logs) > 50
-    for path in logs:
-        text = path.read_text(encoding="utf-8", errors="replace")
+    looked_at = 0
+    for path, text in texts_below(province.home / "log"):
+        looked_at += 1
         assert not [value for value in planted if value in text], path
+    assert looked_at > 50
 
 
 def test_no_secret_shows_in_a_process_list_or_environment(province: Province) -> None:
@@ -296,9 +310,10 @@ def test_no_secret_shows_in_a_process_list_or_environment(province: Province) ->
 def test_everything_listens_on_this_machine_only(province: Province) -> None:
     addresses = set()
     for process in (*airflow_processes(province.home), *server_processes(province.home)):
-        for connection in psutil.Process(process.pid).net_connections("inet"):
-            if connection.status == psutil.CONN_LISTEN:
-                addresses.add(connection.laddr.ip)
+        with suppress(psutil.NoSuchProcess):  # a task or a parser that has ended since listens nowhere
+            for connection in psutil.Process(process.pid).net_connections("inet"):
+                if connection.status == psutil.CONN_LISTEN:
+                    addresses.add(connection.laddr.ip)
     assert addresses == {ports.HOST}
 
 
@@ -313,10 +328,11 @@ def test_killed_outright_in_the_middle_of_a_load_it_comes_back_and_ends_the_load
         time.sleep(0.1)
     killed = [*airflow_processes(province.home), *server_processes(province.home)]
     processes.send(killed, signal.SIGKILL)
-    assert processes.wait_gone(killed, 20) == []
+    assert processes.wait_gone(killed, 60) == []
     assert airflow_stack.health(province.home)["running"] is False
-    assert province.pdic("up")["airflow"]["running"] is True
+    province.pdic("up", "--no-airflow")  # with it, the load goes on and a release may follow before anybody has looked
     assert province.pdic("status", "--checksums")["shared"] == before
+    assert province.pdic("up")["airflow"]["running"] is True
     state = airflow_stack.wait_dag_run(province.home, "load_education", run_id, RUN_SECONDS)
     assert state == "success", errors_of(province.home, "load_education")
     wait_for_release(province, uri)
@@ -331,7 +347,7 @@ def test_workers_that_outlived_a_killed_scheduler_are_ended_when_it_comes_back(p
     workers = [process for process in processes.session_of(scheduler) if process != scheduler]
     assert workers
     processes.send([scheduler], signal.SIGKILL)
-    assert processes.wait_gone([scheduler], 10) == []
+    assert processes.wait_gone([scheduler], 60) == []
     api_server = settings.read_state(province.home, "airflow")["processes"]["api-server"]
     airflow_stack.up(province.home)
     assert processes.wait_gone(workers, 0) == []
@@ -345,7 +361,7 @@ def test_a_database_that_was_restarted_is_noticed_and_up_mends_what_it_broke(pro
     postmaster = embedded.status(province.home)
     assert postmaster is not None
     os.kill(postmaster.pid, signal.SIGQUIT)
-    assert processes.wait_gone(server, 30) == []
+    assert processes.wait_gone(server, 60) == []
     embedded.start(province.home)
     assert province.pdic("up")["airflow"]["components"] == dict.fromkeys(airflow_stack.COMPONENTS, "healthy")
     ended = run(province, "load_investment")

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Province:
     """One PDIC_HOME and the commands over it."""
 
     home: Path
+    _uris: dict[str, str] = field(default_factory=dict)
 
     def pdic(self, *arguments: str, root: Path | None = None) -> Any:
         """Run `pdic … --json` and return what it printed. Raises `Refused` where it exits with another code than 0.
@@ -40,7 +41,10 @@ class Province:
         return json.loads(done.stdout)
 
     def uri(self, role: str) -> str:
-        return str(self.pdic("dsn", "warehouse", "--role", role)["uri"])
+        """The warehouse's URI for one of its roles; the command is asked once, which costs a second."""
+        if role not in self._uris:
+            self._uris[role] = str(self.pdic("dsn", "warehouse", "--role", role)["uri"])
+        return self._uris[role]
 
     def query(self, role: str, statement: str) -> list[tuple[Any, ...]]:
         """Rows of a statement, as one of the warehouse's roles."""
