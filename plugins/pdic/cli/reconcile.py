@@ -41,5 +41,7 @@ def reconcile(
         for row in reports:
             if row.get("message"):
                 tell(row["message"], "yellow" if row["status"] in WELL else "red")
+            if row.get("warning"):
+                tell(f"{row['sector']}.{row['dataset']}: {row['warning']}", "yellow")
     if any(row["status"] not in WELL for row in reports):
         raise typer.Exit(1)

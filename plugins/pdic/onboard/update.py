@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdic import contracts, settings
 from pdic.contracts import Contract, pg_types, yaml_text
@@ -15,12 +16,16 @@ from pdic.onboard.edit import ContractText
 from pdic.onboard.files import try_out, write_all
 from pdic.onboard.introspect import TableFacts, facts, open_source
 from pdic.onboard.names import fold
+from pdic.quarantine import register
 from pdic.sources import policies
 from pdic.sources.carried import at_source
 from pdic.sources.catalogue import SourceColumn
 from pdic.sources.drift import narrowed, renames
 from pdic.sources.shapes import Shape, Shapes
-from pdic.warehouse import Connect, one, transaction
+from pdic.warehouse import Connect, transaction
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
 
 Report = dict[str, Any]
 
@@ -49,7 +54,9 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         raise OnboardError(
             f"{contract.id}: its key ({', '.join(contract.key_at_source)}) was not guessed. {_ANOTHER_DATASET}"
         )
-    if key and tuple(key) != contract.key_at_source and (held := _held(contract, connect_to)):
+    another = bool(key) and tuple(key) != contract.key_at_source
+    emptied = _emptied(contract, key) if another else []
+    if another and (held := _held(contract, connect_to, emptied)):
         raise OnboardError(
             f"{contract.id}: {held:,} of its rows are in quarantine under the guessed key: have them corrected or deleted at the source, "
             "load the dataset, and name the key then"
@@ -88,6 +95,9 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         change.text.set_version(version)
         (new,), warnings = try_out(root, {contract.path: change.text.text})
         files = {contract.path: change.text.text} | _model(root, contract, new, change)
+        if emptied:  # before the contract: cut off here, the rows are held again by the next load
+            with _loader(contract, connect_to) as loader:
+                register.forget_keyless(loader, contract, emptied)
         written = write_all(root, files)
     return {
         "dataset": contract.id,
@@ -99,14 +109,23 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
     }
 
 
-def _held(contract: Contract, connect_to: Connect) -> int:
-    """How many of a dataset's rows the quarantine knows by their key."""
-    with transaction(connect_to("pdic_warehouse_loader"), f"update {contract.id}") as loader, loader.cursor() as cursor:
-        cursor.execute(
-            "select count(*) from quarantine.record where sector = %s and dataset = %s and state <> 'corrected'",
-            (contract.sector, contract.dataset),
-        )
-        return int(one(cursor)[0])
+def _emptied(contract: Contract, key: Sequence[str]) -> list[str]:
+    """The rules that hold rows for nothing but a guessed key that is empty, of the columns that ``key`` leaves out."""
+    return [
+        f"{contract.dataset}.{name}.required"
+        for name in contract.key
+        if contract.column(name).name_at_source not in key
+    ]
+
+
+def _held(contract: Contract, connect_to: Connect, emptied: Sequence[str]) -> int:
+    """How many of a dataset's rows the quarantine knows by their key, but for those that break the rules ``emptied`` alone."""
+    with _loader(contract, connect_to) as loader:
+        return register.held_beside(loader, contract, emptied)
+
+
+def _loader(contract: Contract, connect_to: Connect) -> AbstractContextManager[Connection]:
+    return transaction(connect_to("pdic_warehouse_loader"), f"update {contract.id}")
 
 
 class _Change:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 BATCH_SCHEMA = "raw_batch"
 _UNIQUE = ("expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique")
+_NOT_NULL = "expect_column_values_to_not_be_null"
 SOURCE_ROWS = ("_op", "U")
 """A snapshot's tombstones have nothing but a key: rules are about the rows that the source sent."""
 
@@ -175,6 +176,7 @@ def _check(
         results,
         halted=bool(halting),
         message=message_of(name, results, halting, rows, _doubt(contract, halting)),
+        warning=None if halting else _empty_key(contract, results),
         rows=rows,
         seconds=time.monotonic() - began,
         known_up_to=looked.known_up_to,
@@ -235,7 +237,24 @@ def message_of(
 
 def _doubt(contract: Contract, halting: Iterable[RuleResult]) -> str:
     """Why the rule that keys are unique may be wrong, and what mends it; '' where it holds, or nobody guessed the key."""
-    if not contract.key_guessed or not any(_is_of_key(contract, result.rule) for result in halting):
+    return _guessed(contract) if any(_is_of_key(contract, result.rule) for result in halting) else ""
+
+
+def _empty_key(contract: Contract, results: Iterable[RuleResult]) -> str | None:
+    """What to say of rows that go to quarantine because the key that onboarding guessed is empty in them; None where none does."""
+    empty = [
+        result
+        for result in results
+        if result.failed and result.rule.type == _NOT_NULL and result.rule.kwargs.get("column") in contract.key
+    ]
+    if not empty or not (doubt := _guessed(contract)):
+        return None
+    return f"rows without a key go to quarantine ({listed(empty)}); {doubt}"
+
+
+def _guessed(contract: Contract) -> str:
+    """That a key is a guess, and how another one is named; '' where nobody guessed it."""
+    if not contract.key_guessed:
         return ""
     return (
         f"its key ({', '.join(contract.key_at_source)}) was guessed at onboarding, and nobody has confirmed it: if these rows are right, "

@@ -91,7 +91,7 @@ def complete(
     halting = [judged.result] if judged.result.halts else []
     name = f"{contract.sector}/{contract.dataset} batch {verdict.batch_id}"
     text = message_of(name, results, halting, verdict.rows)
-    warning = judged.result.finding if not halting else None
+    warning = "; ".join(filter(None, (verdict.warning, judged.result.finding))) or None
     return dataclasses.replace(verdict, results=results, halted=bool(halting), message=text, warning=warning)
 
 

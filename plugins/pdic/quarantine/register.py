@@ -6,7 +6,7 @@ row by its key and says nothing of its values; these stand in `quarantine.<secto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -219,6 +219,70 @@ def _came_good(connection: Connection, contract: Contract, batch_id: int, fails:
                 **_names(contract),
             )
         )
+
+
+def held_beside(connection: Connection, contract: Contract, rules: Sequence[str]) -> int:
+    """How many held rows break other rules than these, or others besides."""
+    with connection.cursor() as cursor:
+        cursor.execute("select to_regclass(%s) is null", (raw.quarantine(contract).as_string(connection),))
+        if one(cursor)[0]:  # nothing was ever loaded
+            return 0
+        # Rows whose key is empty share one record, which has the reasons of the newest only.
+        cursor.execute(
+            sql.SQL(
+                """
+                select greatest(
+                    (
+                        select count(*) from quarantine.record
+                        where sector = {sector} and dataset = {dataset} and state <> 'corrected' and not reasons <@ {rules}
+                    ),
+                    (
+                        select count(*) from {quarantine} as held
+                        where {keyless} and not coalesce(_reasons <@ {rules}, false)
+                    )
+                )
+                """
+            ).format(
+                rules=_texts(rules),
+                quarantine=raw.quarantine(contract),
+                keyless=_keyless(contract),
+                **_names(contract),
+            )
+        )
+        return int(one(cursor)[0])
+
+
+def forget_keyless(connection: Connection, contract: Contract, rules: Sequence[str]) -> None:
+    """Take out the rows that were held because their key is empty, where another key is about to take its place.
+
+    ``rules`` are those that say so. The rows stand at the source, and the next load that reads it whole judges them by the new key.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("delete from {quarantine} as held where {keyless} and _reasons <@ {rules}").format(
+                quarantine=raw.quarantine(contract), keyless=_keyless(contract), rules=_texts(rules)
+            )
+        )
+        cursor.execute(
+            sql.SQL(
+                """
+                with closed as (
+                    update quarantine.record
+                    set state = 'corrected', waived_until = null, closed_at = clock_timestamp()
+                    where sector = {sector} and dataset = {dataset} and state <> 'corrected' and reasons <@ {rules}
+                    returning record_id
+                )
+                insert into quarantine.event (record_id, what, note)
+                select record_id, 'corrected', 'the dataset has another key' from closed
+                """
+            ).format(rules=_texts(rules), **_names(contract))
+        )
+
+
+def _keyless(contract: Contract) -> sql.Composable:
+    """The condition, over `held`, that a part of the key is empty."""
+    columns = (sql.SQL("held.{} is null").format(sql.Identifier(name)) for name in contract.key)
+    return sql.SQL("({})").format(sql.SQL(" or ").join(columns))
 
 
 def _waived_rows(contract: Contract, batch: sql.Composable) -> sql.Composed:
