@@ -145,7 +145,8 @@ def test_what_is_added_is_remarked_and_goes_on(source: Source) -> None:
     assert report["status"] == "accepted"
     assert report["drift"] == (
         f"columns not in the contract: moi (`pdic onboard --update {SECTOR}.{table}` drafts them); "
-        "enum labels of state not in the contract: hủy"
+        f"enum labels of state not in the contract: hủy (`pdic onboard --update {SECTOR}.{table}` drafts them; then "
+        f"`pdic quarantine retry {SECTOR}.{table}` accepts rows that were held for them)"
     )
 
 
@@ -269,6 +270,46 @@ def test_a_key_that_was_guessed_well_is_confirmed_and_one_that_was_not_guessed_s
     loaded = source.load("kept")
     assert loaded["status"] == "rejected"
     assert "guessed" not in loaded["message"]
+
+
+EMPTY_IN = {
+    # How the table begins, its guessed key, the row that comes with an empty key, which key is right.
+    "one": ("(1, 1, 'a'), (1, 2, 'b')", "lan", "(3, null, 'a')", "ma,ten"),
+    "text": ("(1, 1, 'a'), (1, 2, 'b'), (2, 1, 'c'), (2, 2, 'd')", "ten", "(3, 1, null)", "ma,lan"),
+    "pair": ("(1, 1, 'a'), (1, 2, 'b'), (2, 1, 'b'), (2, 2, 'a')", "ma, lan", "(null, 3, 'b')", "lan,ten"),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY_IN)
+def test_rows_whose_guessed_key_is_empty_say_that_it_was_guessed_and_another_key_takes_them_in(
+    source: Source, name: str
+) -> None:
+    first, guessed, later, right = EMPTY_IN[name]
+    table = f"empty_{name}"
+    source.run(f"create table {table} (ma integer, lan integer, ten text); insert into {table} values {first}")
+    onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", table))
+    assert source.load(table)["warning"] is None
+    source.run(f"insert into {table} values {later}")
+    loaded = source.load(table)
+    assert (loaded["status"], loaded["rows_quarantined"]) == ("accepted", 1)
+    assert f"its key ({guessed}) was guessed at onboarding" in loaded["warning"]
+    assert f"`pdic onboard --update {SECTOR}.{table} --key COLUMN,COLUMN`" in loaded["warning"]
+
+    report = update(SECTOR, table, source.connect_to, right.split(","))
+    assert report["then"] == [
+        f"compare what was accepted under the guessed key: run `pdic load {SECTOR}.{table} --full`"
+    ]
+    (loaded,) = load.load([f"{SECTOR}.{table}"], source.connect_to, full=True)
+    assert (loaded["status"], loaded["rows_quarantined"]) == ("accepted", 0), loaded["message"]
+    held = f"select count(*) from quarantine.record where dataset = '{table}' and state <> 'corrected'"
+    assert source.warehouse(held) == [(0,)]
+    living = source.warehouse(
+        f"""select ma, lan, ten from (
+            select distinct on ({right}) * from raw.{SECTOR}__{table} order by {right}, _batch_id desc
+        ) as newest where _op = 'U' order by 1, 2, 3"""
+    )
+    with psycopg.connect(source.uri) as there:
+        assert living == there.execute(f"select ma, lan, ten from {table} order by 1, 2, 3").fetchall()  # type: ignore[call-overload]
 
 
 def test_a_key_is_not_named_anew_while_rows_are_held_by_the_guessed_one(source: Source) -> None:

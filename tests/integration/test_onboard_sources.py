@@ -366,6 +366,10 @@ def test_rows_of_children_come_once(loaded: Loaded) -> None:
     remark = loaded.load("asset")["drift"]
     assert "the rows of public.vehicle, which inherits from it, are not read with it" in remark
     assert "`pdic onboard --connection" in remark and "--table public.vehicle`" in remark
+    assert loaded.load("asset")["drift"] is None, "once is enough"
+    loaded.strange.run("create table boat (name_of text) inherits (asset)")
+    assert "public.boat" in loaded.load("asset")["drift"], "what is new is said"
+    loaded.strange.run("drop table boat")
     loaded.onboard("vehicle")
     assert [loaded.load(name)["status"] for name in ("asset", "vehicle")] == ["accepted", "accepted"]
     loaded.strange.run("update only asset set name = 'a2' where id = 1; insert into vehicle values (4, 'e', '74C')")
@@ -383,9 +387,18 @@ def test_a_table_read_in_part_is_loaded_and_what_is_taken_away_later_is_named(lo
         "revoke select on shown from la_reader_owner; grant select (id, a) on shown to la_reader_owner"
     )
     loaded.onboard("shown")
-    assert loaded.load("shown")["status"] == "accepted"
+    assert loaded.load("shown")["drift"] == (
+        "the login may not read b: where they are wanted, the source's administrator runs "
+        f"`grant select (b) on public.shown to la_reader_owner`, and `pdic onboard --update {DATABASE}.shown` drafts them"
+    )
+    assert update(DATABASE, "shown", loaded.connect_to)["changes"] == []
     loaded.strange.run("insert into shown values (2, 'z', 'w')")
-    assert loaded.load("shown")["status"] == "accepted"
+    report = loaded.load("shown")
+    assert (report["status"], report["drift"]) == ("accepted", None), "once is enough"
+    loaded.strange.run("grant select (b) on shown to la_reader_owner")
+    assert "columns not in the contract: b " in loaded.load("shown")["drift"]
+    loaded.strange.run("revoke select (b) on shown from la_reader_owner")
+    assert loaded.load("shown")["drift"] is None
     assert loaded.living("shown", "id, a") == [(1, "x"), (2, "z")]
     loaded.strange.run("revoke select (a) on shown from la_reader_owner")
     report = loaded.load("shown")

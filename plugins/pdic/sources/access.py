@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How the table is written where its rows are read (see `own_rows`), and which others (schema, name) inherit from it."""
+    """How the table is written where its rows are read (see `own_rows`), and what is not read with it.
+
+    ``children`` are other tables (schema, name) that inherit from it, ``closed`` columns that the login may not read and that the
+    contract does not name, quoted, and ``grant`` the statement that opens them.
+    """
 
     rows: sql.Composed
     children: tuple[tuple[str, str], ...] = ()
+    closed: tuple[str, ...] = ()
+    grant: str = ""
 
 
 def require(connection: Connection, contract: Contract) -> Access:
@@ -125,13 +131,28 @@ def _judged(contract: Contract, found: _Relation | None, hidden_by: Sequence[pol
         )
     if hidden_by:
         return policies.refusal(contract, hidden_by)
-    return Access(own_rows(table, found.kind), tuple((schema, name) for schema, name in found.children))
+    others = tuple(quoted for name, quoted in found.closed if name not in asked)
+    return Access(
+        own_rows(table, found.kind),
+        tuple((schema, name) for schema, name in found.children),
+        others,
+        f"grant select ({', '.join(others)}) on {written} to {found.role}",
+    )
 
 
-def remark(contract: Contract, found: Access) -> str | None:
+def remarks(contract: Contract, found: Access) -> list[str]:
+    """What to say, once, of what nobody reads: columns that are closed to the login, and the rows of tables that inherit."""
+    said = [_of_children(contract, found)] if found.children else []
+    if found.closed:
+        said.append(
+            f"the login may not read {', '.join(found.closed)}: where they are wanted, the source's administrator runs "
+            f"`{found.grant}`, and `pdic onboard --update {contract.id}` drafts them"
+        )
+    return [text for text in said if text]
+
+
+def _of_children(contract: Contract, found: Access) -> str | None:
     """What to say of tables that inherit from the contract's and have no contract of their own: nobody reads their rows."""
-    if not found.children:
-        return None
     read = {
         (other.table_schema, other.table_name)
         for other in readable().values()

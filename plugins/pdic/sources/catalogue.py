@@ -34,6 +34,7 @@ class SourceColumn:
     (not every server is built to read it), numeric for money (whose meaning hangs on a server's locale); None where there
     is none. ``cast`` says that the column has to be read by a cast to the carrier. ``labels``
     are an enum's, in its order. ``not_null``: no row is empty there, a domain's promise counts too (see `NEVER_EMPTY`).
+    ``readable``: the login that asked may read it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SourceColumn:
     labels: tuple[str, ...] = ()
     extension: str | None = None
     comment: str | None = None
+    readable: bool = True
 
     def problem(self, column: Column) -> str | None:
         """Why the column cannot be read as the contract's ``column``; None where it can. Says old, new and what to do."""
@@ -142,8 +144,9 @@ def _columns(connection: Connection, oid: int) -> tuple[SourceColumn, ...]:
                 labels=tuple(labels or ()),
                 extension=extension,
                 comment=comment,
+                readable=readable,
             )
-            for name, type_, carrier, cast, not_null, labels, extension, comment in cursor.fetchall()
+            for name, type_, carrier, cast, not_null, labels, extension, comment, readable in cursor.fetchall()
         )
 
 
@@ -246,7 +249,8 @@ select
             and dependency.deptype = 'e'
         limit 1
     ),
-    col_description(%(oid)s, attribute.attnum)
+    col_description(%(oid)s, attribute.attnum),
+    has_column_privilege(%(oid)s, attribute.attnum, 'select')
 from attribute
 inner join core on core.attnum = attribute.attnum
 inner join pg_type as type on type.oid = attribute.atttypid

@@ -128,7 +128,8 @@ def _lost_labels(table: SourceTable, contract: Contract) -> list[str]:
 
 def _remark(table: SourceTable, contract: Contract) -> str | None:
     known = {column.name_at_source: column for column in contract.columns}
-    added = [found.name for found in table.columns if found.name not in known]
+    # (What the login may not read is no news that could be drafted: `access.remarks` says what opens it.)
+    added = [found.name for found in table.columns if found.name not in known and found.readable]
     remarks = []
     if added:
         remarks.append(
@@ -139,5 +140,8 @@ def _remark(table: SourceTable, contract: Contract) -> str | None:
         if column is not None and column.enum:
             new = [label for label in found.labels if label not in column.enum]
             if new:
-                remarks.append(f"enum labels of {found.name} not in the contract: {listed(new)}")
+                remarks.append(
+                    f"enum labels of {found.name} not in the contract: {listed(new)} (`pdic onboard --update {contract.id}` drafts "
+                    f"them; then `pdic quarantine retry {contract.id}` accepts rows that were held for them)"
+                )
     return "; ".join(remarks) or None

@@ -111,7 +111,7 @@ def snapshot(
                     there,
                     found.rows,
                     divided,
-                    drift=_joined(drift, access.remark(contract, found)),
+                    drift=_joined(drift, *_unsaid(shapes, contract, found)),
                 )
             else:
                 since = (None, None) if full else (watermark, position)
@@ -162,7 +162,7 @@ def _open(
         found.rows,
         partial(_parts, sessions, connection, uri, there, found.rows, wanted, standing),
         seam,
-        _joined(drift, access.remark(contract, found)),
+        _joined(drift, *_unsaid(shapes, contract, found)),
         _joined(why, held),
         wanted.compare,
         seam.position() | {"identity": identity.as_json()},
@@ -236,6 +236,12 @@ def _tables(connection: Connection, contracts: Sequence[Contract]) -> dict[str, 
     except PdicError as error:
         return {contract.id: found.get(contract.id, error) for contract in contracts}
     return found
+
+
+def _unsaid(shapes: Shapes | None, contract: Contract, found: access.Access) -> list[str]:
+    """What is not read with the table, where no load has said so yet."""
+    remarks = access.remarks(contract, found)
+    return [text for text in remarks if shapes is None or not shapes.said(contract, text)]
 
 
 def _joined(*remarks: str | None) -> str | None:

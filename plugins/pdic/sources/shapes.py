@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg2
 
 from pdic import failures
-from pdic.warehouse import transaction
+from pdic.warehouse import one, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
@@ -85,6 +85,20 @@ class Shapes:
                 """,
                 (contract.sector, contract.dataset, contract.version, json.dumps(found)),
             )
+
+    def said(self, contract: Contract, remark: str) -> bool:
+        """Whether a load that was accepted has said this of the table."""
+        with self._cursor(contract) as cursor:
+            cursor.execute(
+                """
+                select exists (
+                    select from control.batch
+                    where sector = %s and dataset = %s and status = 'accepted' and strpos(drift, %s) > 0
+                )
+                """,
+                (contract.sector, contract.dataset, remark),
+            )
+            return bool(one(cursor)[0])
 
     @contextmanager
     def _cursor(self, contract: Contract) -> Iterator[Cursor]:
