@@ -47,4 +47,4 @@ def test_a_source_with_too_few_rows_names_what_else_would_hold_it(min_rows: int,
     held = objection(contract, gone(3, 3), None)
     assert held is not None
     assert "--approve" in held
-    assert (f"set minRows to 0 in {contract.path}" in held) is named
+    assert (f"set minRows to 0 in {contract.path}, run `pdic contracts compile`, and run" in held) is named

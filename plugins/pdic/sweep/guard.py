@@ -56,7 +56,7 @@ def objection(
     reason = f"{because}, and " if because else ""
     # an approval alone would not help: the rule on the number of rows would hold the batch next
     fewest = (
-        f"set minRows to {findings.source_rows} in {contract.path} and "
+        f"set minRows to {findings.source_rows} in {contract.path}, run `pdic contracts compile`, and "
         if findings.source_rows < contract.min_rows
         else ""
     )
