@@ -31,9 +31,10 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "api-server": (),
     "dag-processor": (),
     # All read the same log folder, so nobody needs the log servers, which would listen on every interface.
-    "scheduler": ("--skip-serve-logs",),
     "triggerer": ("--skip-serve-logs",),
+    "scheduler": ("--skip-serve-logs",),
 }
+"""Airflow's processes in the order in which `up` starts them, with what their commands are given."""
 HEALTH_NAMES = {
     "metadatabase": "metadatabase",
     "scheduler": "scheduler",
@@ -70,6 +71,10 @@ def up(home: Path, parallelism: int = PARALLELISM) -> str:
         state = {**state, "port": port, "migrated": _migrate(home, state.get("migrated"))}
         found = set(running)
         for name in COMPONENTS:
+            if (
+                name == "scheduler"
+            ):  # it starts tasks at once, and each would spend a try where no API server answers it
+                _make_healthy(home, state, running, found, "api-server")
             if name not in running:
                 _launch_recorded(home, state, running, name)
         _make_healthy(home, state, running, found)
@@ -237,14 +242,16 @@ def _log(home: Path, component: str) -> Path:
     return home / "log" / f"{component}.log"
 
 
-def _make_healthy(home: Path, state: Mapping[str, Any], running: dict[str, Started], old: set[str]) -> None:
-    """Wait until every part is healthy. One of `old`, which ran before, that ends or stays unwell is started anew, once.
+def _make_healthy(
+    home: Path, state: Mapping[str, Any], running: dict[str, Started], old: set[str], part: str | None = None
+) -> None:
+    """Wait until every part is healthy, or `part` is. One of `old`, which ran before, that ends or stays unwell is started anew, once.
 
     Where one that was just started ends, something is wrong that a new start does not mend. Raises PdicError.
     """
     began = {name: time.monotonic() for name in running}
     deadline = time.monotonic() + UP_SECONDS
-    while not (found := health(home))["running"]:
+    while not _is_well(found := health(home), part):
         for name, process in list(running.items()):
             gone = processes.wait_gone([process], 0) == []
             unwell = found["components"][name] != "healthy" and time.monotonic() - began[name] > UNWELL_SECONDS
@@ -261,6 +268,10 @@ def _make_healthy(home: Path, state: Mapping[str, Any], running: dict[str, Start
         if time.monotonic() > deadline:
             raise PdicError(f"Airflow is not healthy after {UP_SECONDS} s ({found['components']}): see {home / 'log'}")
         time.sleep(0.3)
+
+
+def _is_well(found: Mapping[str, Any], part: str | None) -> bool:
+    return bool(found["running"] if part is None else found["components"][part] == "healthy")
 
 
 def _launch_recorded(home: Path, state: Mapping[str, Any], running: dict[str, Started], name: str) -> None:

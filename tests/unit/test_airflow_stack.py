@@ -147,3 +147,35 @@ class TestMending:
     def test_one_that_was_just_started_and_ends_is_told(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         with pytest.raises(PdicError, match="scheduler ended.*\nwhy"):
             self.mended(monkeypatch, tmp_path, ["down"], set(), gone=True)
+
+
+def test_the_scheduler_starts_when_the_api_server_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tasks that it starts before would find nobody to speak with, and spend a try and its pause on that."""
+    happened: list[str] = []
+
+    def health(_: Path) -> dict[str, Any]:
+        answers = happened.count("looked") >= 2
+        happened.append("looked")
+        parts = {name: "healthy" if answers and name in happened else "starting" for name in airflow_stack.COMPONENTS}
+        return {"running": set(parts.values()) == {"healthy"}, "components": parts}
+
+    def launch(_: Path, name: str) -> Started:
+        happened.append(name)
+        return Started(len(happened), 1.0)
+
+    for module, name, instead in (
+        (airflow_stack.embedded, "start", lambda _: None),
+        (airflow_stack.airflow_config, "write", lambda *_: False),
+        (airflow_stack, "_migrate", lambda *_: "1"),
+        (airflow_stack, "_end", lambda _: False),
+        (airflow_stack, "_end_unrecorded", lambda *_: False),
+        (airflow_stack, "ensure_pools", lambda *_: None),
+        (airflow_stack, "_api", lambda _: airflow_api.Api("http://x", "t")),
+        (airflow_stack, "health", health),
+        (airflow_stack, "_launch", launch),
+        (airflow_stack.time, "sleep", lambda _: None),
+        (processes, "wait_gone", lambda targets, _: list(targets)),
+    ):
+        monkeypatch.setattr(module, name, instead)
+    airflow_stack.up(tmp_path)
+    assert happened == ["api-server", "dag-processor", "triggerer", *["looked"] * 3, "scheduler", "looked"]
