@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from pdic import whole_files
 from pdic.errors import PdicError
 
 SECRET_BYTES = 32
@@ -103,40 +104,14 @@ def make_private(folder: Path) -> None:
 
 def write_private(path: Path, text: str) -> None:
     """Replaces `path` by `text` in one step, readable by its owner only; a crash leaves the old or the new, never half."""
-    with _beside(path, text) as written:
-        written.replace(path)
+    whole_files.write(path, text)
 
 
 def _write_new(path: Path, text: str) -> None:
     """Like write_private, but the first writer wins: an existing file stays."""
-    with _beside(path, text) as written:
+    with whole_files.written(path, text) as written:
         if not path.exists():
             written.rename(path)
-
-
-@contextlib.contextmanager
-def _beside(path: Path, text: str) -> Iterator[Path]:
-    """A private file beside `path` that holds `text` and is on the disk, to be renamed; nobody else has one there meanwhile.
-
-    Its name is always the same, so that what a killed process left is overwritten and never piles up.
-    """
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        beside = path.with_name(f".{path.name}.new")
-        beside.unlink(missing_ok=True)
-        try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            yield beside
-            os.fsync(folder)
-        finally:
-            beside.unlink(missing_ok=True)
-    finally:
-        os.close(folder)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
-from pdic import settings
+from pdic import settings, whole_files
 from pdic.contracts import kept, standing
 from pdic.contracts.catalogue import Sector, catalogue, schedule
 from pdic.contracts.dbt_cleaning import cleaning_macros, cleaning_path, dbt_cleaning
@@ -206,22 +206,35 @@ def _pair(output: Output) -> tuple[str, str]:
     return output.path.as_posix(), output.text
 
 
-def compile_all(root: Path | None = None, check: bool = False, of: Collection[Path] | None = None) -> list[Difference]:
+def compile_all(
+    root: Path | None = None,
+    check: bool = False,
+    of: Collection[Path] | None = None,
+    files: Mapping[Path, str] | None = None,
+) -> list[Difference]:
     """Bring the generated files under ``root`` (default: the project root) in line with the contracts.
+
+    ``files``, contracts among them, are written with what follows from them, all in one step: a kill leaves all or none.
 
     Returns what differed, by path; with ``check`` nothing is written or removed. ``foreign`` files are left to a person
     either way. Raises ContractError where a contract is invalid (with ``of``: one of these); then no file has been touched.
     """
     root = root or settings.project_root()
-    found = compiled(root, of=of)
+    if not check:
+        whole_files.finish(root)
+    files = files or {}
+    found = compiled(root, {path: text for path, text in files.items() if is_place(path)}, of)
     wanted = {output.path: output.text for output in found.outputs}
     differences = sorted(
         [*_unequal(root, wanted, check), *_surplus(root, wanted.keys() | found.standing)],
         key=lambda difference: difference.path,
     )
     if not check:
+        made = {each.path: wanted[each.path] for each in differences if each.kind in ("missing", "changed")}
+        whole_files.write_together(root, {**files, **made})
         for difference in differences:
-            _heal(root, difference, wanted)
+            if difference.kind == "stale":
+                _remove(root / difference.path)
     return differences
 
 
@@ -273,15 +286,10 @@ def _lies_in(path: Path, pattern: str) -> bool:
     return path.match(pattern.replace("**", "*"))
 
 
-def _heal(root: Path, difference: Difference, wanted: dict[Path, str]) -> None:
-    target = root / difference.path
-    if difference.kind in ("missing", "changed"):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(wanted[difference.path].encode())
-    elif difference.kind == "stale":
-        target.unlink()
-        if not any(target.parent.iterdir()):
-            target.parent.rmdir()
+def _remove(target: Path) -> None:
+    target.unlink(missing_ok=True)
+    if not any(target.parent.iterdir()):
+        target.parent.rmdir()
 
 
 def _first_lines_of_diff(found: str, expected: str, limit: int = 12) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args
 from zoneinfo import available_timezones
 
-from pdic import encodings, settings
+from pdic import encodings, settings, whole_files
 from pdic.contracts import cron, kept, pg_types
 from pdic.contracts.columns import NAME_BYTES, read_columns, read_key
 from pdic.contracts.document import check_identity, only_table, parse
@@ -280,7 +280,7 @@ def _files(root: Path) -> tuple[list[Path], list[Problem]]:
     """Contract files under ``root``, relative and sorted, and the files that are out of place among them."""
     folder = root / FOLDER
     found = sorted(path.relative_to(root) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-    strays = [path for path in found if not is_place(path)]
+    strays = [path for path in found if not is_place(path) and not whole_files.is_unfinished(path)]
     problems = [
         Problem(path, "file", f"it is not {FOLDER}/<sector>/<dataset>{SUFFIX}", "move or rename it") for path in strays
     ]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pdic import encodings, settings
+from pdic import encodings, settings, whole_files
 from pdic.contracts import Contract, standing
 from pdic.contracts.catalogue import Sector
 from pdic.contracts.findings import SNAKE_CASE
@@ -95,6 +95,7 @@ def onboard(
             wanted.append(item.decided(answers) if confirm else item)
     # A person may have thought about the answers for an hour: only now does anybody else have to wait, and is looked at again.
     with settings.locked(settings.home(), "onboard"):
+        whole_files.finish(root)
         known = _Known.read(root, sector)
         wanted, late = _still_free(wanted, known)
         skipped += late

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,42 +28,36 @@ def try_out(root: Path, texts: Mapping[Path, str]) -> tuple[list[Contract], list
         for path, text in texts.items():
             if path.parent.name == SHARED:
                 continue
-            write(aside, path, text)
+            _write(aside, path, text)
             contract = read_contract(aside, path)
             rules = Path(contract.sector, f"{contract.dataset}.yaml")
             shape, written = shape_path(contract.sector, contract.dataset), Path("expectations", "batch") / rules
-            write(aside, shape, made[shape])
+            _write(aside, shape, made[shape])
             if (root / written).is_file():
-                write(aside, written, (root / written).read_text(encoding="utf-8"))
+                _write(aside, written, (root / written).read_text(encoding="utf-8"))
             rules_for_batch(aside, contract.sector, contract.dataset)
             drafted.append(contract)
         return drafted, warnings(found.problems)
 
 
 def write_all(root: Path, files: Mapping[Path, str]) -> list[Path]:
-    """Write ``files`` in their order, each in one step, then compile. Returns every path that changed, sorted.
+    """Write ``files`` and what follows from the contracts among them, all or none. Returns every path that changed, sorted.
 
     ``files`` were tried out: of other contracts that cannot be used, what was compiled before stays.
-    Contracts come first: a run that was cut off leaves contracts whose models are missing, and the next one makes them.
     """
-    changed = [path for path, text in files.items() if write(root, path, text)]
-    made = [difference.path for difference in compile_all(root, of=files.keys()) if difference.kind != "foreign"]
+    changed = [path for path, text in files.items() if not _holds(root / path, text)]
+    made = [
+        difference.path
+        for difference in compile_all(root, of=files.keys(), files=files)
+        if difference.kind != "foreign"
+    ]
     return sorted({*changed, *made})
 
 
-def write(root: Path, path: Path, text: str) -> bool:
-    """Make the file ``path`` under ``root`` hold ``text``, in one step. Returns whether it did not before."""
-    target = root / path
-    if target.is_file() and target.read_text(encoding="utf-8") == text:
-        return False
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".pdic-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return True
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def _write(root: Path, path: Path, text: str) -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text, encoding="utf-8")

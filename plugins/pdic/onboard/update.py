@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pdic import contracts, settings
+from pdic import contracts, settings, whole_files
 from pdic.contracts import Contract, pg_types, yaml_text
 from pdic.errors import OnboardError
 from pdic.onboard import draft as drafts
@@ -75,6 +75,7 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         )
     former = Shapes(connect_to("pdic_warehouse_loader")).former(contract)
     with settings.locked(settings.home(), "onboard"):
+        whole_files.finish(root)
         change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"), tuple(key))
         change.columns()
         change.labels()

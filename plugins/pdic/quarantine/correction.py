@@ -155,7 +155,10 @@ def _plain(agency: str | None) -> str:
 
 
 def _write(loader: Connection, file: _File, ids: list[int], xlsx: Path, csv_path: Path) -> int:
-    for path in (xlsx, csv_path):
+    """Write both files beside their places, then put them there: whoever sees one of them sees all of its rows."""
+    places = (xlsx, csv_path)
+    xlsx, csv_path = beside = [path.with_name(f".{path.name}.new") for path in places]
+    for path in beside:
         path.touch(mode=0o600)
         path.chmod(0o600)
     rows = 0
@@ -169,6 +172,8 @@ def _write(loader: Connection, file: _File, ids: list[int], xlsx: Path, csv_path
             sheet.add(cells, file.blamed(reasons))
             writer.writerow([_inert(cell) for cell in cells])
             rows += 1
+    for path, place in zip(beside, places, strict=True):
+        path.replace(place)
     return rows
 
 
