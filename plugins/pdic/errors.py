@@ -97,6 +97,12 @@ class Busy(PdicError):
     retryable = True
 
 
+class Interrupted(PdicError):
+    """A signal stopped the command. Nothing is lost, and the same command begins anew."""
+
+    retryable = True
+
+
 OUTAGES = (SourceUnreachable, WarehouseUnavailable)
 """What every dataset of a sector waits for alike."""
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from pdic import settings
+from pdic import settings, stopping
 from pdic.errors import DiskFull, PdicError, TableHeld
 from pdic.warehouse import outages, unusable
 
@@ -30,6 +30,10 @@ def in_words(error: BaseException) -> PdicError | None:
 
     None for an error nobody foresaw.
     """
+    if isinstance(error, PdicError) and not error.retryable:
+        return error
+    if (stopped := stopping.refusal()) is not None:  # what else went wrong since then comes from that
+        return stopped
     if isinstance(error, PdicError):
         return error
     if outages.is_locked_out(error):

@@ -27,7 +27,20 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extras import Json
 
-from pdic import connections, contracts, failures, feed, ledger, memory, quality, quarantine, raw, settings, sweep
+from pdic import (
+    connections,
+    contracts,
+    failures,
+    feed,
+    ledger,
+    memory,
+    quality,
+    quarantine,
+    raw,
+    settings,
+    stopping,
+    sweep,
+)
 from pdic.arrival import Arrival
 from pdic.errors import BatchFenced, BatchRejected, Busy, LoadError, PdicError
 from pdic.sources import cdc, postgres, rest
@@ -494,6 +507,10 @@ def load(
             each.finish()
         for each in sectors:  # no lock is held any more, so that two loads cannot wait for each other
             each.load_busy()
+    except BaseException as error:
+        for each in sectors:
+            each.abandon(error)
+        raise
     finally:
         for each in sectors:
             each.close()
@@ -521,6 +538,7 @@ class _SectorLoad:
     def extract(self) -> None:
         """Bring what is new in every dataset that nobody else is at work on."""
         for dataset in self.datasets:
+            stopping.check()
             try:
                 self._take(dataset, 0.0)
             except Busy:
@@ -558,6 +576,12 @@ class _SectorLoad:
                 continue
             self._extract(dataset)
             self.finish()
+
+    def abandon(self, error: BaseException) -> None:
+        """Give up every batch that waits for its next step: the load ends here."""
+        for dataset, found in self.reports.items():
+            if found["status"] in ("extracted", "checked"):
+                _give_up(f"{self.sector}.{dataset}", found["batch_id"], "load", error, self._connect_to)
 
     def close(self) -> None:
         """End the session, and with it every lock that is still held."""

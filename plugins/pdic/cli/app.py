@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import sys
-from contextlib import ExitStack
-from typing import Annotated, Any
+from contextlib import ExitStack, suppress
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pdic import failures, settings
+from pdic import failures, settings, stopping
 from pdic.cli import loads, logs
 from pdic.cli.names import Json, Targets, complete_sector
 from pdic.cli.output import console, give, print_json, say, tell
@@ -234,18 +236,61 @@ def _unknown_role(role: str | None) -> str:
 def main() -> None:
     """Run a command. A refusal goes to standard error in words (with --json: as JSON too) and ends with its exit code.
 
-    So does an error that nobody foresaw: its trace goes to a log, without the values that its words may quote.
+    So does an error that nobody foresaw: its trace goes to a log, without the values that its words may quote. So does a signal. Where
+    nobody reads the output any more (`pdic status | head -1`), the command ends without a word.
     """
     try:
         logs.begin(settings.home())
         with failures.driver_silent(logging.getLogger("pdic.cli")):
             app()
+    except SystemExit as end:
+        if stopping.asked():
+            _stopped()
+        if isinstance(end.__context__, BrokenPipeError):
+            _unread()
+        _flush()
+        raise
+    except KeyboardInterrupt:
+        _stopped()
+    except BrokenPipeError:
+        _unread()
     except Exception as error:
+        if stopping.asked():
+            _stopped()
         refusal = failures.in_words(error) or _unforeseen(error)
-        if "--json" in sys.argv:
-            print_json({"error": str(refusal), "kind": type(refusal).__name__})
-        tell(f"pdic: {refusal}", "red")
+        _refuse(refusal)
         sys.exit(refusal.exit_code)
+
+
+def _refuse(refusal: PdicError) -> None:
+    if "--json" in sys.argv:
+        print_json({"error": str(refusal), "kind": type(refusal).__name__})
+    tell(f"pdic: {refusal}", "red")
+
+
+def _stopped() -> NoReturn:
+    """The end of a command that a signal stopped. The terminal may be gone."""
+    stopping.let_be()
+    with suppress(OSError):
+        if refusal := stopping.refusal():
+            _refuse(refusal)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    sys.exit(stopping.exit_code())
+
+
+def _flush() -> None:
+    """Write what is printed while a failure can still be answered."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _unread()
+
+
+def _unread() -> NoReturn:
+    """The end of a command whose output nobody reads to its end. What is left of it goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(128 + signal.SIGPIPE)
 
 
 def _unforeseen(error: Exception) -> Unforeseen:

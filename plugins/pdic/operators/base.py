@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import BaseOperator, Connection
 
-from pdic import failures
+from pdic import failures, stopping
 from pdic.errors import PdicError
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ def refused(error: PdicError) -> PdicError:
     return cast("PdicError", same)
 
 
+NOTICE_S: Final = 0.5
+"""How soon after a signal the thread that listens for it has noted it."""
+
+
 class StepFailed(Exception):
     """A step failed in a way PDIC did not foresee. Says what kind of error and where, not what it said: that can quote rows."""
 
@@ -57,9 +61,23 @@ class PdicOperator(BaseOperator):
         REFUSAL, and is raised as `refused` makes it, without its causes, which can quote rows. Other errors of a database are
         raised as StepFailed.
         """
+        with stopping.heeded():
+            return self._run(context)
+
+    def on_kill(self) -> None:
+        """Airflow ends the task: what is under way is given up at once. (It calls this after a time-out too, when all has ended.)"""
+        if stopping.asked(within=NOTICE_S):
+            raise stopping.Stopped
+
+    def _run(self, context: Context) -> dict[str, Any]:
         try:
             with failures.driver_silent(_log):
                 return self.run(context)
+        except KeyboardInterrupt:
+            if not stopping.asked(within=NOTICE_S) or (stopped := stopping.refusal()) is None:
+                raise
+            self.log.error("%s", stopped)  # noqa: TRY400
+            raise refused(stopped) from None
         except Exception as error:
             if refusal := failures.in_words(error):
                 self.log.error("%s", refusal)  # noqa: TRY400 (a refusal is expected: the sentence says it all)

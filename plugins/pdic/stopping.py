@@ -1,0 +1,198 @@
+"""Signals that ask a process to stop: Ctrl-C, `systemctl stop`, a terminal that closes, Airflow ending a task.
+
+Python hands a signal to the main thread, once that runs Python. A thread that waits for a database does not: it sits in the driver
+until the server answers. So a thread beside learns of the signal at once, and ends what others wait for (`on_stop`). The main
+thread then finds `Stopped` raised, every `finally` runs, and what was under way is given up.
+
+Nothing here imports more than the standard library: `pdic` heeds signals from its first moment on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from pdic.errors import Interrupted
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+AT_ONCE_S: Final = 5.0
+"""So long after the first signal another one ends the process at once, whatever it does. Before that, it is the same request."""
+
+AGAIN_S: Final = 1.0
+
+_asked = threading.Event()
+_number: signal.Signals | None = None
+_asked_at = 0.0
+_enders: list[Callable[[], object]] = []
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked this process to stop. Libraries that know what to do at Ctrl-C do the same at the other signals."""
+
+
+def asked(within: float = 0.0) -> bool:
+    """Was this process asked to stop, or is it within so many seconds?"""
+    return _asked.wait(within) if within else _asked.is_set()
+
+
+def check() -> None:
+    """Raises `Stopped` where this process was asked to stop: for threads, which no signal reaches."""
+    if asked():
+        raise Stopped
+
+
+def pause(seconds: float) -> None:
+    """Wait. Raises `Stopped` as soon as this process is asked to stop."""
+    _asked.wait(seconds)
+    check()
+
+
+def asked_at() -> float | None:
+    """When this process was asked to stop, by the monotonic clock; None where nobody has."""
+    return _asked_at if asked() else None
+
+
+def on_stop(ender: Callable[[], object]) -> None:
+    """From now on, `ender` is called when the process is asked to stop, from a thread of its own: it ends what others wait for."""
+    _enders.append(ender)
+
+
+def exit_code() -> int:
+    """What shells expect of a process that a signal ended."""
+    return 128 + (_number or signal.SIGINT)
+
+
+def refusal() -> Interrupted | None:
+    """What is said of work that was stopped so; None where nobody asked for it."""
+    if _number is None:
+        return None
+    from pdic.errors import Interrupted
+
+    how = " (Ctrl-C)" if _number is signal.SIGINT else ""
+    return Interrupted(
+        f"stopped by {_number.name}{how}. What was under way was given up, and nothing of it was accepted or published: run the same "
+        "command again"
+    )
+
+
+def heed() -> None:
+    """From now on the signals end this process in order. One that it was started to ignore (`nohup`) stays ignored."""
+    _begin_to_listen(SIGNALS)
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _handle)
+    former = sys.unraisablehook
+
+    def hook(found: Any) -> None:
+        if isinstance(found.exc_value, Stopped):
+            _raise_again()
+        else:
+            former(found)
+
+    sys.unraisablehook = hook
+
+
+def let_be() -> None:
+    """The work is done: signals end this process as they end any other."""
+    for number in SIGNALS:
+        if signal.getsignal(number) is _handle:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def heeded() -> Iterator[None]:
+    """While the block runs in the main thread, what it waits for ends when a signal comes that somebody else handles.
+
+    A timer's signal counts too: what is waited for ends, and nobody is asked to stop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former, told = _begin_to_listen((*SIGNALS, signal.SIGALRM))
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(former, warn_on_full_buffer=False)
+        told.close()
+        _forget()
+
+
+def _begin_to_listen(numbers: Sequence[signal.Signals]) -> tuple[int, socket.socket]:
+    """Start the thread that learns of signals; returns where they were told before, and where they are told now."""
+    here, there = socket.socketpair()
+    there.setblocking(False)
+    threading.Thread(target=_listen, args=(here, numbers), name="signals", daemon=True).start()
+    _lines.append(there)
+    return signal.set_wakeup_fd(there.fileno(), warn_on_full_buffer=False), there
+
+
+_lines: list[socket.socket] = []
+"""Where signals are told: kept, because the interpreter knows their numbers only."""
+
+
+def _listen(here: socket.socket, numbers: Sequence[signal.Signals]) -> None:
+    """End what others wait for at a signal, and after a request to stop again and again: they may just have begun to wait."""
+    with here:
+        while select.select([here], [], [], AGAIN_S if asked() else None)[0]:
+            told = here.recv(64)
+            if not told:
+                return
+            coming = [number for number in numbers if number in told]
+            for number in coming:
+                if number is not signal.SIGALRM:
+                    _note(number)
+            if coming:
+                _end_all()
+        while asked():
+            _end_all()
+            time.sleep(AGAIN_S)
+
+
+def _end_all() -> None:
+    for ender in tuple(_enders):
+        ender()
+
+
+def _note(number: signal.Signals) -> None:
+    global _number, _asked_at
+    if not _asked.is_set():
+        _number, _asked_at = number, time.monotonic()
+        _asked.set()
+
+
+def _forget() -> None:
+    global _number
+    _number = None
+    _asked.clear()
+
+
+def _handle(number: int, _: FrameType | None) -> None:
+    global _raised
+    _note(signal.Signals(number))
+    if not _raised:
+        _raised = True
+        raise Stopped
+    if time.monotonic() - _asked_at > AT_ONCE_S:
+        os._exit(128 + number)
+
+
+def _raise_again() -> None:
+    """`Stopped` was raised where Python can only forget it (a clean-up of memory): it is raised anew a moment later."""
+    global _raised
+    _raised = False
+    timer = threading.Timer(0.05, os.kill, (os.getpid(), exit_code() - 128))
+    timer.daemon = True
+    timer.start()
+
+
+_raised = False
