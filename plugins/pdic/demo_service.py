@@ -16,7 +16,7 @@ from pdic.errors import PdicError
 from pdic.processes import Started
 from pdic.warehouse import connect_psycopg
 
-SECTION = "one_stop"
+SECTION = logins.ONE_STOP
 START_SECONDS = 30
 STOP_SECONDS = 10
 

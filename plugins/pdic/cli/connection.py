@@ -57,9 +57,10 @@ def add(
 
 def _look(conn_id: str, uri: str) -> dict[str, Any]:
     """Enter the database once: what is there, and what an administrator should know of the login."""
-    connection = enter(uri, "connection add", "nothing was kept: the database", conn_id)
+    whose = "nothing was kept: the database"
+    connection = enter(uri, "connection add", whose, conn_id)
     try:
-        with staying("the database"), connection.cursor() as cursor:
+        with staying(whose), connection.cursor() as cursor:
             cursor.execute(
                 """
                 select

@@ -84,11 +84,12 @@ def open_source(
     With ``hidden_rows`` the rows that policies hide are left out, as somebody has agreed to. With ``encoding`` a database that names
     none is spoken to byte by byte (`pdic.sources.carried`).
     """
-    connection = enter(uri, "onboard", "the source", conn_id)
+    whose = f"the source of connection {conn_id}"
+    connection = enter(uri, "onboard", whose, conn_id)
     try:
         speak(connection, encoding)
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-        with staying(f"the source of connection {conn_id}"):
+        with staying(whose):
             pin(connection, SHORT, row_security=hidden_rows)
             yield connection
     except psycopg2.Error as error:  # its text may quote a row

@@ -29,7 +29,7 @@ from pdic.quality.rule_types import Engine
 from pdic.quality.rules import Rule
 from pdic.quality.safe_text import safe_class, safe_text
 from pdic.warehouse import connect, locks, no_room, outages
-from pdic.warehouse.connect import LOCK_WAIT_S
+from pdic.warehouse.connect import LOCK_WAIT_S, Session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -322,7 +322,12 @@ def _source(context: EphemeralDataContext, uri: str) -> PostgresDatasource:
         create_temp_table=False,
         kwargs={
             "logging_name": _ENGINE_NAME,
-            "connect_args": {"options": SESSION, "application_name": APPLICATION, "connect_timeout": 10},
+            "connect_args": {
+                "options": SESSION,
+                "application_name": APPLICATION,
+                "connect_timeout": 10,
+                "connection_factory": Session,
+            },
         },
     )
 

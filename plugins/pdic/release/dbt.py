@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from pdic import settings
+import psycopg2
+
+from pdic import settings, stopping
 from pdic.errors import ReleaseError, WarehouseUnavailable
 from pdic.release import dbt_words
 from pdic.warehouse import connect, locks, no_room, outages
+from pdic.warehouse.connect import Session
 from pdic.warehouse.formats import OF_WAREHOUSE, startup_options
 
 PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt scrubs variables so named from its logs)
@@ -64,13 +67,30 @@ def import_runner() -> Any:
 
     dbt works with threads alone and asks for locks that processes could share. Those make Python start a process that watches
     over their names; where it is killed, it leaves a traceback on a person's screen. A context that forks has none.
+
+    Its sessions are ours: a warehouse that falls silent, or a command that is to stop, ends them.
     """
     import dbt.mp_context
+    from dbt.adapters.postgres import connections
 
     dbt.mp_context._MP_CONTEXT = multiprocessing.get_context("fork")  # type: ignore[assignment]
+    connections.psycopg2 = _Driver()  # type: ignore[attr-defined, assignment]
     from dbt.cli.main import dbtRunner
 
     return dbtRunner
+
+
+class _Driver:
+    """psycopg2, whose sessions are watched, and which opens none once the command is to stop: threads of dbt do not know of that."""
+
+    @staticmethod
+    def connect(*words: Any, **named: Any) -> Session:
+        if stopping.asked():
+            raise psycopg2.OperationalError("the command is to stop")
+        return psycopg2.connect(*words, connection_factory=Session, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(psycopg2, name)
 
 
 def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
@@ -87,6 +107,7 @@ def _run(transformer_uri: str, verb: str, *arguments: str) -> list[NodeResult]:
         locks.told(transformer_uri, "the release's models"),
     ):
         outcome = runner().invoke(command)
+    stopping.check()  # dbt makes an outcome of Ctrl-C too
     results = [_read(result) for result in getattr(outcome.result, "results", [])]
     failed = [result for result in results if result.failed]
     texts = [str(outcome.exception or ""), *(result.message or "" for result in failed)]

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psycopg2
 
 from pdic.errors import PdicError, SourceRefused, SourceUnavailable, SourceUnreachable
 from pdic.sources.session import SHORT, Limits, open_session
-from pdic.warehouse import outages
-from pdic.warehouse.connect import first_line
+from pdic.warehouse import outages, silence
+from pdic.warehouse.connect import CONNECT_SECONDS, Session, first_line, where
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+
+AGAIN_SECONDS: Final = 2
+"""How long a server that let nobody in has the next time: the datasets of a source that hangs do not each wait for it in full."""
+_away: set[str] = set()
+"""Servers that did not let this process in when it last tried."""
 
 
 def enter(
@@ -25,10 +31,20 @@ def enter(
     Tries once. Raises `SourceRefused` where the login is refused, `SourceUnreachable` where the server is away, starts, or has no
     connection left.
     """
+    server = where(uri)
+    patience = AGAIN_SECONDS if server in _away else CONNECT_SECONDS
     try:
-        return open_session(uri, step, autocommit=autocommit, limits=limits)
+        connection = open_session(uri, step, autocommit=autocommit, limits=limits, patience=patience)
     except psycopg2.OperationalError as error:
-        raise no_entry(uri, error, whose, conn_id) from error
+        refusal = no_entry(uri, error, whose, conn_id)
+        if isinstance(refusal, SourceUnreachable):
+            _away.add(server)
+        raise refusal from error
+    _away.discard(server)
+    if isinstance(connection, Session):
+        connection.watched.whose = whose
+    silence.forget(whose)
+    return connection
 
 
 @contextmanager
@@ -39,6 +55,8 @@ def staying(whose: str) -> Iterator[None]:
     except psycopg2.Error as error:
         if (cause := outages.lost(error)) is None:
             raise
+        if (why := silence.broken(whose)) is not None:
+            raise SourceUnavailable(f"{whose} {why}. See that its server is well, then try again") from error
         raise SourceUnavailable(f"{whose} broke off ({type(cause).__name__}): try again") from error
 
 

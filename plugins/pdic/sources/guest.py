@@ -16,7 +16,7 @@ from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.carried import speak
 from pdic.sources.entry import enter
 from pdic.sources.session import LOCK_TIMEOUT, Limits, pin
-from pdic.warehouse import outages
+from pdic.warehouse import outages, silence
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -36,8 +36,7 @@ def visit(uri: str, contract: Contract, beside: Connection | None = None) -> Con
         where = prefer_standby(uri)
     else:
         where = make_dsn(uri, host=beside.info.host, port=beside.info.port, target_session_attrs="any")
-    whose = f"{contract.id}: the source of sector {contract.sector}"
-    connection = enter(where, f"load {contract.id}", whose, contract.source_connection)
+    connection = enter(where, f"load {contract.id}", source_of(contract), contract.source_connection)
     connection.set_session(isolation_level=ISOLATION_LEVEL_REPEATABLE_READ, readonly=True)
     return connection
 
@@ -70,8 +69,7 @@ def reading(contract: Contract) -> Iterator[None]:
         # Without a code of the server's it is the driver's own word, for a session that ended within a copy.
         if isinstance(error, psycopg2.OperationalError | SystemError) or error.pgcode is None:
             raise SourceUnavailable(
-                f"{contract.id}: the source of sector {contract.sector} {_how_it_ended(contract, error)}. Nothing was accepted: "
-                "load it again"
+                f"{source_of(contract)} {how_it_ended(contract, error)}. Nothing was accepted: load it again"
             ) from error
         _require_readable(contract, error)
         if error.pgcode != INSUFFICIENT_PRIVILEGE:
@@ -81,12 +79,13 @@ def reading(contract: Contract) -> Iterator[None]:
                 "that, then load it again."
             ) from error
         raise LoadError(
-            f"{contract.id}: the source of sector {contract.sector} refused the read ({type(error).__name__}). Nothing was "
+            f"{source_of(contract)} refused the read ({type(error).__name__}). Nothing was "
             f"accepted. Check that the login of {contract.source_connection} may read {contract.table}, then load it again."
         ) from error
 
 
-def _how_it_ended(contract: Contract, error: BaseException) -> str:
+def how_it_ended(contract: Contract, error: BaseException) -> str:
+    """How the source's server ended a read, in words that follow its name."""
     match outages.sqlstate(error):
         case errorcodes.QUERY_CANCELED:
             return (
@@ -96,7 +95,14 @@ def _how_it_ended(contract: Contract, error: BaseException) -> str:
         case errorcodes.LOCK_NOT_AVAILABLE:
             wait = f"{LOCK_TIMEOUT.total_seconds():.0f} s"
             return f"did not let {contract.table} be read within {wait}: another session there is changing it"
+    if (why := silence.broken(source_of(contract))) is not None:
+        return f"{why}. See that its server is well"
     return f"broke off ({type(error).__name__})"
+
+
+def source_of(contract: Contract) -> str:
+    """What a dataset's source is called in a sentence."""
+    return f"{contract.id}: the source of sector {contract.sector}"
 
 
 def full(contract: Contract) -> SourceUnavailable:

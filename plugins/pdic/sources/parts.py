@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
-import psycopg2
 from psycopg2 import sql
 
 from pdic.sources.guest import behave, visit
 from pdic.sources.names import Name
 from pdic.sources.reading import read_columns, source_table
 from pdic.warehouse import one
+from pdic.warehouse.connect import stop
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -47,8 +47,7 @@ class Part:
 
     def cancel(self) -> None:
         """Stop a copy that is under way in another thread; a session that has ended needs no stopping."""
-        with suppress(psycopg2.Error):
-            self.connection.cancel()
+        stop(self.connection)
 
 
 def select(contract: Contract, table: sql.Composable, *conditions: sql.Composable) -> sql.Composed:

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Final
 import psycopg2
 from psycopg2.extensions import make_dsn, parse_dsn
 
-from pdic.warehouse import open_once
+from pdic.warehouse import one, open_once, silence
+from pdic.warehouse.connect import CONNECT_SECONDS, Session
 from pdic.warehouse.formats import CLIENT_ENCODING, FORMATS, startup_options
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ SHORT: Final = Limits(statement=timedelta(minutes=1), idle=timedelta(minutes=10)
 """For questions about a source: its catalogue, a sample, the state of its log."""
 
 
-def open_session(uri: str, step: str, *, autocommit: bool = False, limits: Limits = SHORT) -> Connection:
-    """A session with a source. `step` is what it is for (see `warehouse.open_once`). `limits` are those of an autocommit session.
+def open_session(
+    uri: str, step: str, *, autocommit: bool = False, limits: Limits = SHORT, patience: int = CONNECT_SECONDS
+) -> Connection:
+    """A session with a source. `step` and `patience` are those of `warehouse.open_once`. `limits` are those of an autocommit session.
 
     A session that is not in autocommit has to be pinned at the beginning of each transaction. Raises psycopg2.OperationalError
     where there is none to be had.
@@ -100,12 +103,13 @@ def open_session(uri: str, step: str, *, autocommit: bool = False, limits: Limit
             make_dsn(uri, client_encoding=CLIENT_ENCODING, options=startup_options(_STARTUP, own)),
             step,
             autocommit=True,
+            patience=patience,
         )
         _lift_transaction_limit(connection)
     except psycopg2.OperationalError as error:
         if _REFUSED_BY_A_POOLER not in str(error):
             raise
-        connection = open_once(make_dsn(uri, client_encoding=CLIENT_ENCODING), step, autocommit=True)
+        connection = open_once(make_dsn(uri, client_encoding=CLIENT_ENCODING), step, autocommit=True, patience=patience)
     if autocommit:
         _set(connection, limits, local=False)
     connection.autocommit = autocommit
@@ -159,7 +163,9 @@ def _set(connection: Connection, limits: Limits, *, local: bool, row_security: b
                         else pg_catalog.concat(%(first)s::pg_catalog.text, ', ', pg_catalog.current_setting('search_path'))
                     end,
                     %(local)s
-                )
+                ),
+                pg_catalog.pg_backend_pid(),
+                {silence.STARTED}
             from rows from (
                 pg_catalog.unnest(%(names)s::pg_catalog.text[]), pg_catalog.unnest(%(values)s::pg_catalog.text[])
             ) as pinned (name, value)
@@ -167,6 +173,10 @@ def _set(connection: Connection, limits: Limits, *, local: bool, row_security: b
             """,  # noqa: S608 (a condition of this module's own)
             {"local": local, "first": FIRST_IN_PATH, "names": list(settings), "values": list(settings.values())},
         )
+        _, _, pid, started = one(cursor)
+    if isinstance(connection, Session):
+        connection.watched.backend = (pid, started)
+        connection.watched.longest = limits.statement.total_seconds()
 
 
 def _milliseconds(limit: timedelta) -> str:

@@ -15,6 +15,7 @@ from pdic.warehouse.connect import (
     open_once,
     patiently,
     records,
+    stop,
     transaction,
     unusable,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "open_once",
     "patiently",
     "records",
+    "stop",
     "transaction",
     "unusable",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, sleep
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 import psycopg2
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, parse_dsn
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import parse_dsn
 
+from pdic import stopping
 from pdic.errors import DiskFull, PdicError, WarehouseRefused, WarehouseUnavailable
-from pdic.warehouse import outages
+from pdic.warehouse import outages, silence
 from pdic.warehouse.formats import CLIENT_ENCODING, OF_WAREHOUSE, startup_options
 from pdic.warehouse.statements import StatementCursor
 
@@ -32,7 +36,18 @@ Connect = Callable[[str], str]
 libpq's, or a web address where the source is a service.
 """
 
-KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+KEEPALIVES: dict[str, Any] = {
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": silence.UNACKNOWLEDGED_MS,
+}
+"""A server whose machine is gone, or a network that drops everything between, ends a session after a minute or two. One whose
+machine still answers for it is found out by `silence`."""
+
+CONNECT_SECONDS = 10
+"""How long a server has to let a session in."""
 
 LOCK_WAIT_S = 30
 """How long a statement in the warehouse waits for a table or row that another session has locked. Nobody asks who holds it
@@ -55,7 +70,26 @@ _Opened = TypeVar("_Opened")
 
 
 class Session(Connection):
-    """A session that is safe to leave: on the way out of an error, the error stays the one that is told."""
+    """A session that is watched, and safe to leave: on the way out of an error, the error stays the one that is told."""
+
+    def __init__(self, dsn: str, *more: Any) -> None:
+        super().__init__(dsn, *more)
+        this = weakref.ref(self)
+        self.watched = silence.watch(
+            self.fileno(),
+            dsn,
+            self.info.host,
+            self.info.port,
+            waits=lambda: (found := this()) is not None and found.info.transaction_status == TRANSACTION_STATUS_ACTIVE,
+            pid=self.info.backend_pid,
+        )
+
+        weakref.finalize(self, self.watched.end)  # (where nobody closes it)
+
+    def close(self) -> None:
+        """End the session."""
+        self.watched.end()
+        super().close()
 
     def rollback(self) -> None:
         """Roll back. Where the session is gone the server has done so, and there is nothing to say."""
@@ -64,6 +98,33 @@ class Session(Connection):
         except (psycopg2.InterfaceError, psycopg2.OperationalError):
             if not self.closed:
                 raise
+
+
+class _Session3(psycopg.Connection[Any]):
+    """The same with psycopg 3."""
+
+    watched: silence.Watched | None = None
+
+    @classmethod
+    def open(cls, uri: str, **words: Any) -> _Session3:
+        """Open a session and watch it."""
+        self = cls.connect(uri, **words)
+        this = weakref.ref(self)
+        self.watched = silence.watch(
+            self.fileno(),
+            make_conninfo(uri, **{name: value for name, value in words.items() if name in ("dbname", "sslmode")}),
+            self.info.host,
+            self.info.port,
+            waits=lambda: (found := this()) is not None and found.info.transaction_status == TransactionStatus.ACTIVE,
+            pid=self.info.backend_pid,
+        )
+        return self
+
+    def close(self) -> None:
+        """End the session."""
+        if self.watched is not None:
+            self.watched.end()
+        super().close()
 
 
 def connect(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:
@@ -81,7 +142,7 @@ def connect(uri: str, step: str, *, autocommit: bool = False, options: str = "")
 def connect_psycopg(uri: str, step: str, **more: Any) -> psycopg.Connection[Any]:
     """The same with psycopg 3, for copies between the two drivers; `more` goes to the driver as it is."""
     name, words = _application(step), KEEPALIVES | more | {"options": _waiting(uri, more.get("options", ""))}
-    return patiently(uri, lambda: psycopg.connect(uri, application_name=name, connect_timeout=10, **words))
+    return patiently(uri, lambda: _Session3.open(uri, application_name=name, connect_timeout=CONNECT_SECONDS, **words))
 
 
 def open_comparable(uri: str, step: str) -> psycopg.Connection[Any]:
@@ -89,15 +150,17 @@ def open_comparable(uri: str, step: str) -> psycopg.Connection[Any]:
     return connect_psycopg(uri, step, client_encoding=CLIENT_ENCODING, options=startup_options())
 
 
-def open_once(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:
-    """Open a session at any server, in one try. Raises what the driver raises: `outages.reason` says what it means."""
+def open_once(
+    uri: str, step: str, *, autocommit: bool = False, options: str = "", patience: int = CONNECT_SECONDS
+) -> Connection:
+    """Open a session at any server, in one try of `patience` seconds. Raises what the driver raises (see `outages.reason`)."""
     more = KEEPALIVES | ({"options": options} if options else {})
     try:
         connection: Connection = psycopg2.connect(
             uri,
             application_name=_application(step),
             client_encoding=CLIENT_ENCODING,
-            connect_timeout=10,
+            connect_timeout=patience,
             connection_factory=Session,
             cursor_factory=StatementCursor,
             **more,
@@ -108,6 +171,14 @@ def open_once(uri: str, step: str, *, autocommit: bool = False, options: str = "
     return connection
 
 
+def stop(connection: Connection) -> None:
+    """Stop what a session does in another thread: by asking its server, else, where that does not answer, on this side."""
+    if isinstance(connection, Session):
+        silence.stop([connection.watched])
+    else:
+        connection.cancel()
+
+
 def mend_by(mend: Callable[[], object]) -> None:
     """From now on, `mend` is called whenever the warehouse does not answer, before the next try. It may change nothing."""
     _menders[:] = [mend]
@@ -115,8 +186,8 @@ def mend_by(mend: Callable[[], object]) -> None:
 
 def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
     """What `opening` returns, as soon as the warehouse at `uri` lets it. Raises as `connect`."""
-    began, told, where = monotonic(), False, _where(uri)
-    patience = 0.0 if where in _given_up else float(os.environ.get(PATIENCE) or PATIENCE_SECONDS)
+    began, told, server = monotonic(), False, where(uri)
+    patience = 0.0 if server in _given_up else float(os.environ.get(PATIENCE) or PATIENCE_SECONDS)
     while True:
         try:
             opened = opening()
@@ -124,28 +195,29 @@ def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
             reason = outages.reason(uri, error)
             if not reason.passes:
                 raise WarehouseRefused(
-                    f"the warehouse at {where} {reason.value} ({first_line(error)}): correct the connection in "
+                    f"the warehouse at {server} {reason.value} ({first_line(error)}): correct the connection in "
                     "secrets/connections.json (docs/deploy.md; of the embedded one `pdic up` sets the passwords anew), then run the "
                     "command again"
                 ) from error
             waited = monotonic() - began
-            if waited >= patience:
-                _given_up.add(where)
+            if waited >= patience or stopping.asked():
+                _given_up.add(server)
                 remedy = _FULL if reason is outages.Reason.FULL else _AWAY
                 raise WarehouseUnavailable(
-                    f"the warehouse at {where} {reason.value} ({waited:.0f} s waited): {remedy}, then run the command again"
+                    f"the warehouse at {server} {reason.value} ({waited:.0f} s waited): {remedy}, then run the command again"
                 ) from error
             if not told:
-                _log.warning("the warehouse at %s %s: waiting for it, at most %.0f s", where, reason.value, patience)
+                _log.warning("the warehouse at %s %s: waiting for it, at most %.0f s", server, reason.value, patience)
                 told = True
             if reason is outages.Reason.AWAY:
                 for mend in _menders:
                     mend()
             sleep(min(POLL_SECONDS, patience))
         else:
-            _given_up.discard(where)
+            _given_up.discard(server)
+            silence.forget()
             if told:
-                _log.warning("the warehouse at %s answers again after %.0f s", where, monotonic() - began)
+                _log.warning("the warehouse at %s answers again after %.0f s", server, monotonic() - began)
             return opened
 
 
@@ -170,6 +242,11 @@ def unusable(error: BaseException) -> WarehouseUnavailable | DiskFull | None:
         return None
     code = outages.sqlstate(cause)
     kind = type(cause).__name__ + (f", SQLSTATE {code}" if code else "")
+    if (why := silence.broken()) is not None:
+        return WarehouseUnavailable(
+            f"the warehouse {why}. Nothing that was accepted or published is lost: see that its server is well, then run the same "
+            "command again"
+        )
     return WarehouseUnavailable(
         f"the warehouse went away in the middle of the work ({kind}). Nothing that was accepted or published is lost: run the "
         "same command again"
@@ -201,7 +278,7 @@ def _application(step: str) -> str:
     return f"pdic {step}"[:63]
 
 
-def _where(uri: str) -> str:
+def where(uri: str) -> str:
     """Host and port of a URI, and nothing secret."""
     words = parse_dsn(uri)
     hosts, ports = str(words.get("host", "localhost")).split(","), str(words.get("port", 5432)).split(",")

@@ -28,6 +28,7 @@ from pdic.sources.cdc.rows import IncompleteKey, Rows
 from pdic.sources.cdc.walsender import Walsender
 from pdic.sources.drift import check_drift
 from pdic.sources.entry import enter
+from pdic.sources.guest import source_of
 from pdic.sources.session import Limits
 from pdic.warehouse import Connect, open_comparable, transaction
 
@@ -212,5 +213,6 @@ def _require_unbroken(source: Connection, contract: Contract, last: Position, no
 
 
 def _connect(uri: str, contract: Contract) -> Connection:
-    whose = f"{contract.id}: the source of sector {contract.sector}"
-    return enter(uri, f"load {contract.id}", whose, contract.source_connection, autocommit=True, limits=LOG_LIMITS)
+    return enter(
+        uri, f"load {contract.id}", source_of(contract), contract.source_connection, autocommit=True, limits=LOG_LIMITS
+    )

@@ -11,7 +11,7 @@ import psycopg2
 
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.cdc.pgoutput import NotPgoutput
-from pdic.sources.guest import NOT_OF_ITS_ENCODING, full, unreadable
+from pdic.sources.guest import NOT_OF_ITS_ENCODING, full, how_it_ended, source_of, unreadable
 from pdic.warehouse import outages, unusable
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ def in_words(contract: Contract, source: Connection) -> Iterator[None]:
         if outages.disk_full(error) is not None:
             raise full(contract) from error
         raise SourceUnavailable(
-            f"{contract.id}: the source of sector {contract.sector} broke off ({type(error).__name__}). Nothing was moved; "
-            "load again."
+            f"{source_of(contract)} {how_it_ended(contract, error)}. Nothing was moved; load again."
         ) from error
     except (psycopg2.Error, psycopg.Error) as error:
         if refusal := unusable(error):

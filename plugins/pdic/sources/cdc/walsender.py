@@ -22,9 +22,9 @@ from pdic.errors import Busy, SourceRefused, SourceUnavailable
 from pdic.sources.cdc import lsn, pgoutput
 from pdic.sources.cdc.errors import lost, not_granted
 from pdic.sources.cdc.slot import PATIENCE
-from pdic.sources.guest import NOT_OF_ITS_ENCODING, full, unreadable
+from pdic.sources.guest import NOT_OF_ITS_ENCODING, full, source_of, unreadable
 from pdic.sources.session import replication_options, unlimited
-from pdic.warehouse import outages
+from pdic.warehouse import outages, silence
 from pdic.warehouse.connect import KEEPALIVES, first_line
 from pdic.warehouse.formats import CLIENT_ENCODING
 
@@ -38,8 +38,8 @@ _EPOCH: Final = 946_684_800  # 2000-01-01 UTC, where PostgreSQL's clock begins
 
 POLL_SECONDS: Final = 0.05
 """How long a quiet stream is waited for before the server is asked how far it has come."""
-SILENCE_SECONDS: Final = 300.0
-"""How long a server may say nothing at all."""
+QUIET_SECONDS: Final = 240.0
+"""How long a server that lives may say nothing at all of its log (and `silence.GRACE_SECONDS`)."""
 REPORT_SECONDS: Final = 10.0
 """How often the server hears from us while it sends without a pause (its `wal_sender_timeout` is 60 s)."""
 WAIT_FOR_WRITERS: Final = "5min"
@@ -62,8 +62,18 @@ class Walsender:
         )
         self._session = pq.PGconn.connect(info.encode())
         self._streaming = False
+        self._watched: silence.Watched | None = None
         if self._session.status != pq.ConnStatus.OK:
             raise self._no_entry(uri)
+        self._watched = silence.watch(
+            self._session.socket,
+            uri,
+            self._session.host.decode(),
+            self._session.port.decode(),
+            waits=lambda: True,
+            pid=self._session.backend_pid,
+        )
+        self._watched.whose, self._watched.talks, self._watched.longest = source_of(contract), True, QUIET_SECONDS
         if statement := unlimited(self._session.server_version):
             self._execute(statement)
 
@@ -77,6 +87,8 @@ class Walsender:
             if self._streaming and kind is None:
                 self._end_stream()
         finally:
+            if self._watched is not None:
+                self._watched.end()
             self._session.finish()
 
     def create_slot(self, slot: str) -> tuple[int, str]:
@@ -102,21 +114,17 @@ class Walsender:
         try:
             yield from self._until(position, target)
         except psycopg.OperationalError as error:
-            raise self._unavailable("broke off") from error
+            raise self._unavailable(self._broke_off()) from error
 
     def _until(self, position: int, target: int) -> Iterator[bytes]:
         receive = self._session.get_copy_data
-        reported = heard = time.monotonic()
+        reported = time.monotonic()
         count = 0
         self._report(position, ask=True)
         while True:
             size, data = receive(1)
             if size == 0:
-                if self._wait(POLL_SECONDS):
-                    heard = time.monotonic()
-                elif time.monotonic() - heard > SILENCE_SECONDS:
-                    raise self._unavailable(f"said nothing for {SILENCE_SECONDS:.0f} s")
-                else:
+                if not self._wait(POLL_SECONDS):
                     self._report(position, ask=True)
             elif size < 0:
                 self._streaming = False
@@ -179,7 +187,7 @@ class Walsender:
         try:
             self._session.consume_input()
         except psycopg.OperationalError as error:
-            raise self._unavailable("broke off") from error
+            raise self._unavailable(self._broke_off()) from error
         return True
 
     def _end_stream(self) -> None:
@@ -223,7 +231,10 @@ class Walsender:
             return full(contract)
         if state in NOT_OF_ITS_ENCODING:
             return unreadable(contract)
-        return self._unavailable(f"broke off (SQLSTATE {state})" if state else "broke off")
+        return self._unavailable(f"broke off (SQLSTATE {state})" if state else self._broke_off())
+
+    def _broke_off(self) -> str:
+        return silence.broken(source_of(self._contract)) or "broke off"
 
     def _no_entry(self, uri: str) -> SourceUnavailable | SourceRefused:
         """Why there is no session. What only a person can mend is not tried again, so that no account is locked."""

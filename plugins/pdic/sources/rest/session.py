@@ -18,6 +18,7 @@ import requests
 import tenacity
 import urllib3
 
+from pdic import logins, settings, stopping
 from pdic.errors import LoadError, SourceUnavailable
 from pdic.sources.rest.endpoint import Endpoint
 from pdic.sources.rest.reply import Reply, Transient, from_json
@@ -38,7 +39,7 @@ _away: set[str] = set()
 class Session:
     """One conversation with a service. `sleep` waits between tries (tests pass their own)."""
 
-    def __init__(self, endpoint: Endpoint, what: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, endpoint: Endpoint, what: str, sleep: Callable[[float], None] = stopping.pause) -> None:
         self.endpoint = endpoint
         self.what = what
         self._sleep = sleep
@@ -92,10 +93,16 @@ class Session:
             made = retrying.statistics.get("attempt_number", 1)
             raise SourceUnavailable(
                 f"{self.what}: {self.endpoint.host} {error} (after {made} {'try' if made == 1 else 'tries'}). "
-                f"Nothing was accepted; see that the service is well (connection {self.endpoint.conn_id}), then load again."
+                f"Nothing was accepted; {self._remedy()}."
             ) from None
         _away.discard(self.endpoint.base)
         return found
+
+    def _remedy(self) -> str:
+        """What to do about a service that stays unwell. The demo's own is started by every command that finds it gone."""
+        if self.endpoint.conn_id == logins.ONE_STOP_SOURCE and settings.read_state(settings.home(), logins.ONE_STOP):
+            return "it is the demo's own service, which the next command starts again: run this one again, or `pdic up`"
+        return f"see that the service is well (connection {self.endpoint.conn_id}), then load again"
 
     def refuse(self, problem: str, todo: str) -> LoadError:
         """The error to raise for what another try would not better."""
@@ -115,6 +122,7 @@ class Session:
     @contextmanager
     def _exchange(self) -> Iterator[None]:
         """One exchange within its time; errors of the libraries become `Transient`, reduced to what kind they are."""
+        stopping.check()
         seconds = min(self.endpoint.limits.reply_seconds, self._ends_at - time.monotonic())
         try:
             with self._watchdog.limit(seconds):
@@ -128,7 +136,7 @@ class Session:
             if isinstance(error, requests.exceptions.InvalidHeader | requests.exceptions.InvalidURL):
                 todo = f"correct the key, the login or the address in connection {self.endpoint.conn_id}"
                 raise self.refuse(f"cannot be asked like this ({type(error).__name__})", todo) from None
-            away = isinstance(error, requests.exceptions.ConnectionError)
+            away = isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout)
             raise Transient(f"broke off ({type(error).__name__})", away=away) from None
         except (ValueError, http.client.HTTPException) as error:  # a header or an address that no library can read
             raise Transient(f"sent an answer that is no proper HTTP ({type(error).__name__})") from None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from pdic import stopping
 
 
 class Watchdog:
@@ -19,6 +22,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
         self.barked = False
+        _watchdogs.add(self)
 
     @contextlib.contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
@@ -41,11 +45,27 @@ class Watchdog:
         if connection is not None:
             self._sockets = [known for known in self._sockets if known.fileno() >= 0] + [connection]
 
-    def _bark(self) -> None:
-        self.barked = True
+    def cut(self) -> None:
+        """Cut every connection now."""
         for connection in self._sockets:
             with contextlib.suppress(OSError):  # closed meanwhile
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def _bark(self) -> None:
+        self.barked = True
+        self.cut()
+
+
+_watchdogs: weakref.WeakSet[Watchdog] = weakref.WeakSet()
+
+
+def _cut_all() -> None:
+    """This process is to stop: nobody waits for a service any more."""
+    for each in tuple(_watchdogs):
+        each.cut()
+
+
+stopping.on_stop(_cut_all)
 
 
 class _Adapter(HTTPAdapter):

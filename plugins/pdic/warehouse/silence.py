@@ -1,0 +1,366 @@
+"""Servers that fall silent: their connections stay open, and nothing ever comes again.
+
+A server whose disk or machine hangs answers nobody, but its kernel (or the network between) keeps the connection alive, so that
+whoever reads from it would wait without end. Every session of this process is therefore watched by a thread beside. It asks the
+kernel when the last byte came, which costs the session nothing. A session that waits and has got nothing for `PDIC_SILENCE`
+seconds is asked about by a second, short session:
+
+    it answers      the server only takes its time (a sort before the first row): the session is left alone, and asked about again
+    no answer       within `PDIC_ANSWER` seconds: every session with that server that has fallen silent is cut
+    unknown there   the server answers, but does not know the session any more: it is cut
+
+A read of a source ends with its own time limit too, also where its server should have ended it and has not. To cut a session is
+to close it on our side: whatever waits for it gets the driver's error for a lost session, and `broken` says why it was.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import logging
+import os
+import select
+import socket
+import termios
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pdic import stopping
+
+SILENCE: Final = "PDIC_SILENCE"
+"""The setting: after how many seconds without a byte a server is asked whether it still lives."""
+SILENCE_SECONDS: Final = 30.0
+ANSWER: Final = "PDIC_ANSWER"
+"""The setting: how many seconds it has for its answer."""
+ANSWER_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 3.0
+"""How long a server has to stop what it does, when it is asked to."""
+GRACE_SECONDS: Final = 60.0
+"""How long after its time limit a server may still end a statement itself."""
+UNACKNOWLEDGED_MS: Final = 120_000
+"""How long the kernel waits until the other side has taken what was sent to it (`tcp_user_timeout`)."""
+
+_TICK_SECONDS: Final = 1.0
+_BLINK_SECONDS: Final = 0.2
+_LAST_SENT, _LAST_RECEIVED = 44, 52
+"""Where the kernel's `tcp_info` says how many milliseconds ago something was sent, and came (linux/tcp.h)."""
+
+_log = logging.getLogger(__name__)
+
+
+class Answer(Enum):
+    """What a server says of a session when it is asked by another one."""
+
+    WELL = auto()
+    SILENT = auto()
+    UNKNOWN = auto()
+    REFUSED = auto()
+    """It answers, but lets nobody in who could ask further."""
+
+
+@dataclass(eq=False)
+class Watched:
+    """One session: the way to its server, and its socket as the kernel knows it."""
+
+    conninfo: str = field(repr=False)
+    waits: Callable[[], bool]
+    pid: int
+    """The session's process at the server, as far as the driver knows."""
+    whose: str = ""
+    """Whose server it is, as it reads in a sentence; empty for the warehouse."""
+    backend: tuple[int, str] | None = None
+    """The session's process at the server, and when that server started."""
+    longest: float | None = None
+    """How many seconds the server may work on one statement."""
+    talks: bool = False
+    """We send something all the time, so that only what comes tells anything."""
+    well_at: float = field(default_factory=time.monotonic)
+    born: float = field(default_factory=time.monotonic)
+    asked: bool = True
+    line: socket.socket = field(init=False, repr=False)
+    _in_use: Any = field(default_factory=threading.RLock, init=False, repr=False)
+    _ended: bool = field(default=False, init=False)
+
+    def hold(self, descriptor: int) -> None:
+        """Keep the session's socket, by a number of our own: the driver's number may soon be that of another file."""
+        self.line = socket.socket(fileno=os.dup(descriptor))
+
+    def cut(self) -> None:
+        """End the session on this side: whoever waits for it stops waiting."""
+        with contextlib.suppress(OSError):  # (it has ended)
+            self.line.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Watch it no longer."""
+        with self._in_use:  # the driver is about to forget the session, and nobody may ask it then
+            self._ended = True
+        with _lock:
+            if self in _open:
+                _open.remove(self)
+                self.line.close()
+
+    def ask_without_login(self) -> None:
+        """From now on send no password: what the server says to that is an answer too, and no refused try of the login."""
+        words = {name: value for name, value in conninfo_to_dict(self.conninfo).items() if name != "password"}
+        self.conninfo = make_conninfo("", **words | {"passfile": "/nonexistent"})
+
+    def is_waiting(self) -> bool:
+        """Does somebody wait for the server?"""
+        with self._in_use:
+            return not self._ended and self.waits()
+
+    @property
+    def server(self) -> str:
+        """The address of its server."""
+        with contextlib.suppress(OSError):
+            return str(self.line.getpeername())
+        return "gone"
+
+    def unheard(self) -> float:
+        """For how many seconds nothing has come although something is waited for, and nobody has vouched for the server."""
+        now = time.monotonic()
+        if not self.is_waiting() or self._unread():
+            self.well_at = now
+            return 0.0
+        return min(now - self.well_at, self._quiet())
+
+    def _quiet(self) -> float:
+        """For how many seconds nothing has come, nor gone, by the kernel's count; without end where it counts nothing."""
+        with contextlib.suppress(OSError):
+            told = self.line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED + 4)
+            sent, received = (int.from_bytes(told[at : at + 4], "little") for at in (_LAST_SENT, _LAST_RECEIVED))
+            return (received if self.talks else min(sent, received)) / 1000
+        return float("inf")
+
+    def overdue(self) -> bool:
+        """Has the server worked for longer than it may, without a byte, and not ended that itself?"""
+        if self.longest is None or not self.is_waiting() or self._unread():
+            return False
+        quiet = self._quiet()
+        return quiet != float("inf") and quiet > self.longest + GRACE_SECONDS
+
+    def _unread(self) -> bool:
+        """Has something come that we have yet to read? Then it is we who take our time."""
+        size = array.array("i", [0])
+        with contextlib.suppress(OSError, ValueError):  # (its number is -1 once it is closed)
+            fcntl.ioctl(self.line, termios.FIONREAD, size)
+        return size[0] > 0
+
+
+_lock = threading.RLock()
+_open: list[Watched] = []
+_broken: dict[str, str] = {}
+"""Whose sessions were cut, and why."""
+_thread: threading.Thread | None = None
+
+
+def watch(
+    descriptor: int,
+    conninfo: str,
+    host: str,
+    port: int | str,
+    *,
+    waits: Callable[[], bool],
+    pid: int,
+) -> Watched:
+    """Watch a session from now on, until its `end`. `conninfo` led to it, to the server `host`, `port` of those that it names."""
+    watched = Watched("", waits, pid)
+    watched.hold(descriptor)
+    words = {name: value for name, value in conninfo_to_dict(conninfo).items() if name not in _NOT_ASKED_WITH}
+    address = {}
+    if watched.line.family != socket.AF_UNIX:
+        with contextlib.suppress(OSError):  # it is gone already, as its driver will find
+            address["hostaddr"] = str(watched.line.getpeername()[0])
+    watched.conninfo = make_conninfo(
+        "", **words | address | {"host": host, "port": str(port), "application_name": "pdic ask whether it lives"}
+    )
+    global _thread
+    with _lock:
+        _open.append(watched)
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_run, name="silence", daemon=True)
+            _thread.start()
+    return watched
+
+
+_NOT_ASKED_WITH: Final = (
+    "hostaddr", "options", "replication", "target_session_attrs", "load_balance_hosts", "connect_timeout",
+)  # fmt: skip
+
+
+def broken(whose: str = "") -> str | None:
+    """Why sessions of this process with a server were cut, in words that follow its name; None where none was."""
+    return _broken.get(whose)
+
+
+def forget(whose: str = "") -> None:
+    """A server lets us in (again): what was said of it is over."""
+    _broken.pop(whose, None)
+
+
+def sessions() -> list[Watched]:
+    """The sessions that are open now."""
+    with _lock:
+        return list(_open)
+
+
+def stop(watched: Collection[Watched]) -> None:
+    """Stop what sessions do for other threads. Their servers are asked to; a session whose server does not answer is cut."""
+    stopping_them = [
+        threading.Thread(target=_cancel, args=(each,), daemon=True) for each in watched if each.is_waiting()
+    ]
+    for thread in stopping_them:
+        thread.start()
+    for thread in stopping_them:
+        thread.join()
+
+
+def _stop_all() -> None:
+    """Stop what the sessions do that were open when this process was asked to stop. Later ones give up what was under way."""
+    asked_at = stopping.asked_at()
+    stop([each for each in sessions() if asked_at is None or each.born < asked_at])
+
+
+stopping.on_stop(_stop_all)
+
+
+def _cancel(watched: Watched) -> None:
+    """Ask the server to stop what it does for a session; where that cannot be asked in time, end the session on this side."""
+    pid = watched.backend[0] if watched.backend else watched.pid
+    try:
+        _told(watched.conninfo, b"select pg_catalog.pg_cancel_backend($1::pg_catalog.int4)", [str(pid)], STOP_SECONDS)
+    except (TimeoutError, ConnectionRefusedError):
+        watched.cut()
+
+
+def seconds(setting: str, default: float) -> float:
+    """A setting of the environment, in seconds; `default` where it is not set."""
+    return float(os.environ.get(setting) or default)
+
+
+def look() -> None:
+    """Look once at every session: ask about those that have fallen silent, and cut those whose server is gone."""
+    limit = seconds(SILENCE, SILENCE_SECONDS)
+    silent: dict[str, list[Watched]] = {}
+    for each in sessions():
+        if each.overdue():
+            _cut(
+                each,
+                f"has sent nothing for longer than one statement may take there ({each.longest:.0f} s), and did not end it",
+            )
+        elif each.asked and each.unheard() >= limit:
+            silent.setdefault(each.server, []).append(each)
+    for of_server in silent.values():
+        for each in of_server:
+            if each.unheard() < limit:  # it came while another one was asked about
+                continue
+            answer = ask(each)
+            if answer is Answer.SILENT:
+                for one in of_server:
+                    _cut(
+                        one,
+                        "stopped answering: nothing came for {:.0f} s, and a second connection got no answer either",
+                    )
+                break
+            if answer is Answer.UNKNOWN and each.unheard() >= limit:
+                _cut(each, "has lost this session: nothing came for {:.0f} s, and the server does not know it any more")
+            if answer is Answer.REFUSED:
+                each.ask_without_login()
+            each.well_at = time.monotonic()
+
+
+def ask(watched: Watched) -> Answer:
+    """Ask a server by a session of its own whether it lives, and works for the session that is watched."""
+    pid, started = watched.backend or (0, "")
+    try:
+        unknown = _told(watched.conninfo, _QUESTION, (str(pid), started), seconds(ANSWER, ANSWER_SECONDS))
+    except TimeoutError:
+        return Answer.SILENT
+    except ConnectionRefusedError:
+        return Answer.REFUSED
+    return Answer.UNKNOWN if unknown == b"t" and watched.backend else Answer.WELL
+
+
+def _told(conninfo: str, question: bytes, values: Sequence[str], limit: float) -> bytes | None:
+    """What a server answers to a question in a session of its own, within so many seconds; None where it answers something else.
+
+    Spoken over libpq itself, because the drivers wait without a limit, one of them with the whole process. Raises TimeoutError, and
+    ConnectionRefusedError where it lets nobody in.
+    """
+    until = time.monotonic() + limit
+    session = pq.PGconn.connect_start(conninfo.encode())
+    try:
+        wanted = pq.PollingStatus.WRITING
+        while wanted in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
+            _wait(session, until, write=wanted is pq.PollingStatus.WRITING)
+            wanted = pq.PollingStatus(session.connect_poll())
+        if session.status != pq.ConnStatus.OK:
+            raise ConnectionRefusedError
+        session.nonblocking = 1
+        session.send_query_params(question, [value.encode() for value in values])
+        while session.flush():
+            _wait(session, until, write=True)
+        while session.is_busy():
+            _wait(session, until, write=False)
+            session.consume_input()
+        result = session.get_result()
+        return result.get_value(0, 0) if result and result.status == pq.ExecStatus.TUPLES_OK else None
+    except psycopg.Error:
+        return None  # it answered, if only to end the session; what becomes of the other one is seen there
+    finally:
+        session.finish()
+
+
+def _wait(session: pq.abc.PGconn, until: float, *, write: bool) -> None:
+    """Wait until a session's socket can be written to, or read from. Raises TimeoutError when the time is over."""
+    poll = select.poll()
+    poll.register(session.socket, select.POLLOUT if write else select.POLLIN)
+    if not poll.poll(max(until - time.monotonic(), 0.0) * 1000):
+        raise TimeoutError
+
+
+STARTED: Final = "(extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000)::pg_catalog.int8::pg_catalog.text"
+"""When a server started, written alike whatever a session has set."""
+_QUESTION: Final = f"""
+select {STARTED} operator(pg_catalog.=) $2::pg_catalog.text
+    and not exists (select from pg_catalog.pg_stat_activity where pid operator(pg_catalog.=) $1::pg_catalog.int4)
+""".encode()  # noqa: S608 (constants of this module)
+"""Is this the server where the session was, and is the session unknown there? (Behind one address there may be several servers.)"""
+
+
+def _cut(watched: Watched, why: str) -> None:
+    reason = why.format(time.monotonic() - watched.well_at)
+    _broken[watched.whose] = reason
+    _log.info("%s %s", watched.whose or "the warehouse", reason)
+    watched.cut()
+    watched.asked = False
+
+
+def _run() -> None:
+    while True:
+        time.sleep(min(_TICK_SECONDS, max(seconds(SILENCE, SILENCE_SECONDS) / 4, _BLINK_SECONDS)))
+        try:
+            look()
+        except Exception:  # the watch of all sessions must not end with one of them
+            _log.exception("a look at the open sessions failed")
+
+
+def _alone() -> None:
+    """A forked process has no thread, and the sessions of the one that it comes from are not its own."""
+    global _lock, _thread
+    _lock, _thread = threading.RLock(), None
+    for each in _open:
+        each.line.close()
+    _open.clear()
+
+
+os.register_at_fork(after_in_child=_alone)

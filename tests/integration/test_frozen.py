@@ -1,0 +1,319 @@
+"""Servers that fall silent while we wait for them: their connections stay open, and nothing comes any more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import psycopg2
+import pytest
+import sqlalchemy as sa
+
+from pdic import catch_up, connections, embedded, failures, load, reconcile, warehouse
+from pdic.errors import SourceUnavailable, WarehouseUnavailable
+from pdic.onboard.introspect import open_source
+from pdic.quality import gate
+from pdic.release.dbt import import_runner
+from pdic.sources import session as source_session
+from pdic.sources.entry import enter
+from pdic.warehouse import outages, silence
+from tests.conftest import Postgres
+from tests.integration.sectors import SNAPSHOT, Sector, own_sector
+
+SECTOR, OTHER = "dong_bang", "khong_dong_bang"
+ENDLESS = "select pg_sleep(600)"
+
+
+class Freezing:
+    """A server that can be frozen: all of its processes are stopped, and the kernel answers for it."""
+
+    def __init__(self, home: Path) -> None:
+        embedded.start(home)
+        server = embedded.status(home)
+        assert server is not None
+        self.postgres = Postgres(home, server.port)
+        self._over = threading.Event()
+        self._head = psutil.Process(server.pid)
+
+    def uri(self, dbname: str = "postgres") -> str:
+        return self.postgres.uri(dbname)
+
+    def signal(self, number: signal.Signals) -> None:
+        for process in (self._head, *self._head.children()):
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+    def wait_for(self, query: str) -> int:
+        """Waits until a session works on a query like this; returns its process."""
+        with psycopg.connect(self.uri(), autocommit=True) as session:
+            while not self._over.is_set():
+                row = session.execute(
+                    "select pid from pg_stat_activity where query ~ %s and state = 'active' and pid <> pg_backend_pid()"
+                    " and wait_event in ('PgSleep', 'WalSenderWaitForWAL', 'WalSenderMain')",
+                    (query,),
+                ).fetchone()
+                if row:
+                    return int(row[0])
+        raise AssertionError(f"nothing worked on {query}")
+
+    def thaw(self) -> None:
+        """Let the server go on, and end what it still does for sessions that were given up."""
+        self.signal(signal.SIGCONT)
+        with psycopg.connect(self.uri(), autocommit=True) as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                " where pid <> pg_backend_pid() and backend_type in ('client backend', 'walsender')"
+            )
+
+    @contextmanager
+    def freezes_at(self, query: str) -> Iterator[None]:
+        """While the block runs, the server freezes once a session works on a query like this."""
+
+        def freeze() -> None:
+            self.wait_for(query)
+            self.signal(signal.SIGSTOP)
+
+        freezing = threading.Thread(target=freeze)
+        freezing.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            freezing.join()
+            self._over.clear()
+            self.thaw()
+
+
+@pytest.fixture(scope="module")
+def server(new_home: Callable[[], Path]) -> Iterator[Freezing]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_SILENCE", "1")
+        patch.setenv("PDIC_ANSWER", "1")
+        found = Freezing(new_home())
+        yield found
+        found.signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="module")
+def sector(server: Freezing, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
+    """A sector on the server that freezes. Its dataset `cham` is read by a view that waits before its last row."""
+    with own_sector(SECTOR, server.postgres, tmp_path_factory.mktemp("project")) as found:
+        for dataset in ("cham", "nhanh"):
+            found.add(dataset, capture=SNAPSHOT)
+            found.source(f"insert into {dataset} select n, 'x' from generate_series(1, 1000) as n")
+        found.source(
+            "alter table cham rename to cham_goc; create table cho (giay float); insert into cho values (0);"
+            "create view cham as select * from cham_goc union all select 0, pg_sleep(giay)::text from cho"
+        )
+        yield found
+
+
+@pytest.fixture(scope="module")
+def other(sector: Sector, postgres: Postgres) -> Sector:
+    """A sector of the same project on a server that is well."""
+    uri = postgres.create_database(OTHER)
+    found = Sector(OTHER, sector.root, uri, uri)
+    found.add("khac", capture=SNAPSHOT)
+    found.source("insert into khac values (1, 'x')")
+    return found
+
+
+def waits(sector: Sector, seconds: float) -> None:
+    sector.source(f"update cho set giay = {seconds}")
+
+
+def test_a_source_that_freezes_in_mid_read_fails_its_dataset_alone(
+    server: Freezing, sector: Sector, other: Sector
+) -> None:
+    waits(sector, 600)
+
+    def connect_to(conn_id: str) -> str:
+        return other.connect_to(conn_id) if OTHER in conn_id else sector.connect_to(conn_id)
+
+    with server.freezes_at("copy.*cham"):
+        reports = {row["dataset"]: row for row in load.load([f"{SECTOR}.cham", OTHER], connect_to)}
+    assert reports["khac"]["status"] == "accepted"
+    assert (reports["cham"]["status"], reports["cham"]["retryable"]) == ("failed", True)
+    said = reports["cham"]["message"]
+    assert said.startswith(f"{SECTOR}.cham: the source of sector {SECTOR} stopped answering: nothing came for ")
+    assert said.endswith("Nothing was accepted: load it again")
+    assert "\n" not in said
+    newest = f"select status, error_kind from control.batch where sector = '{SECTOR}' order by batch_id desc limit 1"
+    assert sector.warehouse(newest) == [("abandoned", "SourceUnavailable")]
+    waits(sector, 0)
+    assert sector.load("cham")["status"] == "accepted"
+
+
+def test_a_read_that_waits_for_its_first_row_is_no_freeze(sector: Sector) -> None:
+    """A sort takes its time. The server is asked meanwhile, and answers."""
+    uri = sector.connect_to(f"pdic_source_{SECTOR}")
+    with (
+        closing(enter(uri, "look", "the source", "pdic_source", autocommit=True)) as session,
+        session.cursor() as cursor,
+    ):
+        asked: list[silence.Answer] = []
+        ask = silence.ask
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(silence, "ask", lambda each: (asked.append(found := ask(each)), found)[1])
+            cursor.execute("select pg_sleep(3.5)")
+        assert asked
+        assert set(asked) == {silence.Answer.WELL}
+
+
+def test_a_reconcile_of_a_frozen_source_ends(server: Freezing, sector: Sector) -> None:
+    waits(sector, 0)
+    assert sector.load("cham")["status"] == "accepted"
+    waits(sector, 600)
+    with server.freezes_at("cham"):
+        (report,) = reconcile.reconcile([f"{SECTOR}.cham"], connect_to=sector.connect_to)
+    assert (report["status"], report["retryable"]) == ("failed", True)
+    assert f"the source of sector {SECTOR} stopped answering" in report["message"]
+    waits(sector, 0)
+    (report,) = reconcile.reconcile([f"{SECTOR}.cham"], connect_to=sector.connect_to)
+    assert report["status"] == "accepted"
+
+
+def test_a_look_into_a_frozen_source_ends(server: Freezing) -> None:
+    with (
+        server.freezes_at("pg_sleep"),
+        pytest.raises(SourceUnavailable, match="stopped answering"),
+        open_source(server.uri(), "pdic_source_x") as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("select pg_sleep(50)")
+
+
+def by_psycopg2(uri: str) -> Any:
+    with closing(warehouse.connect(uri, "test")) as session, session.cursor() as cursor:
+        cursor.execute(ENDLESS)
+
+
+def by_psycopg3(uri: str) -> Any:
+    with warehouse.connect_psycopg(uri, "test") as session:
+        session.execute(ENDLESS)
+
+
+def by_great_expectations(uri: str) -> Any:
+    engine = gate._source(gate._context(gate.import_great_expectations()), uri).get_engine()
+    with engine.connect() as session:
+        session.execute(sa.text(ENDLESS))
+
+
+def by_dbt(uri: str) -> Any:
+    import_runner()
+    from dbt.adapters.postgres import connections as adapter
+
+    with closing(adapter.psycopg2.connect(uri)) as session, session.cursor() as cursor:
+        cursor.execute(ENDLESS)
+
+
+@pytest.mark.parametrize("way", [by_psycopg2, by_psycopg3, by_great_expectations, by_dbt])
+def test_every_way_to_a_warehouse_that_freezes_ends(server: Freezing, way: Callable[[str], Any]) -> None:
+    silence.forget()
+    with server.freezes_at("pg_sleep"), pytest.raises(Exception) as ended:  # noqa: PT011 (each library has its own)
+        way(server.uri())
+    refusal = failures.in_words(ended.value)
+    assert isinstance(refusal, WarehouseUnavailable)
+    assert "the warehouse stopped answering" in str(refusal)
+    assert "\n" not in str(refusal)
+
+
+def test_to_stop_a_read_of_a_frozen_source_does_not_wait_for_it(
+    server: Freezing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver asks the server to cancel, and would wait for its answer without end."""
+    monkeypatch.setattr(silence, "STOP_SECONDS", 0.2)
+    monkeypatch.setenv("PDIC_SILENCE", "600")
+    connection = enter(server.uri(), "look", "the source", "x", autocommit=True)
+    errors: list[Exception] = []
+
+    def read() -> None:
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(ENDLESS)
+            except psycopg2.Error as error:
+                errors.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    server.wait_for("pg_sleep")
+    server.signal(signal.SIGSTOP)
+    try:
+        warehouse.stop(connection)
+        reader.join()
+    finally:
+        server.thaw()
+    assert outages.lost(errors[0])
+
+
+def test_one_process_of_a_server_that_stops_ends_with_the_time_limit(
+    server: Freezing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server answers, and says that its process works. The limit that it should have kept is ours too."""
+    monkeypatch.setattr(silence, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(silence, "_BLINK_SECONDS", 0.1)
+    limits = source_session.Limits(statement=timedelta(seconds=1), idle=timedelta(minutes=1))
+    with closing(enter(server.uri(), "look", "the source", "x", autocommit=True, limits=limits)) as connection:
+        assert connection.watched.backend is not None  # type: ignore[attr-defined]
+        pid = connection.watched.backend[0]  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(psycopg2.OperationalError), connection.cursor() as cursor:
+                cursor.execute(ENDLESS)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    assert "longer than one statement may take" in (silence.broken("the source") or "")
+
+
+def test_a_session_that_its_server_has_lost_is_cut(server: Freezing) -> None:
+    """A balancer between keeps our connection and has dropped the one behind it: the server does not know our process."""
+    with closing(enter(server.uri(), "look", "the source", "x", autocommit=True)) as connection:
+        _, started = connection.watched.backend  # type: ignore[attr-defined]
+        for backend, answer in (
+            ((2**31 - 1, started), silence.Answer.UNKNOWN),
+            ((2**31 - 1, "1"), silence.Answer.WELL),  # another server answers for it: it cannot know
+            (connection.watched.backend, silence.Answer.WELL),  # type: ignore[attr-defined]
+        ):
+            connection.watched.backend = backend  # type: ignore[attr-defined]
+            assert silence.ask(connection.watched) is answer  # type: ignore[attr-defined]
+        connection.watched.backend = (2**31 - 1, started)  # type: ignore[attr-defined]
+        with pytest.raises(psycopg2.OperationalError), connection.cursor() as cursor:
+            cursor.execute("select pg_sleep(50)")
+    assert "does not know it any more" in (silence.broken("the source") or "")
+
+
+def test_a_login_that_is_refused_meanwhile_is_not_tried_again(server: Freezing) -> None:
+    """The password was changed while a long read goes on. Asking with the old one could lock the account."""
+    uri = server.postgres.create_database("doi_mat_khau")
+    with closing(enter(uri, "look", "the source", "x", autocommit=True)) as connection:
+        with psycopg.connect(server.uri(), autocommit=True) as admin:
+            admin.execute("alter role doi_mat_khau_owner password 'another'")
+        watched = connection.watched  # type: ignore[attr-defined]
+        assert silence.ask(watched) is silence.Answer.REFUSED
+        watched.ask_without_login()
+        assert "password" not in watched.conninfo
+        assert silence.ask(watched) is silence.Answer.REFUSED
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_sleep(3)")
+
+
+def test_what_froze_is_caught_up(sector: Sector) -> None:
+    """A frozen source is an outage like another: the dataset is asked about again by itself."""
+    with psycopg.connect(connections.warehouse("admin")) as admin:
+        admin.execute(
+            "insert into control.dataset (sector, dataset) values (%s, 'nhanh') on conflict do nothing", (SECTOR,)
+        )
+        admin.execute(
+            "insert into control.batch (sector, dataset, capture, status, error_kind, started_at) values"
+            " (%s, 'nhanh', 'snapshot', 'abandoned', 'SourceUnavailable', now() - interval '1 hour')",
+            (SECTOR,),
+        )
+    assert "nhanh" in catch_up.broken_off(SECTOR, sector.connect_to)
