@@ -211,6 +211,31 @@ def test_a_lost_promise_is_agreed_by_a_new_version(source: Source) -> None:
     assert source.load(table)["status"] == "accepted"
 
 
+def test_what_is_said_of_another_key_leads_to_another_dataset(source: Source) -> None:
+    table = source.table("rekeyed")
+    source.run(f"alter table {table} drop constraint {table}_pkey, add primary key (label); update {table} set id = 1")
+    with pytest.raises(OnboardError, match="Rows with another key are another dataset") as refusal:
+        source.update(table)
+    said = str(refusal.value)
+    former, model = (Path(path) for path in re.findall(r"contracts/\S+yaml|dbt_project/\S+sql", said))
+    assert (source.root / former).is_file() and (source.root / model).is_file()
+    assert f"`pdic onboard --connection pdic_source_{SECTOR} --table public.{table} --yes`" in said
+
+    text = source.text(table).replace(f"id: {SECTOR}.{table}", f"id: {SECTOR}.by_label")
+    text = text.replace(f"name: {table}\nversion", "name: by_label\nversion").replace("        primaryKey: true\n", "")
+    (source.root / former).unlink()
+    (source.root / model).unlink()
+    place = text.index("name: label\n")
+    text = text[:place] + text[place:].replace(
+        "        required: true\n", "        primaryKey: true\n        required: true\n", 1
+    )
+    (source.root / former.with_name("by_label.odcs.yaml")).write_text(text, encoding="utf-8")
+    report = onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", table))
+    assert (model.parent / f"stg_{SECTOR}__by_label.sql").as_posix() in report["written"]
+    assert source.load("by_label")["rows_accepted"] == 2
+    assert contracts.get(SECTOR, "by_label").key == ("label",)
+
+
 GUESSED = {
     # How the table begins, its guessed key, what then comes at the source, which key is right.
     "one": ("(1, 1, 'a'), (2, 1, 'b'), (3, 1, 'c')", "ma", "(1, 2, 'x')", "ma,lan"),

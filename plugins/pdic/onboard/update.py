@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -32,10 +33,6 @@ Report = dict[str, Any]
 _READ_AGAIN = (
     "rows accepted before hold nothing in a new column until everything is read anew: run `pdic load {} --full`"
 )
-_ANOTHER_DATASET = (
-    "Rows with another key are another dataset: retire this contract (status: retired, then remove it) and onboard the table under "
-    "a new name"
-)
 
 
 def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = ()) -> Report:
@@ -52,7 +49,7 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
     contract = contracts.get(sector, dataset, root)
     if key and not contract.key_guessed:
         raise OnboardError(
-            f"{contract.id}: its key ({', '.join(contract.key_at_source)}) was not guessed. {_ANOTHER_DATASET}"
+            f"{contract.id}: its key ({', '.join(contract.key_at_source)}) was not guessed. {_another_dataset(contract)}"
         )
     another = bool(key) and tuple(key) != contract.key_at_source
     emptied = _emptied(contract, key) if another else []
@@ -108,6 +105,15 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         "then": change.then,
         "warnings": warnings,
     }
+
+
+def _another_dataset(contract: Contract) -> str:
+    """What a person does where the key has become another one: what was accepted stays under the former name and key."""
+    return (
+        f"Rows with another key are another dataset: give {contract.path} another name (its file, id and name) and the new key, remove "
+        f"{drafts.staging_path(contract)}, and run `pdic onboard --connection {contract.source_connection} --table "
+        f"{shlex.quote(contract.table)} --yes`, which writes what is missing"
+    )
 
 
 def _emptied(contract: Contract, key: Sequence[str]) -> list[str]:
@@ -235,7 +241,7 @@ class _Change:
         """What the source promised and no longer does: the new version says that it is agreed."""
         for problem in problems:
             if "primary key" in problem and not self.named_key:
-                raise OnboardError(f"{self.contract.id}: {problem}. {_ANOTHER_DATASET}")
+                raise OnboardError(f"{self.contract.id}: {problem}. {_another_dataset(self.contract)}")
             self._say(problem, major=True)
         if self.said:
             self.text.set_table_kind(self.found.table.kind)
@@ -262,7 +268,7 @@ class _Change:
 
     def _no_key(self, name: str, what: str) -> None:
         if name in self.contract.key_at_source:
-            raise OnboardError(f"{self.contract.id}: the key column {name} {what}. {_ANOTHER_DATASET}")
+            raise OnboardError(f"{self.contract.id}: the key column {name} {what}. {_another_dataset(self.contract)}")
 
     def _say(self, words: str, *, major: bool = False) -> None:
         self.said.append(words)

@@ -34,7 +34,8 @@ def check_drift(
     if table is None:
         raise DriftError(
             f"{contract.id}: the source has no table {contract.table} that this role may see. If it was renamed, change "
-            f"schema/physicalName in {contract.path}; if it is gone, retire the contract."
+            f"schema/physicalName in {contract.path}; if it is gone, remove that file and "
+            f"dbt_project/models/staging/{contract.sector}/stg_{contract.raw_table}.sql, and run `pdic contracts compile`."
         )
     if contract.encoding is not None:
         table = decoded_table(table, contract.encoding)
