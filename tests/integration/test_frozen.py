@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,9 +27,10 @@ from pdic.sources import session as source_session
 from pdic.sources.entry import enter
 from pdic.warehouse import outages, silence
 from tests.conftest import Postgres
+from tests.integration.logs import Source
 from tests.integration.sectors import SNAPSHOT, Sector, own_sector
 
-SECTOR, OTHER = "dong_bang", "khong_dong_bang"
+SECTOR, OTHER, LOGS = "dong_bang", "khong_dong_bang", "nhat_ky_dong"
 ENDLESS = "select pg_sleep(600)"
 
 
@@ -189,6 +191,37 @@ def test_a_look_into_a_frozen_source_ends(server: Freezing) -> None:
         connection.cursor() as cursor,
     ):
         cursor.execute("select pg_sleep(50)")
+
+
+def test_a_log_that_freezes_in_mid_read_ends(server: Freezing, sector: Sector, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = LOGS
+    owner = server.postgres.create_database(name)
+    with psycopg.connect(server.uri(), autocommit=True) as admin:
+        admin.execute(f"alter role {name}_owner replication")  # type: ignore[call-overload]
+    log = Source(name, sector.root, owner, owner, server.uri(name))
+    dataset = log.table("dong")
+    log.run("insert into dong select n, 'x' from generate_series(1, 10) as n")
+    assert log.load(dataset)["status"] == "accepted"
+    log.run("insert into dong select n, repeat('x', 1000) from generate_series(11, 60000) as n")
+    capture = sys.modules["pdic.sources.cdc.capture"]
+    taken = capture._Reader.take
+    seen: list[int] = []
+
+    def take(self: Any, message: bytes) -> Any:
+        seen.append(1)
+        if len(seen) == 100:
+            server.signal(signal.SIGSTOP)
+        return taken(self, message)
+
+    monkeypatch.setattr(capture._Reader, "take", take)
+    try:
+        (report,) = load.load([f"{name}.{dataset}"], log.connect_to)
+    finally:
+        server.thaw()
+    assert (report["status"], report["retryable"]) == ("failed", True)
+    assert f"the source of sector {name} stopped answering" in report["message"]
+    monkeypatch.undo()
+    assert log.load(dataset)["rows_accepted"] == 59990
 
 
 def by_psycopg2(uri: str) -> Any:
