@@ -236,6 +236,20 @@ def test_what_is_said_of_another_key_leads_to_another_dataset(source: Source) ->
     assert contracts.get(SECTOR, "by_label").key == ("label",)
 
 
+def test_a_table_taken_on_anew_after_its_contract_was_removed_gets_a_name_of_its_own(source: Source) -> None:
+    """Under the former name, its rows would be mixed with those that another key told apart."""
+    table = source.table("once_more")
+    assert source.load(table)["status"] == "accepted"
+    (source.root / f"contracts/{SECTOR}/{table}.odcs.yaml").unlink()
+    (source.root / f"dbt_project/models/staging/{SECTOR}/stg_{SECTOR}__{table}.sql").unlink()
+    source.run(f"alter table {table} drop constraint {table}_pkey, add primary key (label)")
+    report = onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", table))
+    assert report["datasets"] == [f"{SECTOR}.{table}_2"]
+    (warning,) = (words for words in report["warnings"] if "two tables under one name" in words)
+    assert f"the warehouse holds rows of {SECTOR}.{table} from a contract that is no more" in warning
+    assert source.load(f"{table}_2")["rows_accepted"] == 2
+
+
 GUESSED = {
     # How the table begins, its guessed key, what then comes at the source, which key is right.
     "one": ("(1, 1, 'a'), (2, 1, 'b'), (3, 1, 'c')", "ma", "(1, 2, 'x')", "ma,lan"),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pdic import encodings, settings, whole_files
+from pdic import connections, encodings, settings, whole_files
 from pdic.contracts import Contract, standing
 from pdic.contracts.catalogue import Sector
 from pdic.contracts.findings import SNAKE_CASE
@@ -24,6 +24,7 @@ from pdic.onboard.files import try_out, write_all
 from pdic.onboard.guess import NO_WISH, Draft, Guess, guess_contract
 from pdic.onboard.introspect import facts, open_source, tables_of
 from pdic.onboard.names import fold, snake_case, title
+from pdic.warehouse import one, transaction
 
 __all__ = ["Guess", "onboard", "sector_of"]
 
@@ -74,11 +75,13 @@ def onboard(
     with open_source(uri, conn_id, encoding=encodings.NAMES[0]) as source:
         of = schema if table is None else table[0]
         encoding = settled(source, conn_id, encoding, known.encodings(conn_id), [of] if of else [], ask_encoding)
+    formerly = _formerly_loaded(sector, known)
     found, refused, skipped = _drafts(
         conn_id,
         uri,
         sector,
         known,
+        formerly,
         table=table,
         schema=schema,
         key=key,
@@ -111,6 +114,7 @@ def onboard(
         new, warnings = try_out(root, texts)
         written = write_all(root, texts | _models(root, [*known.contracts.values(), *new]))
     guesses = [guess for item in wanted for guess in item.guesses]
+    warnings += _renamed(sector, wanted, formerly)
     if wanted and nobody:
         guesses.append(Guess(sector, None, "agency", agency, "nobody said whose data it is: say --agency"))
     return {
@@ -161,6 +165,31 @@ class _Known:
         )
 
 
+def _formerly_loaded(sector: str, known: _Known) -> frozenset[str]:
+    """Datasets of a sector that were loaded under a contract that is no more. Their rows, under their key, keep the name."""
+    with (
+        transaction(connections.warehouse("loader"), "onboard") as loader,
+        loader.cursor() as cursor,
+    ):
+        cursor.execute("select to_regclass('control.dataset') is not null")
+        if not one(cursor)[0]:
+            return frozenset()
+        cursor.execute(
+            "select dataset from control.dataset where sector = %s and accepted_batch_id is not null", (sector,)
+        )
+        return frozenset(dataset for (dataset,) in cursor.fetchall()) - known.names
+
+
+def _renamed(sector: str, wanted: Sequence[Draft], formerly: frozenset[str]) -> list[str]:
+    """What is said of a table that would have had the name of a dataset which was loaded before."""
+    return [
+        f"{item.facts.written} was taken on as {sector}.{item.dataset}: the warehouse holds rows of {sector}.{former} from a contract "
+        "that is no more, and two tables under one name would be mixed"
+        for item in wanted
+        if (former := snake_case(item.facts.name)) in formerly and former != item.dataset
+    ]
+
+
 def _still_free(wanted: Sequence[Draft], known: _Known) -> tuple[list[Draft], list[Report]]:
     """The drafts whose table nobody else took on meanwhile, and the others with the reason."""
     free: list[Draft] = []
@@ -181,6 +210,7 @@ def _drafts(
     uri: str,
     sector: str,
     known: _Known,
+    formerly: frozenset[str],
     *,
     table: tuple[str, str] | None,
     schema: str | None,
@@ -217,7 +247,7 @@ def _drafts(
             (name for _, name in new),
             "dataset",
             limit=RAW_NAME_CHARACTERS - len(sector) - 2,
-            taken=known.names,
+            taken=known.names | formerly,
             reserved=frozenset(),
         )
         for of, name in new:
