@@ -54,11 +54,15 @@ def write_together(root: Path, files: Mapping[Path, str]) -> None:
     listed.parent.mkdir(parents=True, exist_ok=True)
     with _locked(listed.parent):
         _finish(root)
-        _put(listed, json.dumps([path.as_posix() for path in files]), 0o644)
-        for path, text in files.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            _put(_beside(root / path), text, 0o644)
-        listed.rename(root / AGREED)
+        try:
+            _put(listed, json.dumps([path.as_posix() for path in files]), 0o644)
+            for path, text in files.items():
+                (root / path).parent.mkdir(parents=True, exist_ok=True)
+                _put(_beside(root / path), text, 0o644)
+            listed.rename(root / AGREED)
+        except BaseException:  # a full disk, Ctrl-C: nothing is left for the next run, and the room is given back
+            _take_back(root)
+            raise
         _finish(root)
 
 
@@ -83,8 +87,15 @@ def _finish(root: Path) -> None:
         with contextlib.suppress(FileNotFoundError):  # it was renamed before the kill
             _beside(root / path).replace(root / path)
     (root / AGREED).unlink(missing_ok=True)
+    _take_back(root)
+
+
+def _take_back(root: Path) -> None:
     for path in _listed(root / BEGUN):
-        _beside(root / path).unlink(missing_ok=True)
+        with contextlib.suppress(
+            NotADirectoryError
+        ):  # a file lies where its folder should be, which is why it was given up
+            _beside(root / path).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # others have files there
             (root / path).parent.rmdir()
     (root / BEGUN).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ import pytest
 from pdic import settings, whole_files
 from pdic.contracts.compile import compile_all, compiled
 from pdic.onboard.files import write_all
+from pdic.release import code
 from tests.faults import killing
 from tests.integration.sectors import write_contract
 
@@ -79,6 +80,25 @@ def test_a_draft_goes_in_whole_or_not_at_all(project: Path, draft: dict[Path, st
         write_all(root, draft)
         assert tree(root) == after
     assert outcomes == {True, False}
+
+
+def test_a_draft_that_cannot_be_written_leaves_nothing(project: Path, draft: dict[Path, str]) -> None:
+    in_the_way = project / "dbt_project" / "models" / "a_file"
+    in_the_way.write_text("no folder", encoding="utf-8")
+    before = tree(project)
+    with pytest.raises(FileExistsError):
+        whole_files.write_together(project, {**draft, in_the_way.relative_to(project) / "b.sql": ""})
+    assert tree(project) == before
+    assert not (project / MODEL).exists()
+
+
+def test_what_a_killed_process_left_is_no_change_of_the_code(project: Path) -> None:
+    model = project / MODEL
+    model.parent.mkdir(parents=True, exist_ok=True)
+    model.write_text("select 1", encoding="utf-8")
+    before = code.digest(project, ("dbt_project/models",))
+    model.with_name(f".{model.name}.new").write_text("sel", encoding="utf-8")
+    assert code.digest(project, ("dbt_project/models",)) == before
 
 
 def test_a_generated_file_is_the_old_or_the_new_one(project: Path) -> None:

@@ -6,6 +6,8 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
+from pdic import whole_files
+
 LOGIC: Final = (
     "dbt_project/models",
     "dbt_project/macros",
@@ -26,7 +28,7 @@ def digest(root: Path, parts: tuple[str, ...]) -> str:
         path = root / part
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
-            if file.is_file():
+            if file.is_file() and not whole_files.is_unfinished(file):
                 hasher.update(f"{file.relative_to(root)}\0".encode())
                 hasher.update(hashlib.sha256(file.read_bytes()).digest())
     return hasher.hexdigest()
