@@ -567,6 +567,21 @@ def test_columns_the_contract_does_not_know_are_passed_over(source: Source, name
     source.assert_equal(name)
 
 
+def test_a_column_that_the_login_may_not_read_is_said_once(source: Source, name: str) -> None:
+    source.table(name)
+    columns = ", ".join(f'"{column}"' for column in KEY_AND_TEXT)
+    source.run(
+        f"alter table {name} add column kin text; revoke select on {name} from {source.sector}_reader;"
+        f"grant select ({columns}) on {name} to {source.sector}_reader"
+    )
+    assert source.accepted(name)["drift"].startswith("the login may not read kin: ")
+    source.run(f"insert into {name} values (1, 'a')")
+    assert source.accepted(name)["drift"] is None, "once is enough"
+    source.run(f"alter table {name} add column sau text")
+    assert source.accepted(name)["drift"].startswith("the login may not read kin, sau: "), "what is new is said"
+    source.assert_equal(name)
+
+
 def test_a_contract_that_gains_a_column_needs_a_new_copy(source: Source, name: str) -> None:
     source.table(name)
     source.run(f"insert into {name} values (1, 'a')")

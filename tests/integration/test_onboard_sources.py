@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import connections, contracts, load, warehouse
+from pdic import connections, contracts, load, reconcile, warehouse
 from pdic.errors import LoadError, OnboardError
 from pdic.onboard import onboard
 from pdic.onboard.cursors import Wish
@@ -367,6 +367,8 @@ def test_rows_of_children_come_once(loaded: Loaded) -> None:
     assert "the rows of public.vehicle, which inherits from it, are not read with it" in remark
     assert "`pdic onboard --connection" in remark and "--table public.vehicle`" in remark
     assert loaded.load("asset")["drift"] is None, "once is enough"
+    compared = reconcile.one_dataset(DATABASE, "asset", loaded.connect_to)
+    assert compared["drift"] is None, "a reconcile says no more than a load"
     loaded.strange.run("create table boat (name_of text) inherits (asset)")
     assert "public.boat" in loaded.load("asset")["drift"], "what is new is said"
     loaded.strange.run("drop table boat")

@@ -87,12 +87,13 @@ def snapshot(
     exported: str | None = None,
     *,
     full: bool = False,
+    said: Shapes | None = None,
 ) -> Iterator[Snapshot]:
     """Open a snapshot of the contract's table, after checking it against the contract.
 
     `watermark` and `position` are where the last load of a cursor dataset ended, as the ledger keeps them (None: everything);
     `shapes` remember what former loads found; `exported` is another session's snapshot to share; `full` forgets where the last
-    load ended.
+    load ended; `said` knows what loads have said of the table, where `shapes` are not to be asked.
     Raises `DriftError` where the table no longer is what the contract says, `SourceUnavailable` where the server cannot be
     reached or is a replica behind what was read before.
     """
@@ -111,11 +112,11 @@ def snapshot(
                     there,
                     found.rows,
                     divided,
-                    drift=_joined(drift, *_unsaid(shapes, contract, found)),
+                    drift=joined(drift, *unsaid(said or shapes, contract, found)),
                 )
             else:
                 since = (None, None) if full else (watermark, position)
-                opened = _open(sessions, connection, uri, contract, *since, shapes)
+                opened = _open(sessions, connection, uri, contract, *since, shapes, said)
         yield opened
 
 
@@ -127,6 +128,7 @@ def _open(
     watermark: datetime | None,
     position: dict[str, Any] | None,
     shapes: Shapes | None,
+    said: Shapes | None,
 ) -> Snapshot:
     """The view of a cursor load: the rows since the last one, or all of them."""
     # Who is writing is asked before the snapshot is taken: whoever begins after that stamps later.
@@ -162,8 +164,8 @@ def _open(
         found.rows,
         partial(_parts, sessions, connection, uri, there, found.rows, wanted, standing),
         seam,
-        _joined(drift, *_unsaid(shapes, contract, found)),
-        _joined(why, held),
+        joined(drift, *unsaid(said or shapes, contract, found)),
+        joined(why, held),
         wanted.compare,
         seam.position() | {"identity": identity.as_json()},
     )
@@ -238,13 +240,13 @@ def _tables(connection: Connection, contracts: Sequence[Contract]) -> dict[str, 
     return found
 
 
-def _unsaid(shapes: Shapes | None, contract: Contract, found: access.Access) -> list[str]:
+def unsaid(said: Shapes | None, contract: Contract, found: access.Access) -> list[str]:
     """What is not read with the table, where no load has said so yet."""
     remarks = access.remarks(contract, found)
-    return [text for text in remarks if shapes is None or not shapes.said(contract, text)]
+    return [text for text in remarks if said is None or not said.said(contract, text)]
 
 
-def _joined(*remarks: str | None) -> str | None:
+def joined(*remarks: str | None) -> str | None:
     return "; ".join(filter(None, remarks)) or None
 
 

@@ -67,8 +67,9 @@ def difference(
     """
     one_session = replace(contract, source_connections=1)
     # Where policies may hide rows as agreed, other policies than at the last load would hide others.
-    shapes = Shapes(connect_to("pdic_warehouse_loader")) if contract.row_security_agreed else None
-    with postgres.snapshot(connect_to(contract.source_connection), one_session, shapes=shapes) as view:
+    said = Shapes(connect_to("pdic_warehouse_loader"))
+    shapes = said if contract.row_security_agreed else None
+    with postgres.snapshot(connect_to(contract.source_connection), one_session, shapes=shapes, said=said) as view:
         return _compared(contract, view, batch, connect_to("pdic_warehouse_loader"), approval)
 
 

@@ -19,7 +19,7 @@ import psycopg2
 
 from pdic.arrival import Arrival
 from pdic.errors import Busy
-from pdic.sources import postgres
+from pdic.sources import access, postgres
 from pdic.sources.cdc import grants, lsn, pgoutput, publication, relations, slot, watch
 from pdic.sources.cdc.errors import in_words, lost
 from pdic.sources.cdc.landing import Block, Landing
@@ -30,6 +30,7 @@ from pdic.sources.drift import check_drift
 from pdic.sources.entry import enter
 from pdic.sources.guest import source_of
 from pdic.sources.session import Limits
+from pdic.sources.shapes import Shapes
 from pdic.warehouse import Connect, open_comparable, transaction
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def _capture(
 ) -> Arrival:
     table = grants.require(source, contract)
     drift = check_drift(source, contract)
+    unread = postgres.unsaid(Shapes(warehouse_uri), contract, access.require(source, contract))
     mark = publication.ensure(source, contract, table)
     columns = relations.attribute_numbers(source, contract, table)
     position = {"slot": name, "table": table, "publication": mark, "columns": columns}
@@ -89,7 +91,9 @@ def _capture(
         arrival = _changes(source, uri, warehouse_uri, contract, batch, position)
     found = slot.find(source, name)
     return dataclasses.replace(
-        arrival, drift=drift, warning=watch.warning(contract, found, watch.limit(source)) if found else None
+        arrival,
+        drift=postgres.joined(drift, *unread),
+        warning=watch.warning(contract, found, watch.limit(source)) if found else None,
     )
 
 
