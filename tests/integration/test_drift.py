@@ -11,9 +11,12 @@ import psycopg
 import pytest
 
 from pdic import connections, contracts, load, warehouse
-from pdic.errors import DriftError, OnboardError
+from pdic.contracts.compile import compile_all
+from pdic.errors import Busy, DriftError, OnboardError
 from pdic.onboard import onboard
+from pdic.onboard.edit import ContractText
 from pdic.onboard.update import update
+from pdic.warehouse import locks
 from tests.conftest import Postgres
 
 SECTOR = "troi"
@@ -349,6 +352,40 @@ def test_rows_whose_guessed_key_is_empty_say_that_it_was_guessed_and_another_key
     )
     with psycopg.connect(source.uri) as there:
         assert living == there.execute(f"select ma, lan, ten from {table} order by 1, 2, 3").fetchall()  # type: ignore[call-overload]
+
+
+def test_rows_whose_guessed_key_is_cleaned_to_nothing_are_taken_in_by_another(source: Source) -> None:
+    """What is known of a row is not judged again: one that stayed in quarantine would never come in."""
+    source.run("create table cleaned_away (ma text, lan integer); insert into cleaned_away values ('A1', 1), ('A2', 2)")
+    onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", "cleaned_away"))
+    path = source.root / contracts.get(SECTOR, "cleaned_away").path
+    assert contracts.get(SECTOR, "cleaned_away").key == ("ma",)
+    cleaned = ContractText(path.read_text(encoding="utf-8"))
+    cleaned.set_custom("ma", "cleaning", "code")
+    path.write_text(cleaned.text, encoding="utf-8")
+    compile_all(source.root)
+    assert source.load("cleaned_away")["rows_quarantined"] == 0
+    source.run("insert into cleaned_away values (' - ', 3)")
+    assert source.load("cleaned_away")["rows_quarantined"] == 1
+    update(SECTOR, "cleaned_away", source.connect_to, ["lan"])
+    (loaded,) = load.load([f"{SECTOR}.cleaned_away"], source.connect_to, full=True)
+    assert (loaded["status"], loaded["rows_quarantined"]) == ("accepted", 0), loaded["message"]
+    assert source.warehouse(f"select ma, lan from raw.{SECTOR}__cleaned_away where lan = 3") == [(" - ", 3)]
+
+
+def test_a_guessed_key_is_not_replaced_while_a_load_is_at_work(source: Source) -> None:
+    """It would hold rows under the former key, where nobody finds them by the new one."""
+    source.run("create table at_work (ma integer, lan integer); insert into at_work values (1, 1), (2, 2)")
+    onboard(f"pdic_source_{SECTOR}", source.uri, table=("public", "at_work"))
+    source.load("at_work")
+    before = contracts.get(SECTOR, "at_work")
+    with locks.Session(source.connect_to, "pdic_warehouse_loader", "load at_work") as session:
+        session.take(locks.dataset(before.id))
+        with pytest.raises(Busy, match=r"at_work: `pdic load at_work`.* is at work on it"):
+            update(SECTOR, "at_work", source.connect_to, ["lan"])
+        assert contracts.get(SECTOR, "at_work") == before
+        assert update(SECTOR, "at_work", source.connect_to)["changes"] == []
+    assert update(SECTOR, "at_work", source.connect_to, ["lan"])["changes"] == ["the key is lan; ma was a guess"]
 
 
 def test_a_key_is_not_named_anew_while_rows_are_held_by_the_guessed_one(source: Source) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from pdic.sources.carried import at_source
 from pdic.sources.catalogue import SourceColumn
 from pdic.sources.drift import narrowed, renames
 from pdic.sources.shapes import Shape, Shapes
-from pdic.warehouse import Connect, transaction
+from pdic.warehouse import Connect, locks, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -46,18 +46,16 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
     been written.
     """
     root = settings.project_root()
+    whole_files.finish(root)  # a change that was agreed on is what the contract says
     contract = contracts.get(sector, dataset, root)
     if key and not contract.key_guessed:
         raise OnboardError(
             f"{contract.id}: its key ({', '.join(contract.key_at_source)}) was not guessed. {_another_dataset(contract)}"
         )
     another = bool(key) and tuple(key) != contract.key_at_source
-    emptied = _emptied(contract, key) if another else []
-    if another and (held := _held(contract, connect_to, emptied)):
-        raise OnboardError(
-            f"{contract.id}: {held:,} of its rows are in quarantine under the guessed key: have them corrected or deleted at the source, "
-            "load the dataset, and name the key then"
-        )
+    if another:
+        with _loader(contract, connect_to) as loader:
+            _require_none_held(loader, contract, key)
     uri, agreed = connect_to(contract.source_connection), contract.row_security_agreed
     encoding = contract.encoding
     with open_source(uri, contract.source_connection, hidden_rows=agreed, encoding=encoding) as source:
@@ -73,6 +71,8 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
     former = Shapes(connect_to("pdic_warehouse_loader")).former(contract)
     with settings.locked(settings.home(), "onboard"):
         whole_files.finish(root)
+        if contracts.get(sector, dataset, root) != contract:
+            raise OnboardError(f"{contract.id}: {contract.path} was changed meanwhile: run the command again")
         change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"), tuple(key))
         change.columns()
         change.labels()
@@ -93,10 +93,8 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         change.text.set_version(version)
         (new,), warnings = try_out(root, {contract.path: change.text.text})
         files = {contract.path: change.text.text} | _model(root, contract, new, change)
-        if emptied:  # before the contract: cut off here, the rows are held again by the next load
-            with _loader(contract, connect_to) as loader:
-                register.forget_keyless(loader, contract, emptied)
-        written = write_all(root, files)
+        with _settled(contract, connect_to, key) if another else nullcontext():
+            written = write_all(root, files)
     return {
         "dataset": contract.id,
         "changes": change.said,
@@ -125,10 +123,28 @@ def _emptied(contract: Contract, key: Sequence[str]) -> list[str]:
     ]
 
 
-def _held(contract: Contract, connect_to: Connect, emptied: Sequence[str]) -> int:
-    """How many of a dataset's rows the quarantine knows by their key, but for those that break the rules ``emptied`` alone."""
-    with _loader(contract, connect_to) as loader:
-        return register.held_beside(loader, contract, emptied)
+def _require_none_held(loader: Connection, contract: Contract, key: Sequence[str]) -> None:
+    """Raises `OnboardError` where rows are held under the guessed key for more than that it is empty: nobody would find them by another."""
+    if held := register.held_beside(loader, contract, _emptied(contract, key)):
+        raise OnboardError(
+            f"{contract.id}: {held:,} of its rows are in quarantine under the guessed key: have them corrected or deleted at the source, "
+            "load the dataset, and name the key then"
+        )
+
+
+@contextmanager
+def _settled(contract: Contract, connect_to: Connect, key: Sequence[str]) -> Iterator[None]:
+    """Nobody loads the dataset while the block writes its new key, and no row that only waits for that key is held any more.
+
+    A load that is at work would hold rows under the former key after they were let go of. Raises `Busy`, `OnboardError`. Cut off
+    before the block has ended, the same command does the rest; without it, the next load that reads everything holds the rows again.
+    """
+    with locks.Session(connect_to, "pdic_warehouse_loader", f"update {contract.id}") as session:
+        session.take(locks.dataset(contract.id))
+        with _loader(contract, connect_to) as loader:
+            _require_none_held(loader, contract, key)
+            register.forget_keyless(loader, contract, _emptied(contract, key))
+        yield
 
 
 def _loader(contract: Contract, connect_to: Connect) -> AbstractContextManager[Connection]:

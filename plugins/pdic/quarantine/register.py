@@ -227,25 +227,32 @@ def held_beside(connection: Connection, contract: Contract, rules: Sequence[str]
         cursor.execute("select to_regclass(%s) is null", (raw.quarantine(contract).as_string(connection),))
         if one(cursor)[0]:  # nothing was ever loaded
             return 0
-        # Rows whose key is empty share one record, which has the reasons of the newest only.
+        # Rows whose key is empty, or the same nothing in other letters, share one record, which has the reasons of the newest only.
         cursor.execute(
             sql.SQL(
                 """
                 select greatest(
                     (
                         select count(*) from quarantine.record
-                        where sector = {sector} and dataset = {dataset} and state <> 'corrected' and not reasons <@ {rules}
+                        where sector = {sector} and dataset = {dataset} and state <> 'corrected' and not {by_these}
                     ),
                     (
                         select count(*) from {quarantine} as held
-                        where {keyless} and not coalesce(_reasons <@ {rules}, false)
+                        where not coalesce({held_by_these}, false)
+                            and ({keyless} or _reasons && {rules} and {key} in (
+                                select key from quarantine.record
+                                where sector = {sector} and dataset = {dataset} and state <> 'corrected'
+                            ))
                     )
                 )
                 """
             ).format(
-                rules=_texts(rules),
+                by_these=_by(rules, "reasons"),
+                held_by_these=_by(rules, "_reasons"),
                 quarantine=raw.quarantine(contract),
                 keyless=_keyless(contract),
+                rules=_texts(rules),
+                key=raw.key_text(contract, "held"),
                 **_names(contract),
             )
         )
@@ -255,12 +262,16 @@ def held_beside(connection: Connection, contract: Contract, rules: Sequence[str]
 def forget_keyless(connection: Connection, contract: Contract, rules: Sequence[str]) -> None:
     """Take out the rows that were held because their key is empty, where another key is about to take its place.
 
-    ``rules`` are those that say so. The rows stand at the source, and the next load that reads it whole judges them by the new key.
+    ``rules`` are those that say so, also of a key that is cleaned to nothing. The rows stand at the source, and the next load that
+    reads it whole judges them by the new key: what is known of a row, it would not judge again.
     """
     with connection.cursor() as cursor:
+        cursor.execute("select to_regclass(%s) is null", (raw.quarantine(contract).as_string(connection),))
+        if one(cursor)[0]:
+            return
         cursor.execute(
-            sql.SQL("delete from {quarantine} as held where {keyless} and _reasons <@ {rules}").format(
-                quarantine=raw.quarantine(contract), keyless=_keyless(contract), rules=_texts(rules)
+            sql.SQL("delete from {quarantine} where {by_these}").format(
+                quarantine=raw.quarantine(contract), by_these=_by(rules, "_reasons")
             )
         )
         cursor.execute(
@@ -269,14 +280,21 @@ def forget_keyless(connection: Connection, contract: Contract, rules: Sequence[s
                 with closed as (
                     update quarantine.record
                     set state = 'corrected', waived_until = null, closed_at = clock_timestamp()
-                    where sector = {sector} and dataset = {dataset} and state <> 'corrected' and reasons <@ {rules}
+                    where sector = {sector} and dataset = {dataset} and state <> 'corrected' and {by_these}
                     returning record_id
                 )
                 insert into quarantine.event (record_id, what, note)
                 select record_id, 'corrected', 'the dataset has another key' from closed
                 """
-            ).format(rules=_texts(rules), **_names(contract))
+            ).format(by_these=_by(rules, "reasons"), **_names(contract))
         )
+
+
+def _by(rules: Sequence[str], reasons: str) -> sql.Composable:
+    """The condition that what is held breaks one of these rules, and no other. (Of old rows nobody knows why they are held.)"""
+    return sql.SQL("({reasons} && {rules} and {reasons} <@ {rules})").format(
+        reasons=sql.Identifier(reasons), rules=_texts(rules)
+    )
 
 
 def _keyless(contract: Contract) -> sql.Composable:
