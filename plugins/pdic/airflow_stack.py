@@ -252,8 +252,11 @@ def _make_healthy(
     began = {name: time.monotonic() for name in running}
     deadline = time.monotonic() + UP_SECONDS
     while not _is_well(found := health(home), part):
+        told = found["components"]["api-server"] == "healthy"  # by it the others' health is known
         for name, process in list(running.items()):
             gone = processes.wait_gone([process], 0) == []
+            if not told and name != "api-server":
+                began[name] = time.monotonic()
             unwell = found["components"][name] != "healthy" and time.monotonic() - began[name] > UNWELL_SECONDS
             if name in old and (gone or unwell):
                 _log_to.warning("Airflow's %s is %s: it is started anew", name, found["components"][name])

@@ -144,6 +144,32 @@ class TestMending:
     def test_one_that_recovers_by_itself_is_left(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert self.mended(monkeypatch, tmp_path, ["silent", "healthy"], {"scheduler"}, gone=False) == []
 
+    def test_nobody_is_ended_because_the_api_server_says_nothing_of_him(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A scheduler that were started anew then would start tasks that find no API server."""
+        clock, launched, looks = iter(range(0, 100_000, 10)), list[str](), iter(range(100))
+        parts = dict.fromkeys(airflow_stack.COMPONENTS)
+
+        def health(_: Path) -> dict[str, Any]:
+            well = next(looks) > 20 and "api-server" in launched
+            return {"running": well, "components": dict.fromkeys(parts, "healthy" if well else "starting")}
+
+        def launch(_: Path, name: str) -> Started:
+            launched.append(name)
+            return Started(99, 1.0)
+
+        monkeypatch.setattr(airflow_stack, "UP_SECONDS", 100_000)
+        monkeypatch.setattr(airflow_stack.time, "monotonic", lambda: next(clock))
+        monkeypatch.setattr(airflow_stack.time, "sleep", lambda _: None)
+        monkeypatch.setattr(airflow_stack, "health", health)
+        monkeypatch.setattr(airflow_stack, "_launch", launch)
+        monkeypatch.setattr(airflow_stack, "_end", lambda _: True)
+        monkeypatch.setattr(processes, "wait_gone", lambda targets, _: list(targets))
+        running = {name: Started(7, 1.0) for name in parts}
+        airflow_stack._make_healthy(tmp_path, {}, running, set(running))
+        assert launched == ["api-server"]
+
     def test_one_that_was_just_started_and_ends_is_told(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         with pytest.raises(PdicError, match="scheduler ended.*\nwhy"):
             self.mended(monkeypatch, tmp_path, ["down"], set(), gone=True)
