@@ -146,6 +146,7 @@ def test_a_dataset_may_be_held_and_goes_on_when_its_source_writes(
         assert "no record was newer than 3 d when it was read, the limit is 2 d 2 h" in report["message"]
         assert "Accepted data is untouched" in report["message"]
         assert "history.yaml" in report["message"]
+        assert report["warning"] is None, "once is enough"
     assert [each[1:3] for each in results(sector, name)] == [(False, "halt")] * 2
     sector.source(f"insert into {name} values (2, 'b')")
     assert sector.load(name)["status"] == "accepted"

@@ -91,7 +91,8 @@ def complete(
     halting = [judged.result] if judged.result.halts else []
     name = f"{contract.sector}/{contract.dataset} batch {verdict.batch_id}"
     text = message_of(name, results, halting, verdict.rows)
-    warning = "; ".join(filter(None, (verdict.warning, judged.result.finding))) or None
+    said = None if halting else judged.result.finding  # of a batch that is held, the message says it
+    warning = "; ".join(filter(None, (verdict.warning, said))) or None
     return dataclasses.replace(verdict, results=results, halted=bool(halting), message=text, warning=warning)
 
 
