@@ -432,6 +432,11 @@ def test_a_load_of_many_datasets_is_a_line_a_sector(monkeypatch: pytest.MonkeyPa
     assert len(lines) < 40
 
 
+def test_what_a_load_says_once_is_said_of_every_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "load", lambda *_, **__: loaded(200, drift="the login may not read ten"))
+    assert run("load", monkeypatch=monkeypatch).output.count("the login may not read ten") == 50
+
+
 @pytest.mark.parametrize(
     ("path", "copied"),
     [

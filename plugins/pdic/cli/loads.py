@@ -30,13 +30,15 @@ def show(reports: Sequence[Report], well: Collection[str]) -> None:
         print_table("Load", sectors, columns)
         say("each dataset of a sector: `pdic status --sector SECTOR`; all that was loaded: --json")
     _tell_some([report["message"] for report in reports if report.get("message")], "red")
-    remarks = [
-        f"{report['sector']}.{report['dataset']}: {remark}"
-        for report in reports
-        for remark in (report.get("drift"), report.get("warning"))
-        if remark
+    for report in reports:
+        if remark := report.get(
+            "drift"
+        ):  # all of them: much of this is said once, and `pdic status` does not repeat it
+            tell(f"{report['sector']}.{report['dataset']}: {remark}", "yellow")
+    warnings = [
+        f"{report['sector']}.{report['dataset']}: {report['warning']}" for report in reports if report.get("warning")
     ]
-    _tell_some(remarks, "yellow")
+    _tell_some(warnings, "yellow")
 
 
 def _row(report: Report) -> Report:
