@@ -138,9 +138,9 @@ def end(connection: Connection) -> None:
 
     Rolls back what is open on the connection.
     """
-    if connection.closed:
-        return
     try:
+        if connection.closed:  # by the server too: what is left of it here is given back below
+            return
         if not connection.autocommit:
             connection.rollback()
         with connection.cursor() as cursor:
