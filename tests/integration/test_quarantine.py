@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import openpyxl
 import psycopg
@@ -306,7 +308,7 @@ AGENCY = """\
 
 
 def test_correction_files_show_persons_to_the_owning_agency_only(
-    sector: Sector, table: Callable[..., str], tmp_path: Path
+    sector: Sector, table: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = table(capture=SNAPSHOT)
     edit(
@@ -325,6 +327,14 @@ def test_correction_files_show_persons_to_the_owning_agency_only(
     )  # fmt: skip
     assert sector.load(name)["rows_quarantined"] == 4
     wanted = desk.Wanted([f"giu.{name}"], unreturned_only=True)
+    long_ago, at_work = (tmp_path / f".giu.{name}.44-A.2026010{day}-010203.csv.new" for day in (1, 2))
+    long_ago.touch()
+    os.utime(long_ago, (0, 0))
+    at_work.touch()
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no room"):
+        patch.setattr(correction._Workbook, "add", Mock(side_effect=OSError("no room")))
+        correction.hand_back(wanted, who="an", folder=tmp_path, connect_to=sector.connect_to)
+    assert list(tmp_path.iterdir()) == [at_work], "nothing of persons stays where nobody looks"
     reports = correction.hand_back(wanted, who="an", folder=tmp_path, connect_to=sector.connect_to)
     assert [(report["agency"], report["records"], report["personal_columns"]) for report in reports] == [
         ("44-A", 1, True),

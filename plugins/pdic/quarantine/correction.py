@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 Report = dict[str, Any]
 BLOCK: Final = 2_000
+_LEFT: Final = ".*.????????-??????.*.new"
+_AT_WORK_S: Final = 86_400
+"""For how long an unfinished file may belong to an export that is at work."""
 ROWS_OF_A_SHEET: Final = 1_000_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 _SEVERITIES: Final = {"critical": "Nghiêm trọng", "warning": "Cảnh báo", "info": "Lưu ý"}
@@ -86,6 +90,7 @@ def hand_back(
         target.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise QuarantineError(f"{target} cannot be written ({error.strerror}): name another folder by --out") from None
+    _clear(target)
     with transaction(connect_to("pdic_warehouse_loader"), "quarantine return") as loader:
         return [_hand_back(loader, found, ids, target, stamp, who) for found, ids in _files(loader, wanted)]
 
@@ -158,7 +163,18 @@ def _write(loader: Connection, file: _File, ids: list[int], xlsx: Path, csv_path
     """Write both files beside their places, then put them there: whoever sees one of them sees all of its rows."""
     places = (xlsx, csv_path)
     xlsx, csv_path = beside = [path.with_name(f".{path.name}.new") for path in places]
-    for path in beside:
+    try:
+        rows = _fill(loader, file, ids, xlsx, csv_path)
+        for path, place in zip(beside, places, strict=True):
+            path.replace(place)
+    finally:  # rows of persons do not stay where nobody sees them
+        for path in beside:
+            path.unlink(missing_ok=True)
+    return rows
+
+
+def _fill(loader: Connection, file: _File, ids: list[int], xlsx: Path, csv_path: Path) -> int:
+    for path in (xlsx, csv_path):
         path.touch(mode=0o600)
         path.chmod(0o600)
     rows = 0
@@ -172,9 +188,15 @@ def _write(loader: Connection, file: _File, ids: list[int], xlsx: Path, csv_path
             sheet.add(cells, file.blamed(reasons))
             writer.writerow([_inert(cell) for cell in cells])
             rows += 1
-    for path, place in zip(beside, places, strict=True):
-        path.replace(place)
     return rows
+
+
+def _clear(folder: Path) -> None:
+    """Remove what exports that were killed a day ago or longer left: rows of persons, in files that are not listed."""
+    for path in folder.glob(_LEFT):
+        with suppress(FileNotFoundError):  # another export does the same
+            if time.time() - path.stat().st_mtime > _AT_WORK_S:
+                path.unlink()
 
 
 def _rows(loader: Connection, file: _File, ids: list[int]) -> Iterator[tuple[int, list[str], str, Any, list[str]]]:
