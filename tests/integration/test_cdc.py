@@ -17,6 +17,7 @@ from pdic import connections, load, transfer, warehouse
 from pdic.errors import BatchFenced, Busy, DriftError, SourceUnavailable
 from pdic.quality.results import BatchVerdict
 from pdic.sources.cdc import NotGranted, SlotLost, landing, retire, walsender, watch
+from pdic.warehouse import silence
 from tests.conftest import Postgres
 from tests.integration.logs import KEY_AND_TEXT, Source, log_sector, warehouse_rows
 
@@ -473,6 +474,28 @@ def test_a_slot_waits_for_writers_only_so_long(source: Source, name: str, monkey
         slow.commit()
     source.accepted(name)
     source.assert_equal(name)
+
+
+def test_a_session_for_the_log_is_waited_for_only_while_it_works(source: Source, name: str) -> None:
+    """It stands idle while a new table is copied, which takes hours: a quiet then is no silence."""
+    source.table(name)
+    contract = load.contracts.get(SECTOR, name)
+    with walsender.Walsender(source.reader, contract) as reader:
+        assert reader._watched is not None
+        reader._execute("CREATE_REPLICATION_SLOT only_here TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT")
+        assert not reader._watched.is_waiting()
+        assert reader._watched.longest is None  # (making a slot waits for writers as long as it takes)
+
+
+def test_a_session_for_the_log_that_fails_at_once_leaves_nothing(
+    source: Source, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.table(name)
+    monkeypatch.setattr(walsender, "unlimited", lambda _: "set no_such_setting = 0")
+    before = silence.sessions()
+    with pytest.raises(Exception, match=name):
+        walsender.Walsender(source.reader, load.contracts.get(SECTOR, name))
+    assert silence.sessions() == before
 
 
 def test_a_lost_slot_stops_the_load_until_it_is_renewed(source: Source, name: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import struct
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -62,6 +63,7 @@ class Walsender:
         )
         self._session = pq.PGconn.connect(info.encode())
         self._streaming = False
+        self._waits = threading.Event()
         self._watched: silence.Watched | None = None
         if self._session.status != pq.ConnStatus.OK:
             raise self._no_entry(uri)
@@ -70,12 +72,16 @@ class Walsender:
             uri,
             self._session.host.decode(),
             self._session.port.decode(),
-            waits=lambda: True,
+            waits=self._waits.is_set,
             pid=self._session.backend_pid,
         )
-        self._watched.whose, self._watched.talks, self._watched.longest = source_of(contract), True, QUIET_SECONDS
+        self._watched.whose = source_of(contract)
         if statement := unlimited(self._session.server_version):
-            self._execute(statement)
+            try:
+                self._execute(statement)
+            except BaseException:  # nobody has this object who could end it
+                self._end()
+                raise
 
     def __enter__(self) -> Walsender:
         return self
@@ -87,9 +93,12 @@ class Walsender:
             if self._streaming and kind is None:
                 self._end_stream()
         finally:
-            if self._watched is not None:
-                self._watched.end()
-            self._session.finish()
+            self._end()
+
+    def _end(self) -> None:
+        if self._watched is not None:
+            self._watched.end()
+        self._session.finish()
 
     def create_slot(self, slot: str) -> tuple[int, str]:
         """Make the slot; returns where its changes begin and the name of a snapshot of exactly that moment.
@@ -162,11 +171,22 @@ class Walsender:
                     raise
                 time.sleep(0.2)  # the session of a reader that was killed lasts a moment longer
             else:
-                self._streaming = True
+                self._stream()
                 return
 
+    def _stream(self) -> None:
+        """From now on the server speaks all the time. (Between two statements it says nothing: while a table is copied, for hours.)"""
+        self._streaming = True
+        self._waits.set()
+        if self._watched is not None:
+            self._watched.talks, self._watched.longest = True, QUIET_SECONDS
+
     def _execute(self, command: str, expected: pq.ExecStatus | None = None) -> pq.abc.PGresult:
-        result = self._session.exec_(command.encode())
+        self._waits.set()
+        try:
+            result = self._session.exec_(command.encode())
+        finally:
+            self._waits.clear()
         wanted = (expected,) if expected else (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
         if result.status not in wanted:
             raise self._error(result.error_field(pq.DiagnosticField.SQLSTATE))
