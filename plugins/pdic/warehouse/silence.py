@@ -252,7 +252,7 @@ def look() -> None:
     limit = seconds(SILENCE, SILENCE_SECONDS)
     silent: dict[str, list[Watched]] = {}
     for each in sessions():
-        if each.overdue():
+        if each.asked and each.overdue():
             _cut(
                 each,
                 f"has sent nothing for longer than one statement may take there ({each.longest:.0f} s), and did not end it",
@@ -265,7 +265,9 @@ def look() -> None:
                 continue
             answer = ask(each)
             if answer is Answer.SILENT:
-                for one in of_server:
+                # What came, or ended, while the answer was waited for shows that the server lives: whoever still waits is asked
+                # about again.
+                for one in of_server if all(one.unheard() >= limit for one in of_server) else ():
                     _cut(
                         one,
                         "stopped answering: nothing came for {:.0f} s, and a second connection got no answer either",
