@@ -10,6 +10,7 @@ Nothing here imports more than the standard library: `pdic` heeds signals from i
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -29,10 +30,12 @@ AT_ONCE_S: Final = 5.0
 """So long after the first signal another one ends the process at once, whatever it does. Before that, it is the same request."""
 
 AGAIN_S: Final = 1.0
+_BLINK_S: Final = 0.01
 
-_asked = threading.Event()
 _number: signal.Signals | None = None
 _asked_at = 0.0
+_asked = threading.Event()
+"""Wakes the threads that pause. Its lock is not for handlers of signals: they run within whatever holds it."""
 _enders: list[Callable[[], object]] = []
 
 
@@ -41,8 +44,11 @@ class Stopped(KeyboardInterrupt):
 
 
 def asked(within: float = 0.0) -> bool:
-    """Was this process asked to stop, or is it within so many seconds?"""
-    return _asked.wait(within) if within else _asked.is_set()
+    """Was this process asked to stop, or is it within so many seconds? Takes no lock, so that a handler of a signal may ask."""
+    until = time.monotonic() + within
+    while _number is None and time.monotonic() < until:
+        time.sleep(_BLINK_S)
+    return _number is not None
 
 
 def check() -> None:
@@ -123,6 +129,7 @@ def heeded() -> Iterator[None]:
         yield
     finally:
         signal.set_wakeup_fd(former, warn_on_full_buffer=False)
+        _lines.remove(told)
         told.close()
         _forget()
 
@@ -142,8 +149,10 @@ _lines: list[socket.socket] = []
 
 def _listen(here: socket.socket, numbers: Sequence[signal.Signals]) -> None:
     """End what others wait for at a signal, and after a request to stop again and again: they may just have begun to wait."""
+    poll = select.poll()
+    poll.register(here, select.POLLIN)
     with here:
-        while select.select([here], [], [], AGAIN_S if asked() else None)[0]:
+        while poll.poll(AGAIN_S * 1000 if asked() else None):
             told = here.recv(64)
             if not told:
                 return
@@ -151,6 +160,7 @@ def _listen(here: socket.socket, numbers: Sequence[signal.Signals]) -> None:
             for number in coming:
                 if number is not signal.SIGALRM:
                     _note(number)
+                    _asked.set()
             if coming:
                 _end_all()
         while asked():
@@ -160,14 +170,17 @@ def _listen(here: socket.socket, numbers: Sequence[signal.Signals]) -> None:
 
 def _end_all() -> None:
     for ender in tuple(_enders):
-        ender()
+        try:
+            ender()
+        except Exception as error:  # the others end what they can all the same, and so does this one a moment later
+            logging.getLogger(__name__).warning("something that is to stop does not (%s)", type(error).__name__)
 
 
 def _note(number: signal.Signals) -> None:
     global _number, _asked_at
-    if not _asked.is_set():
-        _number, _asked_at = number, time.monotonic()
-        _asked.set()
+    if _number is None:
+        _asked_at = time.monotonic()
+        _number = number
 
 
 def _forget() -> None:
@@ -196,3 +209,17 @@ def _raise_again() -> None:
 
 
 _raised = False
+
+
+def _alone() -> None:
+    """A forked process has no thread that listens, and its signals are not its parent's: they share the line that tells of them."""
+    global _asked
+    _asked = threading.Event()  # the lock of the other one may be held by a thread that is not here
+    former = signal.set_wakeup_fd(-1)
+    if former not in [each.fileno() for each in _lines]:
+        signal.set_wakeup_fd(former, warn_on_full_buffer=False)
+    for each in _lines:
+        each.close()
+
+
+os.register_at_fork(after_in_child=_alone)
