@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -76,3 +79,39 @@ def test_what_comes_while_an_answer_is_waited_for_keeps_the_sessions(
     monkeypatch.setattr(silence, "ask", ask)
     silence.look()
     assert [first.is_cut(), second.is_cut()] == [False, False]
+
+
+def test_a_forked_child_ends_a_session_whose_lock_was_held(open_line: Callable[[], Line]) -> None:
+    line = open_line()
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with line.watched._in_use:
+            held.set()
+            over.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(10)
+        line.watched.end()
+        os._exit(0)
+    over.set()
+    holder.join()
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert not line.is_cut()
+
+
+def test_where_the_kernel_does_not_count_a_server_is_asked(
+    open_line: Callable[[], Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = open_line()
+    monkeypatch.undo()
+    monkeypatch.delattr(socket, "TCP_INFO")
+    monkeypatch.setattr(silence, "_TCP_INFO", None, raising=False)
+    assert line.watched.unheard() > 0
+    assert not line.watched.overdue()

@@ -22,6 +22,7 @@ import logging
 import os
 import select
 import socket
+import sys
 import termios
 import threading
 import time
@@ -51,6 +52,8 @@ UNACKNOWLEDGED_MS: Final = 120_000
 
 _TICK_SECONDS: Final = 1.0
 _BLINK_SECONDS: Final = 0.2
+_TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
+"""Linux alone counts so; elsewhere a server is asked whenever somebody has waited for it for so long."""
 _LAST_SENT, _LAST_RECEIVED = 44, 52
 """Where the kernel's `tcp_info` says how many milliseconds ago something was sent, and came (linux/tcp.h)."""
 
@@ -96,17 +99,22 @@ class Watched:
 
     def cut(self) -> None:
         """End the session on this side: whoever waits for it stops waiting."""
-        with contextlib.suppress(OSError):  # (it has ended)
+        with self._in_use, contextlib.suppress(OSError):  # (it has ended)
             self.line.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Watch it no longer."""
         with self._in_use:  # the driver is about to forget the session, and nobody may ask it then
             self._ended = True
+            self.line.close()  # (nor cut what gets its number next)
         with _lock:
             if self in _open:
                 _open.remove(self)
-                self.line.close()
+
+    def alone(self) -> None:
+        """In a forked process: the session is another one's, and a thread that is not here may hold the lock."""
+        self._in_use = threading.RLock()
+        self.line.close()
 
     def ask_without_login(self) -> None:
         """From now on send no password: what the server says to that is an answer too, and no refused try of the login."""
@@ -135,9 +143,11 @@ class Watched:
 
     def _quiet(self) -> float:
         """For how many seconds nothing has come, nor gone, by the kernel's count; without end where it counts nothing."""
+        if _TCP_INFO is None:
+            return float("inf")
         with contextlib.suppress(OSError):
-            told = self.line.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED + 4)
-            sent, received = (int.from_bytes(told[at : at + 4], "little") for at in (_LAST_SENT, _LAST_RECEIVED))
+            told = self.line.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, _LAST_RECEIVED + 4)
+            sent, received = (int.from_bytes(told[at : at + 4], sys.byteorder) for at in (_LAST_SENT, _LAST_RECEIVED))
             return (received if self.talks else min(sent, received)) / 1000
         return float("inf")
 
@@ -361,7 +371,7 @@ def _alone() -> None:
     global _lock, _thread
     _lock, _thread = threading.RLock(), None
     for each in _open:
-        each.line.close()
+        each.alone()
     _open.clear()
 
 
