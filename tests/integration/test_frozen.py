@@ -332,10 +332,44 @@ def test_a_login_that_is_refused_meanwhile_is_not_tried_again(server: Freezing) 
         watched = connection.watched  # type: ignore[attr-defined]
         assert silence.ask(watched) is silence.Answer.REFUSED
         watched.ask_without_login()
-        assert "password" not in watched.conninfo
+        assert psycopg.conninfo.conninfo_to_dict(watched.question)["password"] == ""
         assert silence.ask(watched) is silence.Answer.REFUSED
         with connection.cursor() as cursor:
             cursor.execute("select pg_sleep(3)")
+
+
+def test_a_read_of_a_source_without_a_connection_left_is_stopped_there(server: Freezing) -> None:
+    """Its login has as many connections as the load uses. To cut the session would leave the server at work."""
+    uri = server.postgres.create_database("het_cho")
+    with psycopg.connect(server.uri(), autocommit=True) as admin:
+        admin.execute("alter role het_cho_owner connection limit 1")
+    errors: list[Exception] = []
+    with closing(enter(uri, "look", "the source", "x", autocommit=True)) as connection, connection.cursor() as cursor:
+
+        def read() -> None:
+            try:
+                cursor.execute(ENDLESS)
+            except psycopg2.Error as error:
+                errors.append(error)
+
+        assert silence.ask(connection.watched) is silence.Answer.REFUSED  # type: ignore[attr-defined]
+        reader = threading.Thread(target=read)
+        reader.start()
+        server.wait_for("pg_sleep")
+        warehouse.stop(connection)
+        reader.join()
+        assert [type(error) for error in errors] == [psycopg2.errors.QueryCanceled]
+        cursor.execute("select 1")
+
+
+def test_a_pooler_that_has_no_process_free_is_no_silence(server: Freezing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets the question in, and keeps it until one of its sessions with the server is free: all of them are ours."""
+    monkeypatch.setattr(silence, "_QUESTION", b"select pg_sleep(60), $1::text, $2::text")
+    with closing(enter(server.uri(), "look", "the source", "x", autocommit=True)) as connection:
+        watched = connection.watched  # type: ignore[attr-defined]
+        assert silence.ask(watched) is silence.Answer.SILENT
+        watched.pid = -1
+        assert silence.ask(watched) is silence.Answer.WELL
 
 
 def test_what_froze_is_caught_up(sector: Sector) -> None:

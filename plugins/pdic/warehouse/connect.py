@@ -83,7 +83,7 @@ class Session(Connection):
             waits=lambda: (found := this()) is not None and found.info.transaction_status == TRANSACTION_STATUS_ACTIVE,
             pid=self.info.backend_pid,
         )
-
+        self.watched.interrupt = lambda: found.cancel() if (found := this()) is not None else None
         weakref.finalize(self, self.watched.end)  # (where nobody closes it)
 
     def close(self) -> None:
@@ -118,6 +118,8 @@ class _Session3(psycopg.Connection[Any]):
             waits=lambda: (found := this()) is not None and found.info.transaction_status == TransactionStatus.ACTIVE,
             pid=self.info.backend_pid,
         )
+        self.watched.interrupt = lambda: found.cancel() if (found := this()) is not None else None
+        weakref.finalize(self, self.watched.end)
         return self
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 import psycopg
+import psycopg2
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -58,6 +59,10 @@ _LAST_SENT, _LAST_RECEIVED = 44, 52
 """Where the kernel's `tcp_info` says how many milliseconds ago something was sent, and came (linux/tcp.h)."""
 
 _log = logging.getLogger(__name__)
+
+
+class NotServed(TimeoutError):
+    """Whoever we asked let us in, and then gave no answer in time."""
 
 
 class Answer(Enum):
@@ -89,6 +94,10 @@ class Watched:
     well_at: float = field(default_factory=time.monotonic)
     born: float = field(default_factory=time.monotonic)
     asked: bool = True
+    question: str = field(default="", repr=False)
+    """The way on which its server is asked whether it lives, where that is not the session's own."""
+    interrupt: Callable[[], None] | None = None
+    """What the driver has to stop a session. It needs no login, but waits for the server with the whole process."""
     line: socket.socket = field(init=False, repr=False)
     _in_use: Any = field(default_factory=threading.RLock, init=False, repr=False)
     _ended: bool = field(default=False, init=False)
@@ -119,7 +128,22 @@ class Watched:
     def ask_without_login(self) -> None:
         """From now on send no password: what the server says to that is an answer too, and no refused try of the login."""
         words = {name: value for name, value in conninfo_to_dict(self.conninfo).items() if name != "password"}
-        self.conninfo = make_conninfo("", **words | {"passfile": "/nonexistent"})
+        self.question = make_conninfo("", **words | {"password": "", "passfile": "/nonexistent"})
+
+    def is_interrupted(self) -> bool:
+        """Does the driver stop what the session does? For a server that answers."""
+        with self._in_use:
+            if self.interrupt is None or self._ended:
+                return False
+            try:
+                self.interrupt()
+            except (psycopg.Error, psycopg2.Error):
+                return False
+            return True
+
+    def behind_a_pooler(self) -> bool:
+        """Is the process that works for the session another one than the one that let it in?"""
+        return self.backend is not None and self.backend[0] != self.pid
 
     def is_waiting(self) -> bool:
         """Does somebody wait for the server?"""
@@ -248,8 +272,11 @@ def _cancel(watched: Watched) -> None:
     pid = watched.backend[0] if watched.backend else watched.pid
     try:
         _told(watched.conninfo, b"select pg_catalog.pg_cancel_backend($1::pg_catalog.int4)", [str(pid)], STOP_SECONDS)
-    except (TimeoutError, ConnectionRefusedError):
+    except TimeoutError:
         watched.cut()
+    except ConnectionRefusedError:  # it answers, but has no connection left for us
+        if watched.behind_a_pooler() or not watched.is_interrupted():  # (a pooler would wait for the server)
+            watched.cut()
 
 
 def seconds(setting: str, default: float) -> float:
@@ -294,7 +321,13 @@ def ask(watched: Watched) -> Answer:
     """Ask a server by a session of its own whether it lives, and works for the session that is watched."""
     pid, started = watched.backend or (0, "")
     try:
-        unknown = _told(watched.conninfo, _QUESTION, (str(pid), started), seconds(ANSWER, ANSWER_SECONDS))
+        unknown = _told(
+            watched.question or watched.conninfo, _QUESTION, (str(pid), started), seconds(ANSWER, ANSWER_SECONDS)
+        )
+    except NotServed:
+        # A pooler lets us in itself. While every process of the server that it has works, it answers nothing more, and the server may be
+        # well: what ends a session there is its time limit (`overdue`).
+        return Answer.WELL if watched.behind_a_pooler() else Answer.SILENT
     except TimeoutError:
         return Answer.SILENT
     except ConnectionRefusedError:
@@ -317,19 +350,28 @@ def _told(conninfo: str, question: bytes, values: Sequence[str], limit: float) -
             wanted = pq.PollingStatus(session.connect_poll())
         if session.status != pq.ConnStatus.OK:
             raise ConnectionRefusedError
-        session.nonblocking = 1
-        session.send_query_params(question, [value.encode() for value in values])
-        while session.flush():
-            _wait(session, until, write=True)
-        while session.is_busy():
-            _wait(session, until, write=False)
-            session.consume_input()
-        result = session.get_result()
+        try:
+            result = _result(session, question, values, until)
+        except TimeoutError:
+            raise NotServed from None
         return result.get_value(0, 0) if result and result.status == pq.ExecStatus.TUPLES_OK else None
     except psycopg.Error:
         return None  # it answered, if only to end the session; what becomes of the other one is seen there
     finally:
         session.finish()
+
+
+def _result(
+    session: pq.abc.PGconn, question: bytes, values: Sequence[str], until: float
+) -> pq.abc.PGresult | None:
+    session.nonblocking = 1
+    session.send_query_params(question, [value.encode() for value in values])
+    while session.flush():
+        _wait(session, until, write=True)
+    while session.is_busy():
+        _wait(session, until, write=False)
+        session.consume_input()
+    return session.get_result()
 
 
 def _wait(session: pq.abc.PGconn, until: float, *, write: bool) -> None:
