@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -360,6 +361,13 @@ def test_a_read_of_a_source_without_a_connection_left_is_stopped_there(server: F
         reader.join()
         assert [type(error) for error in errors] == [psycopg2.errors.QueryCanceled]
         cursor.execute("select 1")
+
+
+def test_the_kernel_ends_no_copy_whose_server_takes_nothing_for_a_while(server: Freezing) -> None:
+    """A trigger, an index or a disk may hold up what takes our rows; with a limit for that the kernel ends the session."""
+    with closing(warehouse.connect(server.uri(), "test")) as connection:
+        line = connection.watched.line  # type: ignore[attr-defined]
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
 
 
 def test_a_pooler_that_has_no_process_free_is_no_silence(server: Freezing, monkeypatch: pytest.MonkeyPatch) -> None:

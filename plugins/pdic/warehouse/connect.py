@@ -36,15 +36,10 @@ Connect = Callable[[str], str]
 libpq's, or a web address where the source is a service.
 """
 
-KEEPALIVES: dict[str, Any] = {
-    "keepalives": 1,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": silence.UNACKNOWLEDGED_MS,
-}
-"""A server whose machine is gone, or a network that drops everything between, ends a session after a minute or two. One whose
-machine still answers for it is found out by `silence`."""
+KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""A server whose machine is gone, or a network that drops everything between, ends a session after a minute. One whose machine still
+answers for it is found out by `silence`, and so is one that does not take what is sent to it: with `tcp_user_timeout` the kernel would
+also end a copy whose server is well, and only takes nothing for a while."""
 
 CONNECT_SECONDS = 10
 """How long a server has to let a session in."""

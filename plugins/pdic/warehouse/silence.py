@@ -48,8 +48,6 @@ STOP_SECONDS: Final = 3.0
 """How long a server has to stop what it does, when it is asked to."""
 GRACE_SECONDS: Final = 60.0
 """How long after its time limit a server may still end a statement itself."""
-UNACKNOWLEDGED_MS: Final = 120_000
-"""How long the kernel waits until the other side has taken what was sent to it (`tcp_user_timeout`)."""
 
 _TICK_SECONDS: Final = 1.0
 _BLINK_SECONDS: Final = 0.2
