@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import psycopg2
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 AGAIN_SECONDS: Final = 2
 """How long a server that let nobody in has the next time: the datasets of a source that hangs do not each wait for it in full."""
 _away: set[str] = set()
-"""Servers that did not let this process in when it last tried."""
+"""Servers that gave no answer in all the time they had when this process last tried. (Who refuses at once costs nobody time.)"""
 
 
 def enter(
@@ -31,13 +32,14 @@ def enter(
     Tries once. Raises `SourceRefused` where the login is refused, `SourceUnreachable` where the server is away, starts, or has no
     connection left.
     """
-    server = where(uri)
+    server, began = where(uri), monotonic()
     patience = AGAIN_SECONDS if server in _away else CONNECT_SECONDS
     try:
         connection = open_session(uri, step, autocommit=autocommit, limits=limits, patience=patience)
     except psycopg2.OperationalError as error:
+        waited = monotonic() - began
         refusal = no_entry(uri, error, whose, conn_id)
-        if isinstance(refusal, SourceUnreachable):
+        if isinstance(refusal, SourceUnreachable) and waited > AGAIN_SECONDS:
             _away.add(server)
         raise refusal from error
     _away.discard(server)
