@@ -370,6 +370,26 @@ def test_the_kernel_ends_no_copy_whose_server_takes_nothing_for_a_while(server: 
         assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 0
 
 
+def test_a_process_that_stood_still_while_it_asked_takes_no_server_for_silent(
+    server: Freezing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time is over when it goes on, and the answer lies there."""
+    monkeypatch.setenv("PDIC_ANSWER", "0.000001")
+    with closing(enter(server.uri(), "look", "the source", "x", autocommit=True)) as connection:
+        assert silence.ask(connection.watched) is silence.Answer.WELL  # type: ignore[attr-defined]
+
+
+def test_a_source_is_no_warehouse_from_its_first_statement_on(
+    server: Freezing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        source_session, "_lift_transaction_limit", lambda connection: whose.append(connection.watched.whose)
+    )
+    whose: list[str] = []
+    enter(server.uri(), "look", "the source", "x").close()
+    assert whose != [""]
+
+
 def test_a_pooler_that_has_no_process_free_is_no_silence(server: Freezing, monkeypatch: pytest.MonkeyPatch) -> None:
     """It lets the question in, and keeps it until one of its sessions with the server is free: all of them are ours."""
     monkeypatch.setattr(silence, "_QUESTION", b"select pg_sleep(60), $1::text, $2::text")

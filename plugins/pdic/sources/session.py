@@ -35,6 +35,8 @@ LOCK_TIMEOUT: Final = timedelta(seconds=30)
 FIRST_IN_PATH: Final = "pg_catalog"
 """PostgreSQL's own names come first. The path of the role stays behind: functions that a view calls may need it."""
 
+_A_SOURCE: Final = "a source"
+"""Whose server it is, until whoever opens the session says so: not the warehouse's."""
 _REFUSED_BY_A_POOLER: Final = "unsupported startup parameter"
 _TRANSACTION_TIMEOUT: Final = 170000
 """The first server version with a time limit for whole transactions."""
@@ -99,20 +101,24 @@ def open_session(
     """
     own = parse_dsn(uri).get("options", "")
     try:
-        connection = open_once(
-            make_dsn(uri, client_encoding=CLIENT_ENCODING, options=startup_options(_STARTUP, own)),
-            step,
-            autocommit=True,
-            patience=patience,
+        connection = _opened(
+            make_dsn(uri, client_encoding=CLIENT_ENCODING, options=startup_options(_STARTUP, own)), step, patience
         )
         _lift_transaction_limit(connection)
     except psycopg2.OperationalError as error:
         if _REFUSED_BY_A_POOLER not in str(error):
             raise
-        connection = open_once(make_dsn(uri, client_encoding=CLIENT_ENCODING), step, autocommit=True, patience=patience)
+        connection = _opened(make_dsn(uri, client_encoding=CLIENT_ENCODING), step, patience)
     if autocommit:
         _set(connection, limits, local=False)
     connection.autocommit = autocommit
+    return connection
+
+
+def _opened(uri: str, step: str, patience: int) -> Connection:
+    connection = open_once(uri, step, autocommit=True, patience=patience)
+    if isinstance(connection, Session):
+        connection.watched.whose = _A_SOURCE
     return connection
 
 

@@ -51,6 +51,8 @@ GRACE_SECONDS: Final = 60.0
 
 _TICK_SECONDS: Final = 1.0
 _BLINK_SECONDS: Final = 0.2
+_SPARE_SECONDS: Final = 0.5
+_SPARE_WAITS: Final = 12
 _TCP_INFO: Final[int | None] = getattr(socket, "TCP_INFO", None) if sys.platform == "linux" else None
 """Linux alone counts so; elsewhere a server is asked whenever somebody has waited for it for so long."""
 _LAST_SENT, _LAST_RECEIVED = 44, 52
@@ -339,17 +341,17 @@ def _told(conninfo: str, question: bytes, values: Sequence[str], limit: float) -
     Spoken over libpq itself, because the drivers wait without a limit, one of them with the whole process. Raises TimeoutError, and
     ConnectionRefusedError where it lets nobody in.
     """
-    until = time.monotonic() + limit
+    patience = _Patience(limit)
     session = pq.PGconn.connect_start(conninfo.encode())
     try:
         wanted = pq.PollingStatus.WRITING
         while wanted in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
-            _wait(session, until, write=wanted is pq.PollingStatus.WRITING)
+            _wait(session, patience, write=wanted is pq.PollingStatus.WRITING)
             wanted = pq.PollingStatus(session.connect_poll())
         if session.status != pq.ConnStatus.OK:
             raise ConnectionRefusedError
         try:
-            result = _result(session, question, values, until)
+            result = _result(session, question, values, patience)
         except TimeoutError:
             raise NotServed from None
         return result.get_value(0, 0) if result and result.status == pq.ExecStatus.TUPLES_OK else None
@@ -360,23 +362,42 @@ def _told(conninfo: str, question: bytes, values: Sequence[str], limit: float) -
 
 
 def _result(
-    session: pq.abc.PGconn, question: bytes, values: Sequence[str], until: float
+    session: pq.abc.PGconn, question: bytes, values: Sequence[str], patience: _Patience
 ) -> pq.abc.PGresult | None:
     session.nonblocking = 1
     session.send_query_params(question, [value.encode() for value in values])
     while session.flush():
-        _wait(session, until, write=True)
+        _wait(session, patience, write=True)
     while session.is_busy():
-        _wait(session, until, write=False)
+        _wait(session, patience, write=False)
         session.consume_input()
     return session.get_result()
 
 
-def _wait(session: pq.abc.PGconn, until: float, *, write: bool) -> None:
+class _Patience:
+    """How long to wait for each of several things, which together may take so many seconds.
+
+    When the time is over some waits get a moment still: it may be this process that stood still (stopped, or in a library that lets no
+    other thread run), and then the server had no chance to answer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._spare = _SPARE_WAITS
+
+    def seconds(self) -> float:
+        left = self._until - time.monotonic()
+        if left >= _SPARE_SECONDS or not self._spare:
+            return max(left, 0.0)
+        self._spare -= 1
+        return _SPARE_SECONDS
+
+
+def _wait(session: pq.abc.PGconn, patience: _Patience, *, write: bool) -> None:
     """Wait until a session's socket can be written to, or read from. Raises TimeoutError when the time is over."""
     poll = select.poll()
     poll.register(session.socket, select.POLLOUT if write else select.POLLIN)
-    if not poll.poll(max(until - time.monotonic(), 0.0) * 1000):
+    if not poll.poll(patience.seconds() * 1000):
         raise TimeoutError
 
 
