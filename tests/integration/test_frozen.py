@@ -310,15 +310,20 @@ def test_one_process_of_a_server_that_stops_ends_with_the_time_limit(
 def test_a_session_that_its_server_has_lost_is_cut(server: Freezing) -> None:
     """A balancer between keeps our connection and has dropped the one behind it: the server does not know our process."""
     with closing(enter(server.uri(), "look", "the source", "x", autocommit=True)) as connection:
-        _, started = connection.watched.backend  # type: ignore[attr-defined]
+        mine, started = connection.watched.backend  # type: ignore[attr-defined]
         for backend, answer in (
             ((2**31 - 1, started), silence.Answer.UNKNOWN),
             ((2**31 - 1, "1"), silence.Answer.WELL),  # another server answers for it: it cannot know
             (connection.watched.backend, silence.Answer.WELL),  # type: ignore[attr-defined]
         ):
             connection.watched.backend = backend  # type: ignore[attr-defined]
+            connection.watched.pid = backend[0]  # type: ignore[attr-defined]
             assert silence.ask(connection.watched) is answer  # type: ignore[attr-defined]
-        connection.watched.backend = (2**31 - 1, started)  # type: ignore[attr-defined]
+        gone = (2**31 - 1, started)
+        connection.watched.backend, connection.watched.pid = gone, mine  # type: ignore[attr-defined]
+        # A pooler stands between, which may have closed that process when the last statement had ended.
+        assert silence.ask(connection.watched) is silence.Answer.WELL  # type: ignore[attr-defined]
+        connection.watched.pid = gone[0]  # type: ignore[attr-defined]
         with pytest.raises(psycopg2.OperationalError), connection.cursor() as cursor:
             cursor.execute("select pg_sleep(50)")
     assert "does not know it any more" in (silence.broken("the source") or "")
@@ -388,6 +393,33 @@ def test_a_source_is_no_warehouse_from_its_first_statement_on(
     whose: list[str] = []
     enter(server.uri(), "look", "the source", "x").close()
     assert whose != [""]
+
+
+def test_to_stop_a_session_of_a_pooler_stops_nobody_else(server: Freezing) -> None:
+    """The process that worked for it when it began works for another client now."""
+    with (
+        closing(enter(server.uri(), "look", "the source", "x", autocommit=True)) as connection,
+        psycopg.connect(server.uri(), autocommit=True) as another,
+    ):
+        _, started = connection.watched.backend  # type: ignore[attr-defined]
+        connection.watched.backend = (another.info.backend_pid, started)  # type: ignore[attr-defined]
+        errors: list[Exception] = []
+
+        def work() -> None:
+            try:
+                another.execute(ENDLESS)
+            except psycopg.Error as error:
+                errors.append(error)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        pid = server.wait_for("pg_sleep")
+        silence._cancel(connection.watched)  # type: ignore[attr-defined]
+        with psycopg.connect(server.uri(), autocommit=True) as admin:
+            assert admin.execute("select state from pg_stat_activity where pid = %s", (pid,)).fetchone() == ("active",)
+        another.cancel()
+        worker.join()
+        assert len(errors) == 1
 
 
 def test_a_pooler_that_has_no_process_free_is_no_silence(server: Freezing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -181,7 +181,7 @@ def _set(connection: Connection, limits: Limits, *, local: bool, row_security: b
         )
         _, _, pid, started = one(cursor)
     if isinstance(connection, Session):
-        connection.watched.backend = (pid, started)
+        connection.watched.backend, connection.watched.lasting = (pid, started), not local
         connection.watched.longest = limits.statement.total_seconds()
 
 

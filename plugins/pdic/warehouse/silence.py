@@ -87,6 +87,8 @@ class Watched:
     """Whose server it is, as it reads in a sentence; empty for the warehouse."""
     backend: tuple[int, str] | None = None
     """The session's process at the server, and when that server started."""
+    lasting: bool = True
+    """That process works for the session until its end where no pooler stands between: it is not known of one transaction only."""
     longest: float | None = None
     """How many seconds the server may work on one statement."""
     talks: bool = False
@@ -129,6 +131,10 @@ class Watched:
         """From now on send no password: what the server says to that is an answer too, and no refused try of the login."""
         words = {name: value for name, value in conninfo_to_dict(self.conninfo).items() if name != "password"}
         self.question = make_conninfo("", **words | {"password": "", "passfile": "/nonexistent"})
+
+    def moves(self) -> bool:
+        """May a pooler have given the session another process since, and its former one to somebody else?"""
+        return self.lasting and self.behind_a_pooler()
 
     def is_interrupted(self) -> bool:
         """Does the driver stop what the session does? For a server that answers."""
@@ -269,6 +275,11 @@ stopping.on_stop(_stop_all)
 
 def _cancel(watched: Watched) -> None:
     """Ask the server to stop what it does for a session; where that cannot be asked in time, end the session on this side."""
+    if (
+        watched.moves()
+    ):  # nobody can say which process it is; the pooler gives up what is under way for a client that leaves
+        watched.cut()
+        return
     pid = watched.backend[0] if watched.backend else watched.pid
     try:
         _told(watched.conninfo, b"select pg_catalog.pg_cancel_backend($1::pg_catalog.int4)", [str(pid)], STOP_SECONDS)
@@ -332,7 +343,7 @@ def ask(watched: Watched) -> Answer:
         return Answer.SILENT
     except ConnectionRefusedError:
         return Answer.REFUSED
-    return Answer.UNKNOWN if unknown == b"t" and watched.backend else Answer.WELL
+    return Answer.UNKNOWN if unknown == b"t" and watched.backend and not watched.moves() else Answer.WELL
 
 
 def _told(conninfo: str, question: bytes, values: Sequence[str], limit: float) -> bytes | None:
