@@ -62,6 +62,12 @@ class Postgres:
         return connections.to_uri({**login, "password": {**known, **self._passwords}[user]})
 
 
+def put(path: Path, text: str) -> None:
+    """Writes a file, and makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
 def remove(home: Path) -> None:
     """Stops whatever runs in a home and deletes it with the folder made for it."""
     airflow_stack.down(home)

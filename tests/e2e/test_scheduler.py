@@ -133,10 +133,14 @@ def test_the_scheduler_loads_all_sectors_and_releases(province: Province, uri: C
     assert sum(found["rows"] for found in status["shared"]) > 0
     assert status["problems"] == []
     announced = {event["name"]: event["extra"] for event in asset_events(province.home)}
-    for found in status["datasets"]:
-        batch, name = found["last_batch"], f"raw.{found['sector']}.{found['dataset']}"
-        news = batch["rows_accepted"] + batch["rows_quarantined"]
-        assert (announced[name]["batch_id"] == batch["batch_id"]) if news else (name not in announced), name
+    news = province.query(  # not of the newest batch: the hour of a sector's own schedule may just have passed
+        "loader",
+        """
+        select 'raw.' || sector || '.' || dataset, max(batch_id) from control.batch
+        where status = 'accepted' and rows_accepted + rows_quarantined > 0 group by 1
+        """,
+    )
+    assert {name: extra["batch_id"] for name, extra in announced.items() if name.startswith("raw.")} == dict(news)
     for table in SHARED_TABLES:
         assert announced[f"shared.{table}"]["release_id"] == status["release"]["live"]
 

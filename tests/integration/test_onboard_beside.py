@@ -55,7 +55,6 @@ def source(postgres: Postgres) -> str:
 @pytest.fixture
 def works(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Works]:
     monkeypatch.setenv("PDIC_ROOT", str(project(tmp_path / "project")))
-    monkeypatch.setenv("PDIC_HOME", str(tmp_path / "home"))
     found = Works(tmp_path / "project", source)
     found.onboard("permit")
     yield found

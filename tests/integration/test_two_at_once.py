@@ -343,15 +343,15 @@ class TestLoads:
         def held_now(dataset: str) -> bool:
             return locks.holder(watcher, locks.dataset(f"{SECTOR}.{dataset}")) is not None
 
-        def end(dataset: str) -> None:
-            """The server lets go of a session's locks a moment after the session was closed."""
-            sessions[dataset].close()
-            while held_now(dataset):
-                pause(0.01)
-
         def sleep(_seconds: float) -> None:
+            """What the load does while it waits: for `lop` first, then for `truong`."""
+            monkeypatch.setattr(locks.time, "sleep", pause)  # to end a session may take a moment
             held.append(held_now("lop"))
-            end("lop" if len(held) == 1 else "truong")
+            if len(held) == 1:
+                sessions["lop"].close()
+                monkeypatch.setattr(locks.time, "sleep", sleep)
+            else:
+                sessions["truong"].close()
 
         monkeypatch.setattr(locks.time, "sleep", sleep)
         found = load.check(SECTOR, batches, sector.connect_to)

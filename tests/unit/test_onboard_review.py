@@ -19,10 +19,10 @@ from pdic.contracts.read import dataset_path
 from pdic.errors import PdicError
 from pdic.onboard import draft as drafts
 from pdic.onboard import review
-from pdic.onboard.files import write
 from pdic.onboard.guess import guess_contract
 from pdic.onboard.introspect import TableFacts
 from pdic.sources.catalogue import SourceColumn, SourceTable
+from tests.conftest import put
 
 
 def column(name: str, type_: str = "text", *, filled: bool = False) -> SourceColumn:
@@ -50,7 +50,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }.items():
         draft = guess_contract(found, "health", dataset)
         text = drafts.contract_text(draft, "Sở Y tế", "pdic_source_health")
-        write(tmp_path, drafts.contract_path(draft), text)
+        put(tmp_path / drafts.contract_path(draft), text)
     return tmp_path
 
 
@@ -80,7 +80,7 @@ def test_a_mark_that_a_person_takes_out_is_gone_from_the_list(root: Path) -> Non
     path = root / dataset_path("health", "people")
     text = path.read_text(encoding="utf-8")
     assert "      - key\n" in text
-    write(root, dataset_path("health", "people"), text.replace("      - key\n", ""))
+    put(root / dataset_path("health", "people"), text.replace("      - key\n", ""))
     assert "guessed-keys" not in {kind for kind, _, _ in found(root)}
 
 

@@ -20,7 +20,6 @@ from pdic.contracts.dbt_cleaning import cleaning_macros
 from pdic.contracts.reserved import BETTER_QUOTED
 from pdic.onboard import draft as drafts
 from pdic.onboard.edit import ContractText
-from pdic.onboard.files import write
 from pdic.onboard.guess import guess_contract
 from pdic.onboard.introspect import TableFacts
 from pdic.onboard.names import RESERVED
@@ -28,6 +27,7 @@ from pdic.onboard.share import model_text
 from pdic.onboard.written import written_models
 from pdic.quality.rules import rules_for_batch
 from pdic.sources.catalogue import SourceColumn, SourceTable
+from tests.conftest import put
 
 OURS = Path(__file__).parents[2]
 SECTOR = "wild"
@@ -224,13 +224,13 @@ def project(root: Path, drafted: dict[str, TableFacts]) -> Wild:
         text = ContractText(drafts.contract_text(draft, "Sở {{ 1 / 0 }} \u202e\"'\\", "pdic_source_wild"))
         for column in draft.columns[-1:]:
             text.set_custom(column.source.name, "cleaning", "words")
-        write(root, drafts.contract_path(draft), text.text)
+        put(root / drafts.contract_path(draft), text.text)
     compile_all(root)
     contracts = list(load_all(root).values())
     for contract in contracts:
-        write(root, drafts.staging_path(contract), drafts.staging_text(contract))
+        put(root / drafts.staging_path(contract), drafts.staging_text(contract))
     entries = {f"stg_{contract.raw_table}": drafts.staging_entry(contract) for contract in contracts}
-    write(root, drafts.models_path(contracts[0]), drafts.with_model_entries("", entries))
+    put(root / drafts.models_path(contracts[0]), drafts.with_model_entries("", entries))
     return Wild(root, drafted)
 
 
@@ -275,7 +275,7 @@ def test_rules_can_be_read_whatever_the_columns_are_called(tmp_path: Path, names
     text = ContractText(drafts.contract_text(contract, "Sở", "pdic_source_wild"))
     for name in names[1:]:
         text.set_field(name, "unique", True)
-    write(tmp_path, drafts.contract_path(contract), text.text)
+    put(tmp_path / drafts.contract_path(contract), text.text)
     compile_all(tmp_path)
     rules = rules_for_batch(tmp_path, SECTOR, "t")
     required = [rule.kwargs["column"] for rule in rules if rule.id.partition("t.")[2].count("required")]
@@ -430,11 +430,11 @@ def test_lint_reads_what_a_person_wrote_or_changed_and_no_draft(wild: Wild) -> N
     own = drafts.MODELS / "core" / "dim_own.sql"
     text = (wild.root / edited).read_bytes().decode()
     try:
-        write(wild.root, edited, text + "-- changed\n")
-        write(wild.root, own, "select 1\n")
+        put(wild.root / edited, text + "-- changed\n")
+        put(wild.root / own, "select 1\n")
         assert written_models(wild.root) == [own, edited]
     finally:
-        write(wild.root, edited, text)
+        put(wild.root / edited, text)
         (wild.root / own).unlink()
     assert written_models(wild.root) == []
 
