@@ -71,9 +71,8 @@ def up(home: Path, parallelism: int = PARALLELISM) -> str:
         state = {**state, "port": port, "migrated": _migrate(home, state.get("migrated"))}
         found = set(running)
         for name in COMPONENTS:
-            if (
-                name == "scheduler"
-            ):  # it starts tasks at once, and each would spend a try where no API server answers it
+            if name == "scheduler":
+                # It starts tasks at once, and each would spend a try where no API server answers it.
                 _make_healthy(home, state, running, found, "api-server")
             if name not in running:
                 _launch_recorded(home, state, running, name)

@@ -102,6 +102,20 @@ def make_private(folder: Path) -> None:
                 path.chmod(mode & ~0o077)
 
 
+def seconds(name: str, default: float) -> float:
+    """A setting of the environment, in seconds; `default` where it is not set. Raises PdicError where it is no such number."""
+    said = os.environ.get(name) or default
+    try:
+        found = float(said)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < float("inf"):
+        raise PdicError(
+            f"{name} is {said!r}, which is no number of seconds: set it to one like {default:g}, or take it out"
+        )
+    return found
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces `path` by `text` in one step, readable by its owner only; a crash leaves the old or the new, never half."""
     whole_files.write(path, text)

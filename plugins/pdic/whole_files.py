@@ -92,9 +92,7 @@ def _finish(root: Path) -> None:
 
 def _take_back(root: Path) -> None:
     for path in _listed(root / BEGUN):
-        with contextlib.suppress(
-            NotADirectoryError
-        ):  # a file lies where its folder should be, which is why it was given up
+        with contextlib.suppress(NotADirectoryError):  # a file lies where its folder should be: so it was given up
             _beside(root / path).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # others have files there
             (root / path).parent.rmdir()

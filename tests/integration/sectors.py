@@ -111,6 +111,13 @@ class Sector:
         with psycopg.connect(self.source_uri) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
+    def slow_down(self, dataset: str, seconds: float) -> None:
+        """Have a table read by a view that waits before its last row, for so many seconds (`giay` in the table `cho`)."""
+        self.source(
+            f"alter table {dataset} rename to {dataset}_goc; create table cho (giay float); insert into cho values ({seconds});"
+            f"create view {dataset} as select * from {dataset}_goc union all select 0, pg_sleep(giay)::text from cho"
+        )
+
     def load(self, dataset: str) -> dict[str, Any]:
         (report,) = load.load([f"{self.name}.{dataset}"], self.connect_to)
         return report

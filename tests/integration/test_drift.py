@@ -253,6 +253,17 @@ def test_a_table_taken_on_anew_after_its_contract_was_removed_gets_a_name_of_its
     assert source.load(f"{table}_2")["rows_accepted"] == 2
 
 
+def assert_raw_equals_source(source: Source, table: str, key: str) -> None:
+    """What stands in raw of a table (ma, lan, ten), told apart by `key`, is what the source has."""
+    living = source.warehouse(
+        f"""select ma, lan, ten from (
+            select distinct on ({key}) * from raw.{SECTOR}__{table} order by {key}, _batch_id desc
+        ) as newest where _op = 'U' order by 1, 2, 3"""
+    )
+    with psycopg.connect(source.uri) as there:
+        assert living == there.execute(f"select ma, lan, ten from {table} order by 1, 2, 3").fetchall()  # type: ignore[call-overload]
+
+
 GUESSED = {
     # How the table begins, its guessed key, what then comes at the source, which key is right.
     "one": ("(1, 1, 'a'), (2, 1, 'b'), (3, 1, 'c')", "ma", "(1, 2, 'x')", "ma,lan"),
@@ -289,13 +300,7 @@ def test_a_rule_about_a_guessed_key_says_that_it_was_guessed_and_how_to_name_ano
     ]
     (loaded,) = load.load([f"{SECTOR}.{table}"], source.connect_to, full=True)
     assert loaded["status"] == "accepted", loaded["message"]
-    living = source.warehouse(
-        f"""select ma, lan, ten from (
-            select distinct on ({right}) * from raw.{SECTOR}__{table} order by {right}, _batch_id desc
-        ) as newest where _op = 'U' order by 1, 2, 3"""
-    )
-    with psycopg.connect(source.uri) as there:
-        assert living == there.execute(f"select ma, lan, ten from {table} order by 1, 2, 3").fetchall()  # type: ignore[call-overload]
+    assert_raw_equals_source(source, table, right)
 
 
 def test_a_key_that_was_guessed_well_is_confirmed_and_one_that_was_not_guessed_stays(source: Source) -> None:
@@ -345,13 +350,7 @@ def test_rows_whose_guessed_key_is_empty_say_that_it_was_guessed_and_another_key
     assert (loaded["status"], loaded["rows_quarantined"]) == ("accepted", 0), loaded["message"]
     held = f"select count(*) from quarantine.record where dataset = '{table}' and state <> 'corrected'"
     assert source.warehouse(held) == [(0,)]
-    living = source.warehouse(
-        f"""select ma, lan, ten from (
-            select distinct on ({right}) * from raw.{SECTOR}__{table} order by {right}, _batch_id desc
-        ) as newest where _op = 'U' order by 1, 2, 3"""
-    )
-    with psycopg.connect(source.uri) as there:
-        assert living == there.execute(f"select ma, lan, ten from {table} order by 1, 2, 3").fetchall()  # type: ignore[call-overload]
+    assert_raw_equals_source(source, table, right)
 
 
 def test_rows_whose_guessed_key_is_cleaned_to_nothing_are_taken_in_by_another(source: Source) -> None:

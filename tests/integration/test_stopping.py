@@ -33,10 +33,7 @@ def sector(postgres: Postgres, pdic_home: Path, tmp_path_factory: pytest.TempPat
         for dataset in ("a", "cham"):
             found.add(dataset, capture=SNAPSHOT)
             found.source(f"insert into {dataset} select n, 'x' from generate_series(1, 1000) as n")
-        found.source(
-            "alter table cham rename to cham_goc; create table cho (giay float); insert into cho values (600);"
-            "create view cham as select * from cham_goc union all select 0, pg_sleep(giay)::text from cho"
-        )
+        found.slow_down("cham", 600)
         words = psycopg.conninfo.conninfo_to_dict(found.source_uri)
         entry = {"conn_type": "postgres", "host": words["host"], "port": int(str(words["port"]))}
         entry |= {"login": words["user"], "password": words["password"], "schema": words["dbname"]}

@@ -29,6 +29,18 @@ def test_home_is_in_the_checkout_unless_told_otherwise(monkeypatch: pytest.Monke
     assert settings.home() == tmp_path / "x"
 
 
+@pytest.mark.parametrize("said", ["soon", "-1", "nan", "inf", "30 s"])
+def test_a_setting_that_is_no_number_of_seconds_is_refused_with_its_name(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    assert settings.seconds("PDIC_SILENCE", 30.0) == 30.0
+    monkeypatch.setenv("PDIC_SILENCE", "2.5")
+    assert settings.seconds("PDIC_SILENCE", 30.0) == 2.5
+    monkeypatch.setenv("PDIC_SILENCE", said)
+    with pytest.raises(PdicError, match=f"^PDIC_SILENCE is '{said}', which is no number of seconds: set it"):
+        settings.seconds("PDIC_SILENCE", 30.0)
+
+
 def test_a_secret_is_private_made_once_and_the_same_for_all_who_ask_at_once(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         texts = set(pool.map(lambda _: settings.secret("key", create=True, of=tmp_path), range(64)))

@@ -29,16 +29,13 @@ def show(reports: Sequence[Report], well: Collection[str]) -> None:
         columns = ["sector", "datasets", "failed", "with_news", *_told(sectors), "seconds"]
         print_table("Load", sectors, columns)
         say("each dataset of a sector: `pdic status --sector SECTOR`; all that was loaded: --json")
-    _tell_some([report["message"] for report in reports if report.get("message")], "red")
-    for report in reports:
-        if remark := report.get(
-            "drift"
-        ):  # all of them: much of this is said once, and `pdic status` does not repeat it
-            tell(f"{report['sector']}.{report['dataset']}: {remark}", "yellow")
-    warnings = [
-        f"{report['sector']}.{report['dataset']}: {report['warning']}" for report in reports if report.get("warning")
-    ]
-    _tell_some(warnings, "yellow")
+    _tell_some(
+        [report["message"] for report in reports if report.get("message")], "red", "`pdic status --problems`, or --json"
+    )
+    # Remarks are told all: much of them is said once, and `pdic status` does not repeat it.
+    for remark in _named(reports, "drift"):
+        tell(remark, "yellow")
+    _tell_some(_named(reports, "warning"), "yellow", "`pdic status --json` has the newest of each dataset")
 
 
 def _row(report: Report) -> Report:
@@ -71,8 +68,14 @@ def _told(rows: Sequence[Report]) -> list[str]:
     return [name for name in COUNTS if name == "extracted" or any(row.get(name) for row in rows)]
 
 
-def _tell_some(sentences: Sequence[str], style: str) -> None:
+def _named(reports: Sequence[Report], what: str) -> list[str]:
+    """What is said of datasets under ``what``, each after its dataset's name."""
+    return [f"{report['sector']}.{report['dataset']}: {report[what]}" for report in reports if report.get(what)]
+
+
+def _tell_some(sentences: Sequence[str], style: str, rest: str) -> None:
+    """Print the first sentences, and where to find the ``rest``."""
     for sentence in sentences[:FEW_PROBLEMS]:
         tell(sentence, style)
     if len(sentences) > FEW_PROBLEMS:
-        tell(f"and {len(sentences) - FEW_PROBLEMS:,} more: `pdic status --problems`, or --json", style)
+        tell(f"and {len(sentences) - FEW_PROBLEMS:,} more: {rest}", style)

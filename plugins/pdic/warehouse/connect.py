@@ -7,7 +7,6 @@ way to a source, whose loads are tried again by whoever asked for them.
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from psycopg.pq import TransactionStatus
 from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, parse_dsn
 from psycopg2.extensions import connection as Connection
 
-from pdic import stopping
+from pdic import settings, stopping
 from pdic.errors import DiskFull, PdicError, WarehouseRefused, WarehouseUnavailable
 from pdic.warehouse import outages, silence
 from pdic.warehouse.formats import CLIENT_ENCODING, OF_WAREHOUSE, startup_options
@@ -184,7 +183,7 @@ def mend_by(mend: Callable[[], object]) -> None:
 def patiently(uri: str, opening: Callable[[], _Opened]) -> _Opened:
     """What `opening` returns, as soon as the warehouse at `uri` lets it. Raises as `connect`."""
     began, told, server = monotonic(), False, where(uri)
-    patience = 0.0 if server in _given_up else float(os.environ.get(PATIENCE) or PATIENCE_SECONDS)
+    patience = 0.0 if server in _given_up else settings.seconds(PATIENCE, PATIENCE_SECONDS)
     while True:
         try:
             opened = opening()

@@ -36,7 +36,7 @@ import psycopg2
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pdic import stopping
+from pdic import settings, stopping
 
 SILENCE: Final = "PDIC_SILENCE"
 """The setting: after how many seconds without a byte a server is asked whether it still lives."""
@@ -212,7 +212,11 @@ def watch(
     waits: Callable[[], bool],
     pid: int,
 ) -> Watched:
-    """Watch a session from now on, until its `end`. `conninfo` led to it, to the server `host`, `port` of those that it names."""
+    """Watch a session from now on, until its `end`. `conninfo` led to it, to the server `host`, `port` of those that it names.
+
+    Raises PdicError where a setting is no number of seconds.
+    """
+    silence_seconds(), answer_seconds()  # here, where somebody is told: the thread beside could only end
     watched = Watched("", waits, pid)
     watched.hold(descriptor)
     words = {name: value for name, value in conninfo_to_dict(conninfo).items() if name not in _NOT_ASKED_WITH}
@@ -275,9 +279,8 @@ stopping.on_stop(_stop_all)
 
 def _cancel(watched: Watched) -> None:
     """Ask the server to stop what it does for a session; where that cannot be asked in time, end the session on this side."""
-    if (
-        watched.moves()
-    ):  # nobody can say which process it is; the pooler gives up what is under way for a client that leaves
+    if watched.moves():
+        # Nobody can say which process it is; the pooler gives up what is under way for a client that leaves.
         watched.cut()
         return
     pid = watched.backend[0] if watched.backend else watched.pid
@@ -290,14 +293,19 @@ def _cancel(watched: Watched) -> None:
             watched.cut()
 
 
-def seconds(setting: str, default: float) -> float:
-    """A setting of the environment, in seconds; `default` where it is not set."""
-    return float(os.environ.get(setting) or default)
+def silence_seconds() -> float:
+    """After how many seconds without a byte a server is asked whether it still lives."""
+    return settings.seconds(SILENCE, SILENCE_SECONDS)
+
+
+def answer_seconds() -> float:
+    """How many seconds a server has for its answer."""
+    return settings.seconds(ANSWER, ANSWER_SECONDS)
 
 
 def look() -> None:
     """Look once at every session: ask about those that have fallen silent, and cut those whose server is gone."""
-    limit = seconds(SILENCE, SILENCE_SECONDS)
+    limit = silence_seconds()
     silent: dict[str, list[Watched]] = {}
     for each in sessions():
         if each.asked and each.overdue():
@@ -332,9 +340,7 @@ def ask(watched: Watched) -> Answer:
     """Ask a server by a session of its own whether it lives, and works for the session that is watched."""
     pid, started = watched.backend or (0, "")
     try:
-        unknown = _told(
-            watched.question or watched.conninfo, _QUESTION, (str(pid), started), seconds(ANSWER, ANSWER_SECONDS)
-        )
+        unknown = _told(watched.question or watched.conninfo, _QUESTION, (str(pid), started), answer_seconds())
     except NotServed:
         # A pooler lets us in itself. While every process of the server that it has works, it answers nothing more, and the server may be
         # well: what ends a session there is its time limit (`overdue`).
@@ -431,7 +437,7 @@ def _cut(watched: Watched, why: str) -> None:
 
 def _run() -> None:
     while True:
-        time.sleep(min(_TICK_SECONDS, max(seconds(SILENCE, SILENCE_SECONDS) / 4, _BLINK_SECONDS)))
+        time.sleep(min(_TICK_SECONDS, max(silence_seconds() / 4, _BLINK_SECONDS)))
         try:
             look()
         except Exception:  # the watch of all sessions must not end with one of them
