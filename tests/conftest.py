@@ -7,9 +7,12 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
@@ -66,6 +69,11 @@ def put(path: Path, text: str) -> None:
     """Writes a file, and makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def change_time(monkeypatch: pytest.MonkeyPatch, module: Any, **instead: Callable[..., Any]) -> None:
+    """Gives one module another `sleep` or `monotonic`. The `time` of all others stays: a thread of the product sleeps as well."""
+    monkeypatch.setattr(module, "time", SimpleNamespace(**{**vars(time), **instead}))
 
 
 def remove(home: Path) -> None:

@@ -31,6 +31,7 @@ from pdic.quality.safe_text import safe_class, safe_text
 from pdic.sources.entry import enter
 from pdic.warehouse import outages
 from pdic.warehouse.outages import Reason
+from tests.conftest import change_time
 
 FORK = multiprocessing.get_context("fork")
 VALUE = "Nguyễn Thị Bí Mật"
@@ -393,7 +394,7 @@ def test_a_server_of_record_that_still_starts_is_waited_for_and_not_killed(
     ready = pidfile.read_text(encoding="utf-8")
     pidfile.write_text(ready.replace("ready   ", "starting"), encoding="utf-8")
     assert embedded.status(home) is None
-    monkeypatch.setattr(embedded.time, "sleep", lambda _: pidfile.write_text(ready, encoding="utf-8"))
+    change_time(monkeypatch, embedded, sleep=lambda _: pidfile.write_text(ready, encoding="utf-8"))
     assert embedded.start(home) == server
     with psycopg.connect(uri) as session:
         assert session.execute("select 1").fetchone() == (1,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -17,7 +16,7 @@ from pdic.errors import BatchFenced, Busy, ReleaseFenced, TableHeld
 from pdic.quality import gate
 from pdic.release import settling, steps
 from pdic.warehouse import connect, locks, open_once, transaction
-from tests.conftest import Postgres
+from tests.conftest import Postgres, change_time
 from tests.integration.sectors import Sector, own_sector
 
 SECTOR = "together"
@@ -101,7 +100,7 @@ def when(monkeypatch: pytest.MonkeyPatch, module: Any, action: Callable[[], None
             done.append("waited")
             action()
 
-    monkeypatch.setattr(module.time, "sleep", sleep)
+    change_time(monkeypatch, module, sleep=sleep)
     return done
 
 
@@ -338,22 +337,19 @@ class TestLoads:
             sessions[dataset].take(locks.dataset(f"{SECTOR}.{dataset}"))
         watcher = connect(connections.warehouse("loader"), "watcher")
         held: list[bool] = []
-        pause = time.sleep
 
         def held_now(dataset: str) -> bool:
             return locks.holder(watcher, locks.dataset(f"{SECTOR}.{dataset}")) is not None
 
         def sleep(_seconds: float) -> None:
             """What the load does while it waits: for `lop` first, then for `truong`."""
-            monkeypatch.setattr(locks.time, "sleep", pause)  # to end a session may take a moment
             held.append(held_now("lop"))
             if len(held) == 1:
                 sessions["lop"].close()
-                monkeypatch.setattr(locks.time, "sleep", sleep)
             else:
                 sessions["truong"].close()
 
-        monkeypatch.setattr(locks.time, "sleep", sleep)
+        change_time(monkeypatch, locks, sleep=sleep)
         found = load.check(SECTOR, batches, sector.connect_to)
         assert {name: report["status"] for name, report in found.items()} == dict.fromkeys(batches, "checked")
         assert held == [True, False]

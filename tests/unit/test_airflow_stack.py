@@ -12,6 +12,7 @@ import pytest
 from pdic import airflow_api, airflow_stack, problems, processes, settings
 from pdic.errors import PdicError
 from pdic.processes import Started
+from tests.conftest import change_time
 
 STARTED_AT = 1_000_000.0
 """When the database last began."""
@@ -118,8 +119,7 @@ class TestMending:
             launched.append(name)
             return Started(99, 1.0)
 
-        monkeypatch.setattr(airflow_stack.time, "monotonic", lambda: next(clock))
-        monkeypatch.setattr(airflow_stack.time, "sleep", lambda _: None)
+        change_time(monkeypatch, airflow_stack, monotonic=lambda: next(clock), sleep=lambda _: None)
         monkeypatch.setattr(airflow_stack, "health", health)
         monkeypatch.setattr(airflow_stack, "_launch", launch)
         monkeypatch.setattr(airflow_stack, "_end", lambda _: True)
@@ -160,8 +160,7 @@ class TestMending:
             return Started(99, 1.0)
 
         monkeypatch.setattr(airflow_stack, "UP_SECONDS", 100_000)
-        monkeypatch.setattr(airflow_stack.time, "monotonic", lambda: next(clock))
-        monkeypatch.setattr(airflow_stack.time, "sleep", lambda _: None)
+        change_time(monkeypatch, airflow_stack, monotonic=lambda: next(clock), sleep=lambda _: None)
         monkeypatch.setattr(airflow_stack, "health", health)
         monkeypatch.setattr(airflow_stack, "_launch", launch)
         monkeypatch.setattr(airflow_stack, "_end", lambda _: True)
@@ -199,9 +198,9 @@ def test_the_scheduler_starts_when_the_api_server_answers(monkeypatch: pytest.Mo
         (airflow_stack, "_api", lambda _: airflow_api.Api("http://x", "t")),
         (airflow_stack, "health", health),
         (airflow_stack, "_launch", launch),
-        (airflow_stack.time, "sleep", lambda _: None),
         (processes, "wait_gone", lambda targets, _: list(targets)),
     ):
         monkeypatch.setattr(module, name, instead)
+    change_time(monkeypatch, airflow_stack, sleep=lambda _: None)
     airflow_stack.up(tmp_path)
     assert happened == ["api-server", "dag-processor", "triggerer", *["looked"] * 3, "scheduler", "looked"]

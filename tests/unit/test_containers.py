@@ -18,6 +18,7 @@ from pdic import connections, embedded
 from pdic.containers import jobs, secret_files
 from pdic.errors import PdicError
 from pdic.reach import Runner
+from tests.conftest import change_time
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -167,7 +168,7 @@ def test_the_demo_is_asked_of_a_stack_that_answers(monkeypatch: pytest.MonkeyPat
         return api
 
     monkeypatch.setattr(jobs.airflow_api, "log_in", log_in)
-    monkeypatch.setattr(jobs.time, "sleep", lambda _: None)
+    change_time(monkeypatch, jobs, sleep=lambda _: None)
     monkeypatch.setattr(jobs.connections, "load", lambda _: {})
     monkeypatch.setattr(jobs.settings, "secret", lambda _: "x")
     monkeypatch.setattr(jobs.accounts, "provide_demo", lambda *_: None)
