@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -52,6 +53,9 @@ class Forked:
         code = 1
         try:
             os.setsid()
+            for number in (signal.SIGQUIT, signal.SIGHUP):  # `nohup make test &` has all three ignored
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             os.environ |= environment
             for number, name in ((1, "out"), (2, "err")):
                 os.dup2(os.open(self._folder / name, os.O_WRONLY | os.O_CREAT, 0o600), number)

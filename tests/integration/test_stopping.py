@@ -81,7 +81,7 @@ def until(what: Callable[[], object], command: Forked) -> None:
 def stopped(command: Forked, number: signal.Signals) -> str:
     """What a command says that gets a signal."""
     os.kill(command.pid, number)
-    command.wait()
+    assert command.wait(120), str(command)
     assert command.code == 128 + number, str(command)
     said = " ".join(command.err.split())
     assert "Traceback" not in command.out + command.err
