@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -67,6 +68,12 @@ class Freezing:
                     return int(row[0])
         raise AssertionError(f"nothing worked on {query}")
 
+    def is_active(self, pid: int) -> bool:
+        """Does a process work on a statement?"""
+        with psycopg.connect(self.uri(), autocommit=True) as session:
+            row = session.execute("select state from pg_stat_activity where pid = %s", (pid,)).fetchone()
+        return row == ("active",)
+
     def thaw(self) -> None:
         """Let the server go on, and end what it still does for sessions that were given up."""
         self.signal(signal.SIGCONT)
@@ -93,6 +100,23 @@ class Freezing:
             freezing.join()
             self._over.clear()
             self.thaw()
+
+
+@contextmanager
+def at_work(execute: Callable[[str], object]) -> Iterator[list[Exception]]:
+    """While the block runs, a thread runs a statement without end; it has ended when the block has. The errors that ended it are kept."""
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            execute(ENDLESS)
+        except (psycopg.Error, psycopg2.Error) as error:
+            errors.append(error)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    yield errors
+    worker.join()
 
 
 @pytest.fixture(scope="module")
@@ -264,22 +288,11 @@ def test_to_stop_a_read_of_a_frozen_source_does_not_wait_for_it(
     monkeypatch.setattr(silence, "STOP_SECONDS", 0.2)
     monkeypatch.setenv("PDIC_SILENCE", "600")
     connection = enter(server.uri(), "look", "the source", "x", autocommit=True)
-    errors: list[Exception] = []
-
-    def read() -> None:
-        with connection.cursor() as cursor:
-            try:
-                cursor.execute(ENDLESS)
-            except psycopg2.Error as error:
-                errors.append(error)
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    server.wait_for("pg_sleep")
-    server.signal(signal.SIGSTOP)
     try:
-        warehouse.stop(connection)
-        reader.join()
+        with at_work(connection.cursor().execute) as errors:
+            server.wait_for("pg_sleep")
+            server.signal(signal.SIGSTOP)
+            warehouse.stop(connection)
     finally:
         server.thaw()
     assert outages.lost(errors[0])
@@ -341,28 +354,33 @@ def test_a_login_that_is_refused_meanwhile_is_not_tried_again(server: Freezing) 
             cursor.execute("select pg_sleep(3)")
 
 
+def one_connection(server: Freezing, name: str) -> str:
+    """A database whose owner may have one session at a time."""
+    uri = server.postgres.create_database(name)
+    with psycopg.connect(server.uri(), autocommit=True) as admin:
+        admin.execute(f"alter role {name}_owner connection limit 1")  # type: ignore[call-overload]
+    return uri
+
+
 def test_a_read_of_a_source_without_a_connection_left_is_stopped_there(server: Freezing) -> None:
     """Its login has as many connections as the load uses. To cut the session would leave the server at work."""
-    uri = server.postgres.create_database("het_cho")
-    with psycopg.connect(server.uri(), autocommit=True) as admin:
-        admin.execute("alter role het_cho_owner connection limit 1")
-    errors: list[Exception] = []
+    uri = one_connection(server, "het_cho")
     with closing(enter(uri, "look", "the source", "x", autocommit=True)) as connection, connection.cursor() as cursor:
-
-        def read() -> None:
-            try:
-                cursor.execute(ENDLESS)
-            except psycopg2.Error as error:
-                errors.append(error)
-
         assert silence.ask(connection.watched) is silence.Answer.REFUSED  # type: ignore[attr-defined]
-        reader = threading.Thread(target=read)
-        reader.start()
-        server.wait_for("pg_sleep")
-        warehouse.stop(connection)
-        reader.join()
+        with at_work(cursor.execute) as errors:
+            server.wait_for("pg_sleep")
+            warehouse.stop(connection)
         assert [type(error) for error in errors] == [psycopg2.errors.QueryCanceled]
         cursor.execute("select 1")
+
+
+def test_a_session_of_psycopg_3_is_stopped_there_too(server: Freezing) -> None:
+    with warehouse.connect_psycopg(one_connection(server, "het_cho_3"), "test", autocommit=True) as session:
+        with at_work(session.execute) as errors:  # type: ignore[arg-type]
+            server.wait_for("pg_sleep")
+            silence.stop([session.watched])  # type: ignore[attr-defined]
+        assert [type(error) for error in errors] == [psycopg.errors.QueryCanceled]
+        session.execute("select 1")
 
 
 def test_the_kernel_ends_no_copy_whose_server_takes_nothing_for_a_while(server: Freezing) -> None:
@@ -389,7 +407,7 @@ def test_a_source_is_no_warehouse_from_its_first_statement_on(
     )
     whose: list[str] = []
     enter(server.uri(), "look", "the source", "x").close()
-    assert whose != [""]
+    assert whose == ["a source"]
 
 
 def test_to_stop_a_session_of_a_pooler_stops_nobody_else(server: Freezing) -> None:
@@ -400,23 +418,44 @@ def test_to_stop_a_session_of_a_pooler_stops_nobody_else(server: Freezing) -> No
     ):
         _, started = connection.watched.backend  # type: ignore[attr-defined]
         connection.watched.backend = (another.info.backend_pid, started)  # type: ignore[attr-defined]
-        errors: list[Exception] = []
-
-        def work() -> None:
-            try:
-                another.execute(ENDLESS)
-            except psycopg.Error as error:
-                errors.append(error)
-
-        worker = threading.Thread(target=work)
-        worker.start()
-        pid = server.wait_for("pg_sleep")
-        silence._cancel(connection.watched)  # type: ignore[attr-defined]
-        with psycopg.connect(server.uri(), autocommit=True) as admin:
-            assert admin.execute("select state from pg_stat_activity where pid = %s", (pid,)).fetchone() == ("active",)
-        another.cancel()
-        worker.join()
+        with at_work(another.execute) as errors:
+            pid = server.wait_for("pg_sleep")
+            silence._cancel(connection.watched)  # type: ignore[attr-defined]
+            assert server.is_active(pid)
+            another.cancel()
         assert len(errors) == 1
+
+
+def test_a_transaction_that_waits_for_a_process_of_the_pooler_has_none(server: Freezing) -> None:
+    """The process of its last transaction works for another client now, or is gone: it is nothing to stop, and no loss."""
+    with (
+        closing(enter(server.uri(), "look", "the source", "x")) as connection,
+        psycopg.connect(server.uri(), autocommit=True) as another,
+        ThreadPoolExecutor() as pool,
+    ):
+        watched = connection.watched  # type: ignore[attr-defined]
+        source_session.pin(connection, source_session.SHORT)
+        assert watched.backend is not None
+        mine, started = watched.backend
+        connection.commit()
+        os.kill(mine, signal.SIGSTOP)
+        try:
+            beginning = pool.submit(source_session.pin, connection, source_session.SHORT)
+            while not watched.is_waiting():
+                assert not beginning.done()
+            watched.backend = (2**31 - 1, started)
+            assert silence.ask(watched) is silence.Answer.WELL
+            watched.backend = (another.info.backend_pid, started)
+            with at_work(another.execute) as errors:
+                pid = server.wait_for("pg_sleep")
+                silence._cancel(watched)
+                with pytest.raises(psycopg2.OperationalError):
+                    beginning.result(10)
+                assert server.is_active(pid)
+                another.cancel()
+            assert len(errors) == 1
+        finally:
+            os.kill(mine, signal.SIGCONT)
 
 
 def test_a_pooler_that_has_no_process_free_is_no_silence(server: Freezing, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,6 +150,8 @@ def _lift_transaction_limit(connection: Connection) -> None:
 
 def _set(connection: Connection, limits: Limits, *, local: bool, row_security: bool = False) -> None:
     """One statement. It is written so that no name in it depends on the search path that it changes."""
+    if isinstance(connection, Session):
+        connection.watched.pinned = False  # (a pooler that is full lets this statement wait for a process)
     settings = {**FORMATS, **_BEHAVIOUR, **_LATER, **limits.settings()}
     if row_security:
         settings["row_security"] = "on"
@@ -181,7 +183,7 @@ def _set(connection: Connection, limits: Limits, *, local: bool, row_security: b
         )
         _, _, pid, started = one(cursor)
     if isinstance(connection, Session):
-        connection.watched.backend, connection.watched.lasting = (pid, started), not local
+        connection.watched.backend, connection.watched.pinned = (pid, started), local
         connection.watched.longest = limits.statement.total_seconds()
 
 

@@ -10,6 +10,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,8 +18,8 @@ import psycopg
 import psycopg2
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
-from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, parse_dsn
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import parse_dsn
 
 from pdic import settings, stopping
 from pdic.errors import DiskFull, PdicError, WarehouseRefused, WarehouseUnavailable
@@ -68,17 +69,7 @@ class Session(Connection):
 
     def __init__(self, dsn: str, *more: Any) -> None:
         super().__init__(dsn, *more)
-        this = weakref.ref(self)
-        self.watched = silence.watch(
-            self.fileno(),
-            dsn,
-            self.info.host,
-            self.info.port,
-            waits=lambda: (found := this()) is not None and found.info.transaction_status == TRANSACTION_STATUS_ACTIVE,
-            pid=self.info.backend_pid,
-        )
-        self.watched.interrupt = lambda: found.cancel() if (found := this()) is not None else None
-        weakref.finalize(self, self.watched.end)  # (where nobody closes it)
+        self.watched = _watch(self, dsn, Connection.cancel)
 
     def close(self) -> None:
         """End the session."""
@@ -103,17 +94,8 @@ class _Session3(psycopg.Connection[Any]):
     def open(cls, uri: str, **words: Any) -> _Session3:
         """Open a session and watch it."""
         self = cls.connect(uri, **words)
-        this = weakref.ref(self)
-        self.watched = silence.watch(
-            self.fileno(),
-            make_conninfo(uri, **{name: value for name, value in words.items() if name in ("dbname", "sslmode")}),
-            self.info.host,
-            self.info.port,
-            waits=lambda: (found := this()) is not None and found.info.transaction_status == TransactionStatus.ACTIVE,
-            pid=self.info.backend_pid,
-        )
-        self.watched.interrupt = lambda: found.cancel() if (found := this()) is not None else None
-        weakref.finalize(self, self.watched.end)
+        conninfo = make_conninfo(uri, **{name: value for name, value in words.items() if name in ("dbname", "sslmode")})
+        self.watched = _watch(self, conninfo, partial(psycopg.Connection.cancel_safe, timeout=silence.STOP_SECONDS))
         return self
 
     def close(self) -> None:
@@ -121,6 +103,22 @@ class _Session3(psycopg.Connection[Any]):
         if self.watched is not None:
             self.watched.end()
         super().close()
+
+
+def _watch(session: Any, conninfo: str, cancel: Callable[[Any], object]) -> silence.Watched:
+    """Watch a session of either driver until it is closed, or nobody has it any more."""
+    this = weakref.ref(session)
+    watched = silence.watch(
+        session.fileno(),
+        conninfo,
+        session.info.host,
+        session.info.port,
+        waits=lambda: (found := this()) is not None and found.info.transaction_status == TransactionStatus.ACTIVE,
+        pid=session.info.backend_pid,
+    )
+    watched.interrupt = lambda: cancel(found) if (found := this()) is not None else None
+    weakref.finalize(session, watched.end)
+    return watched
 
 
 def connect(uri: str, step: str, *, autocommit: bool = False, options: str = "") -> Connection:

@@ -87,8 +87,8 @@ class Watched:
     """Whose server it is, as it reads in a sentence; empty for the warehouse."""
     backend: tuple[int, str] | None = None
     """The session's process at the server, and when that server started."""
-    lasting: bool = True
-    """That process works for the session until its end where no pooler stands between: it is not known of one transaction only."""
+    pinned: bool = False
+    """That process works for the transaction that is under way: until its end a pooler gives it to nobody else."""
     longest: float | None = None
     """How many seconds the server may work on one statement."""
     talks: bool = False
@@ -97,9 +97,9 @@ class Watched:
     born: float = field(default_factory=time.monotonic)
     asked: bool = True
     question: str = field(default="", repr=False)
-    """The way on which its server is asked whether it lives, where that is not the session's own."""
-    interrupt: Callable[[], None] | None = None
-    """What the driver has to stop a session. It needs no login, but waits for the server with the whole process."""
+    """The conninfo by which its server is asked whether it lives, where that is not the session's own."""
+    interrupt: Callable[[], object] | None = None
+    """What the driver has to stop a session. It needs no login, but psycopg2 waits for the server with the whole process."""
     line: socket.socket = field(init=False, repr=False)
     _in_use: Any = field(default_factory=threading.RLock, init=False, repr=False)
     _ended: bool = field(default=False, init=False)
@@ -134,10 +134,10 @@ class Watched:
 
     def moves(self) -> bool:
         """May a pooler have given the session another process since, and its former one to somebody else?"""
-        return self.lasting and self.behind_a_pooler()
+        return self.behind_a_pooler() and not self.pinned
 
-    def is_interrupted(self) -> bool:
-        """Does the driver stop what the session does? For a server that answers."""
+    def stop_by_driver(self) -> bool:
+        """Have the driver stop what the session does, at a server that answers. Returns whether it could."""
         with self._in_use:
             if self.interrupt is None or self._ended:
                 return False
@@ -185,8 +185,7 @@ class Watched:
         """Has the server worked for longer than it may, without a byte, and not ended that itself?"""
         if self.longest is None or not self.is_waiting() or self._unread():
             return False
-        quiet = self._quiet()
-        return quiet != float("inf") and quiet > self.longest + GRACE_SECONDS
+        return self.longest + GRACE_SECONDS < self._quiet() < float("inf")
 
     def _unread(self) -> bool:
         """Has something come that we have yet to read? Then it is we who take our time."""
@@ -216,7 +215,8 @@ def watch(
 
     Raises PdicError where a setting is no number of seconds.
     """
-    silence_seconds(), answer_seconds()  # here, where somebody is told: the thread beside could only end
+    # A wrong setting is refused here, where somebody is told: the thread beside could only end.
+    silence_seconds(), answer_seconds()
     watched = Watched("", waits, pid)
     watched.hold(descriptor)
     words = {name: value for name, value in conninfo_to_dict(conninfo).items() if name not in _NOT_ASKED_WITH}
@@ -289,7 +289,7 @@ def _cancel(watched: Watched) -> None:
     except TimeoutError:
         watched.cut()
     except ConnectionRefusedError:  # it answers, but has no connection left for us
-        if watched.behind_a_pooler() or not watched.is_interrupted():  # (a pooler would wait for the server)
+        if watched.behind_a_pooler() or not watched.stop_by_driver():  # (a pooler would wait for the server)
             watched.cut()
 
 
@@ -308,12 +308,14 @@ def look() -> None:
     limit = silence_seconds()
     silent: dict[str, list[Watched]] = {}
     for each in sessions():
-        if each.asked and each.overdue():
+        if not each.asked:
+            continue
+        if each.overdue():
             _cut(
                 each,
                 f"has sent nothing for longer than one statement may take there ({each.longest:.0f} s), and did not end it",
             )
-        elif each.asked and each.unheard() >= limit:
+        elif each.unheard() >= limit:
             silent.setdefault(each.server, []).append(each)
     for of_server in silent.values():
         for each in of_server:
@@ -321,13 +323,13 @@ def look() -> None:
                 continue
             answer = ask(each)
             if answer is Answer.SILENT:
-                # What came, or ended, while the answer was waited for shows that the server lives: whoever still waits is asked
-                # about again.
-                for one in of_server if all(one.unheard() >= limit for one in of_server) else ():
-                    _cut(
-                        one,
-                        "stopped answering: nothing came for {:.0f} s, and a second connection got no answer either",
-                    )
+                if all(one.unheard() >= limit for one in of_server):
+                    for one in of_server:
+                        _cut(
+                            one,
+                            "stopped answering: nothing came for {:.0f} s, and a second connection got no answer either",
+                        )
+                # Else something came, or ended, while the answer was waited for: the server lives, and is asked again.
                 break
             if answer is Answer.UNKNOWN and each.unheard() >= limit:
                 _cut(each, "has lost this session: nothing came for {:.0f} s, and the server does not know it any more")
@@ -355,8 +357,8 @@ def ask(watched: Watched) -> Answer:
 def _told(conninfo: str, question: bytes, values: Sequence[str], limit: float) -> bytes | None:
     """What a server answers to a question in a session of its own, within so many seconds; None where it answers something else.
 
-    Spoken over libpq itself, because the drivers wait without a limit, one of them with the whole process. Raises TimeoutError, and
-    ConnectionRefusedError where it lets nobody in.
+    Spoken over libpq itself, because the drivers wait without a limit, one of them with the whole process. Raises TimeoutError
+    (`NotServed` where it let us in), and ConnectionRefusedError where it lets nobody in.
     """
     patience = _Patience(limit)
     session = pq.PGconn.connect_start(conninfo.encode())
@@ -394,8 +396,8 @@ def _result(
 class _Patience:
     """How long to wait for each of several things, which together may take so many seconds.
 
-    When the time is over some waits get a moment still: it may be this process that stood still (stopped, or in a library that lets no
-    other thread run), and then the server had no chance to answer.
+    When the time is over, some waits still get a moment: this process may have stood still (it was stopped, or a library let no other
+    thread run), and then the answer may be there already.
     """
 
     def __init__(self, seconds: float) -> None:
