@@ -30,13 +30,13 @@ AT_ONCE_S: Final = 5.0
 """So long after the first signal another one ends the process at once, whatever it does. Before that, it is the same request."""
 
 AGAIN_S: Final = 1.0
-_BLINK_S: Final = 0.01
+_BLINK_S: Final = 0.05
 
 _number: signal.Signals | None = None
 _asked_at = 0.0
-_asked = threading.Event()
-"""Wakes the threads that pause. Its lock is not for handlers of signals: they run within whatever holds it."""
 _enders: list[Callable[[], object]] = []
+
+_log = logging.getLogger(__name__)
 
 
 class Stopped(KeyboardInterrupt):
@@ -44,7 +44,10 @@ class Stopped(KeyboardInterrupt):
 
 
 def asked(within: float = 0.0) -> bool:
-    """Was this process asked to stop, or is it within so many seconds? Takes no lock, so that a handler of a signal may ask."""
+    """Was this process asked to stop, or is it within so many seconds?
+
+    Looks again and again: an event to wait for has a lock, and a signal's handler runs within whatever holds it.
+    """
     until = time.monotonic() + within
     while _number is None and time.monotonic() < until:
         time.sleep(_BLINK_S)
@@ -59,8 +62,8 @@ def check() -> None:
 
 def pause(seconds: float) -> None:
     """Wait. Raises `Stopped` as soon as this process is asked to stop."""
-    _asked.wait(seconds)
-    check()
+    if asked(within=seconds):
+        raise Stopped
 
 
 def asked_at() -> float | None:
@@ -160,7 +163,6 @@ def _listen(here: socket.socket, numbers: Sequence[signal.Signals]) -> None:
             for number in coming:
                 if number is not signal.SIGALRM:
                     _note(number)
-                    _asked.set()
             if coming:
                 _end_all()
         while asked():
@@ -173,7 +175,7 @@ def _end_all() -> None:
         try:
             ender()
         except Exception as error:  # the others end what they can all the same, and so does this one a moment later
-            logging.getLogger(__name__).warning("something that is to stop does not (%s)", type(error).__name__)
+            _log.warning("what was under way could not be stopped (%s): it is tried again", type(error).__name__)
 
 
 def _note(number: signal.Signals) -> None:
@@ -186,7 +188,6 @@ def _note(number: signal.Signals) -> None:
 def _forget() -> None:
     global _number
     _number = None
-    _asked.clear()
 
 
 def _handle(number: int, _: FrameType | None) -> None:
@@ -213,8 +214,6 @@ _raised = False
 
 def _alone() -> None:
     """A forked process has no thread that listens, and its signals are not its parent's: they share the line that tells of them."""
-    global _asked
-    _asked = threading.Event()  # the lock of the other one may be held by a thread that is not here
     former = signal.set_wakeup_fd(-1)
     if former not in [each.fileno() for each in _lines]:
         signal.set_wakeup_fd(former, warn_on_full_buffer=False)
