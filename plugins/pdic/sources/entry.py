@@ -41,6 +41,8 @@ def enter(
         refusal = no_entry(uri, error, whose, conn_id)
         if isinstance(refusal, SourceUnreachable) and waited > AGAIN_SECONDS:
             _away.add(server)
+        else:
+            _away.discard(server)
         raise refusal from error
     _away.discard(server)
     if isinstance(connection, Session):
