@@ -47,6 +47,12 @@ def quarantine(contract: Contract) -> sql.Identifier:
     return sql.Identifier("quarantine", contract.raw_table)
 
 
+def is_there(cursor: Cursor, table: sql.Identifier) -> bool:
+    """Does the warehouse have this table? A dataset's first load makes its tables; a comparison without a difference makes no batch's."""
+    cursor.execute("select to_regclass(%s) is not null", (table.as_string(cursor),))
+    return bool(one(cursor)[0])
+
+
 def tables(contract: Contract) -> tuple[str, ...]:
     """What a load of a dataset changes besides its batch's table, as `schema.table`."""
     return f"raw.{contract.raw_table}", f"quarantine.{contract.raw_table}", "control.dataset", "control.batch"

@@ -55,8 +55,7 @@ def _one_dataset(contract: contracts.Contract, record_ids: Collection[int] | Non
 
 def _waiting(contract: contracts.Contract, record_ids: Collection[int] | None, connect_to: Connect) -> bool:
     with transaction(connect_to("pdic_warehouse_loader"), f"retry {contract.id}") as loader, loader.cursor() as cursor:
-        cursor.execute("select to_regclass(%s) is not null", (raw.quarantine(contract).as_string(loader),))
-        if not one(cursor)[0]:
+        if not raw.is_there(cursor, raw.quarantine(contract)):
             return False
         cursor.execute(sql.SQL("select exists ({})").format(_rows(contract, record_ids)))
         return bool(one(cursor)[0])

@@ -170,8 +170,7 @@ def _read(
             if newest is not None:
                 # (A batch that was accepted has become a partition; a comparison that finds no difference makes no table.)
                 own = pending[name][2] if name in pending else raw.batch_table(contract, newest)
-                cursor.execute("select to_regclass(%s) is not null", (own.as_string(connection),))
-                table = own if one(cursor)[0] else None
+                table = own if raw.is_there(cursor, own) else None
             cursor.execute(
                 """
                 select

@@ -194,7 +194,7 @@ def _fill(loader: Connection, file: _File, ids: list[int], xlsx: Path, csv_path:
 def _clear(folder: Path) -> None:
     """Remove what exports that were killed a day ago or longer left: rows of persons, in files that are not listed."""
     for path in folder.glob(_LEFT):
-        with suppress(FileNotFoundError):  # another export does the same
+        with suppress(FileNotFoundError, PermissionError):  # another export removed it, or another person made it
             if time.time() - path.stat().st_mtime > _AT_WORK_S:
                 path.unlink()
 

@@ -224,8 +224,7 @@ def _came_good(connection: Connection, contract: Contract, batch_id: int, fails:
 def held_beside(connection: Connection, contract: Contract, rules: Sequence[str]) -> int:
     """How many held rows break other rules than these, or others besides."""
     with connection.cursor() as cursor:
-        cursor.execute("select to_regclass(%s) is null", (raw.quarantine(contract).as_string(connection),))
-        if one(cursor)[0]:  # nothing was ever loaded
+        if not raw.is_there(cursor, raw.quarantine(contract)):  # nothing was ever loaded
             return 0
         # Rows whose key is empty, or the same nothing in other letters, share one record, which has the reasons of the newest only.
         cursor.execute(
@@ -266,8 +265,7 @@ def forget_keyless(connection: Connection, contract: Contract, rules: Sequence[s
     reads it whole judges them by the new key: what is known of a row, it would not judge again.
     """
     with connection.cursor() as cursor:
-        cursor.execute("select to_regclass(%s) is null", (raw.quarantine(contract).as_string(connection),))
-        if one(cursor)[0]:
+        if not raw.is_there(cursor, raw.quarantine(contract)):
             return
         cursor.execute(
             sql.SQL("delete from {quarantine} where {by_these}").format(
