@@ -144,10 +144,10 @@ class TestMending:
     def test_one_that_recovers_by_itself_is_left(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert self.mended(monkeypatch, tmp_path, ["silent", "healthy"], {"scheduler"}, gone=False) == []
 
-    def test_nobody_is_ended_because_the_api_server_says_nothing_of_him(
+    def test_no_part_is_ended_because_the_api_server_says_nothing_of_it(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """A scheduler that were started anew then would start tasks that find no API server."""
+        """A scheduler that was started anew then would start tasks that find no API server."""
         clock, launched, looks = iter(range(0, 100_000, 10)), list[str](), iter(range(100))
         parts = dict.fromkeys(airflow_stack.COMPONENTS)
 

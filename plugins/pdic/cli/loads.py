@@ -32,7 +32,7 @@ def show(reports: Sequence[Report], well: Collection[str]) -> None:
     _tell_some(
         [report["message"] for report in reports if report.get("message")], "red", "`pdic status --problems`, or --json"
     )
-    # Remarks are told all: much of them is said once, and `pdic status` does not repeat it.
+    # Every remark is printed: most are said by one load only, and `pdic status` does not repeat them.
     for remark in _named(reports, "drift"):
         tell(remark, "yellow")
     _tell_some(_named(reports, "warning"), "yellow", "`pdic status --json` has the newest of each dataset")
