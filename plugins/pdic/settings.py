@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from pdic import whole_files
 from pdic.errors import PdicError
@@ -102,16 +102,20 @@ def make_private(folder: Path) -> None:
                 path.chmod(mode & ~0o077)
 
 
+LONGEST_S: Final = 1_000_000.0
+"""More than a setting in seconds may be: the system counts a wait in milliseconds, of which it has two thousand million."""
+
+
 def seconds(name: str, default: float) -> float:
-    """A setting of the environment, in seconds; `default` where it is not set. Raises PdicError where it is no such number."""
+    """A setting of the environment, in seconds; `default` where it is not set. Raises PdicError where it is none up to `LONGEST_S`."""
     said = os.environ.get(name) or default
     try:
         found = float(said)
     except ValueError:
         found = -1.0
-    if not 0 <= found < float("inf"):
+    if not 0 <= found <= LONGEST_S:
         raise PdicError(
-            f"{name} is {said!r}, which is no number of seconds: set it to one like {default:g}, or take it out"
+            f"{name} is {said!r}, which is no number of seconds from 0 to {LONGEST_S:,.0f}: set it to one like {default:g}, or take it out"
         )
     return found
 

@@ -6,18 +6,21 @@
 
 What a killed process leaves beside a file has always the same name (`.NAME.new`), so that it never piles up.
 
-Nothing here imports more than the standard library.
+Nothing here imports more than the standard library and the errors.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from pdic.errors import PdicError
 
 BEGUN: Final = Path("contracts", ".writing.json")
 """Names the files of a change while they are written beside their places."""
@@ -57,8 +60,11 @@ def write_together(root: Path, files: Mapping[Path, str]) -> None:
         try:
             _put(listed, json.dumps([path.as_posix() for path in files]), 0o644)
             for path, text in files.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                _put(_beside(root / path), text, 0o644)
+                with _told(path, "Nothing was changed: mend that, then run the same command again"):
+                    (root / path).parent.mkdir(parents=True, exist_ok=True)
+                    _put(_beside(root / path), text, 0o644)
+                    if (root / path).is_dir():
+                        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
             listed.rename(root / AGREED)
         except BaseException:  # a full disk, Ctrl-C: nothing is left for the next run, and the room is given back
             _take_back(root)
@@ -84,10 +90,27 @@ def is_unfinished(path: Path) -> bool:
 
 def _finish(root: Path) -> None:
     for path in _listed(root / AGREED):
-        with contextlib.suppress(FileNotFoundError):  # it was renamed before the kill
+        with (
+            _told(
+                path,
+                "The other files of the change are written: mend that, then run `pdic contracts compile`, which ends it",
+            ),
+            contextlib.suppress(FileNotFoundError),  # it was renamed before the kill
+        ):
             _beside(root / path).replace(root / path)
     (root / AGREED).unlink(missing_ok=True)
     _take_back(root)
+
+
+@contextlib.contextmanager
+def _told(path: Path | str, then: str) -> Iterator[None]:
+    """Turns what the system says of a file that cannot be written into a sentence that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise PdicError(f"{path} cannot be written ({error.strerror or type(error).__name__}). {then}") from error
 
 
 def _take_back(root: Path) -> None:

@@ -120,6 +120,8 @@ class Killer:
             return None
         killed = monotonic()
         assert command.wait(for_what_is_left + 10 * LONGEST_WAIT_S), (kill, "it does not end", command)
+        if kind == "command" and command.code in (0, 1):
+            return None  # it had just ended, and nobody had asked for its exit code yet: the signal met nobody
         kill.waited, kill.code = monotonic() - killed - for_what_is_left, command.code
         self._judge(kill, command)
         if name in ("release", "publish", "rollback"):

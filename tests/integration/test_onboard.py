@@ -386,7 +386,7 @@ def test_what_looks_like_a_persons_or_was_never_seen_is_not_shared_by_naming_it(
         with pytest.raises(OnboardError, match="holder is not opened by naming it .*people's names"):
             share("cards", "reader_card", ["holder"])
         for column in ("holder_name", "says"):
-            with pytest.raises(OnboardError, match="no value to look at"):
+            with pytest.raises(OnboardError, match="none of its values was looked at"):
                 share("cards", "waiting", [column])
         assert share("cards", "reader_card", ["says"])["opened"] == ["says"]
     finally:

@@ -127,10 +127,10 @@ def test_classes_are_guessed_to_the_safe_side(name: str, type_: str, values: lis
 @pytest.mark.parametrize(
     ("name", "type_", "values", "why"),
     [
-        ("full_name", "text", [], "no value to look at"),  # personal by its name, in a table without rows
-        ("ngay_sinh", "date", [], "no value to look at"),
-        ("f", "text", [], "no value to look at"),
-        ("code", "text", [], "no value to look at"),
+        ("full_name", "text", [], "none of its values was looked at"),  # personal by its name, in a table without rows
+        ("ngay_sinh", "date", [], "none of its values was looked at"),
+        ("f", "text", [], "none of its values was looked at"),
+        ("code", "text", [], "none of its values was looked at"),
         ("f", "text", ["a@b.vn", "c@d.vn", "e@f.vn", "g@h.vn"], "e-mail"),
         ("f", "text", ["0912345678", "0233385234", "0987654321", "0356789012"], "telephone"),
         ("f", "text", ["Nguyễn Văn An", "Trần Thị Bình", "Lê Cường", "Phạm Dung"], "people's names"),

@@ -29,7 +29,7 @@ def test_home_is_in_the_checkout_unless_told_otherwise(monkeypatch: pytest.Monke
     assert settings.home() == tmp_path / "x"
 
 
-@pytest.mark.parametrize("said", ["soon", "-1", "nan", "inf", "30 s"])
+@pytest.mark.parametrize("said", ["soon", "-1", "nan", "inf", "30 s", "1e7", "1e300"])
 def test_a_setting_that_is_no_number_of_seconds_is_refused_with_its_name(
     monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
@@ -37,7 +37,9 @@ def test_a_setting_that_is_no_number_of_seconds_is_refused_with_its_name(
     monkeypatch.setenv("PDIC_SILENCE", "2.5")
     assert settings.seconds("PDIC_SILENCE", 30.0) == 2.5
     monkeypatch.setenv("PDIC_SILENCE", said)
-    with pytest.raises(PdicError, match=f"^PDIC_SILENCE is '{said}', which is no number of seconds: set it"):
+    with pytest.raises(
+        PdicError, match=f"^PDIC_SILENCE is '{said}', which is no number of seconds from 0 to 1,000,000: set it"
+    ):
         settings.seconds("PDIC_SILENCE", 30.0)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pdic import settings, whole_files
 from pdic.contracts.compile import compile_all, compiled
+from pdic.errors import PdicError
 from pdic.onboard.files import write_all
 from pdic.release import code
 from tests.faults import killing
@@ -86,10 +87,40 @@ def test_a_draft_that_cannot_be_written_leaves_nothing(project: Path, draft: dic
     in_the_way = project / "dbt_project" / "models" / "a_file"
     in_the_way.write_text("no folder", encoding="utf-8")
     before = tree(project)
-    with pytest.raises(FileExistsError):
+    with pytest.raises(
+        PdicError, match=r"^dbt_project/models/a_file/b.sql cannot be written \(File exists\). Nothing was changed: "
+    ):
         whole_files.write_together(project, {**draft, in_the_way.relative_to(project) / "b.sql": ""})
     assert tree(project) == before
     assert not (project / MODEL).exists()
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_changed(
+    project: Path, draft: dict[Path, str]
+) -> None:
+    (project / MODEL).mkdir(parents=True)
+    before = tree(project)
+    with pytest.raises(PdicError, match=rf"^{MODEL} cannot be written \(Is a directory\). Nothing was changed: "):
+        whole_files.write_together(project, draft)
+    assert tree(project) == before
+
+
+def test_what_cannot_be_put_in_its_place_is_named_and_comes_with_the_next_run(
+    project: Path, draft: dict[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that may not be replaced: one can know that only once the others are."""
+
+    def replace(path: Path, target: Path) -> Path:
+        if target == project / MODEL:
+            raise PermissionError(1, "Operation not permitted")
+        return rename(path, target)
+
+    rename = Path.replace
+    with monkeypatch.context() as patch, pytest.raises(PdicError, match=rf"^{MODEL} cannot be written \(Operation not"):
+        patch.setattr(Path, "replace", replace)
+        whole_files.write_together(project, draft)
+    whole_files.finish(project)
+    assert {path: (project / path).read_text(encoding="utf-8") for path in draft} == draft
 
 
 def test_what_a_killed_process_left_is_no_change_of_the_code(project: Path) -> None:

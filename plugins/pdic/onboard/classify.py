@@ -73,7 +73,7 @@ def classify(
     if guess.classification != "personal" or guess.held:
         return guess
     if not values:
-        return replace(guess, held=f"{guess.why}, and there was no value to look at")
+        return replace(guess, held=f"{guess.why}, and none of its values was looked at")
     return replace(guess, held=identifiers.mentions(values))
 
 

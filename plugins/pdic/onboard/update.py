@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
 Report = dict[str, Any]
 
-_READ_AGAIN = (
-    "rows accepted before hold nothing in a new column until everything is read anew: run `pdic load {} --full`"
-)
+_READ_AGAIN = {
+    "cursor": "rows accepted before hold nothing yet in a new column: the next load of {} compares all rows and fills it",
+    "cdc": "rows accepted before hold nothing in a new column until everything is read anew: run `pdic load {} --full`",
+}
+"""What is to be done so that old rows get what a column holds that no load has read yet, by capture."""
+_COMPARE = "compare what was accepted under the guessed key: run `pdic load {} --full`"
 
 
 def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = ()) -> Report:
@@ -48,7 +51,7 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
     root = settings.project_root()
     whole_files.finish(root)  # a change that was agreed on is what the contract says
     contract = contracts.get(sector, dataset, root)
-    if key and not contract.key_guessed:
+    if key and not contract.key_guessed and tuple(key) != contract.key_at_source:
         raise OnboardError(
             f"{contract.id}: its key ({', '.join(contract.key_at_source)}) was not guessed. {_another_dataset(contract)}"
         )
@@ -76,7 +79,7 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
         change = _Change(contract, found, (root / contract.path).read_text(encoding="utf-8"), tuple(key))
         change.columns()
         change.labels()
-        if key:
+        if key and contract.key_guessed:
             change.rename_key()
         if former is not None:
             change.promises(narrowed(former, Shape.of(found.table, policies_now), found.table, contract))
@@ -86,7 +89,7 @@ def update(sector: str, dataset: str, connect_to: Connect, key: Sequence[str] = 
                 "changes": [],
                 "version": contract.version,
                 "written": [],
-                "then": [],
+                "then": [_COMPARE.format(contract.id)] if key else [],
                 "warnings": [],
             }
         version = _raised(contract.version, major=change.major)
@@ -177,12 +180,7 @@ class _Change:
                 continue
             if name in renamed:
                 self.text.set_field(name, "physicalName", source.name)
-                self._say(f"column {name} is now called {source.name}", major=True)
-                for schema in ("raw", "quarantine"):
-                    self.then.append(
-                        f"before the next load, as the loader (`pdic dsn warehouse --role loader`): alter table {schema}."
-                        f'"{self.contract.raw_table}" rename column {_quoted(name)} to {_quoted(source.name)}'
-                    )
+                self._say(f"column {name} is now called {source.name} (raw keeps {name} for its history)", major=True)
             problem = source.problem(column)
             if problem:
                 self._retype(source)
@@ -203,8 +201,8 @@ class _Change:
             self.text.insert_column(drafts.column_entry(drafted, ()), before[-1] if before else None)
             known.add(source.name)
             self._say(f"column {source.name} ({drafted.physical_type}) is new: {drafted.classification}, a guess")
-        if added and self.contract.capture in ("cursor", "cdc"):
-            self.then.append(_READ_AGAIN.format(self.contract.id))
+        if (added or renamed) and self.contract.capture in _READ_AGAIN:
+            self.then.append(_READ_AGAIN[self.contract.capture].format(self.contract.id))
 
     def labels(self) -> None:
         """Labels of enums whose contract lists them; the words people gave to those that stay are kept."""
@@ -247,7 +245,7 @@ class _Change:
             self._say(f"the key is {', '.join(key)}, as it was guessed")
             return
         self._say(f"the key is {', '.join(key)}; {', '.join(former)} was a guess", major=True)
-        self.then.append(f"compare what was accepted under the guessed key: run `pdic load {self.contract.id} --full`")
+        self.then.append(_COMPARE.format(self.contract.id))
 
     def _marks(self) -> list[str]:
         document = yaml_text.load(self.text.text)
@@ -304,7 +302,3 @@ def _model(root: Path, old: Contract, new: Contract, change: _Change) -> dict[Pa
 def _raised(version: str, *, major: bool) -> str:
     first, second, _ = (int(part) for part in version.split("."))
     return f"{first + 1}.0.0" if major else f"{first}.{second + 1}.0"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

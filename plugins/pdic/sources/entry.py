@@ -74,5 +74,5 @@ def no_entry(uri: str, error: BaseException, whose: str, conn_id: str) -> PdicEr
         )
     return SourceRefused(
         f"{whose} refuses the login of connection {conn_id} ({first_line(error)}). It is not tried again by itself, so that the "
-        "account is not locked: correct the password, the database's name or the login's rights, then try again"
+        "account is not locked: correct the password, the database's name, the login's rights or the way in (sslmode), then try again"
     )

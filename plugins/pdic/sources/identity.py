@@ -85,8 +85,8 @@ def identify(connection: Connection, contract: Contract) -> Identity:
 def difference(connection: Connection, contract: Contract, seam: Seam, former: Identity, now: Identity) -> str | None:
     """In a few words, what is no longer as the former load found it, where rows may hide from a load by cursor; else None.
 
-    `seam` is the end of the former load. A new column, an index, a comment, an empty partition, VACUUM FULL and the like are
-    no difference: they neither bring nor take rows.
+    `seam` is the end of the former load. A column that the contract does not name, an index, a comment, an empty partition, VACUUM
+    FULL and the like are no difference: they neither bring nor take rows.
     """
     if None not in (former.server, now.server) and former.server != now.server:
         return f"sector {contract.sector} is read from another server or database than before (restored, moved or replaced)"
@@ -97,6 +97,8 @@ def difference(connection: Connection, contract: Contract, seam: Seam, former: I
     )
     if others:
         return f"in {contract.table} other columns than before are called {listed(others)} (made anew, or renamed)"
+    if gained := now.columns.keys() - former.columns.keys():
+        return f"{contract.path} names columns of {contract.table} that no load has read yet ({listed(sorted(gained))})"
     if former.view != now.view:
         return f"the view {contract.table} was defined anew"
     if former.members.keys() - now.members.keys():
