@@ -1,5 +1,6 @@
 {#-
-    How a large table of core or vault follows its sources at the cost of what changed.
+    How a large table of core or vault follows its sources at the cost of what changed. A published one ends otherwise, by
+    `living_rows()` (published.sql).
 
     A table has one key, and each of its rows is taken from one source row (`_source_key`), perhaps with the help of
     others that are looked up by a key that never changes. A run
@@ -8,7 +9,7 @@
         …            makes these rows from the sources as they are now, by the same statement as a full build:
                      only_affected() is all that an incremental run adds to it
         the end      living_and_removed(): of these rows, those that differ; a key without a row any more becomes a
-                     tombstone (`_removed`, content emptied), for no row is ever deleted
+                     tombstone (`_removed`, content emptied), for no row of the vault is ever deleted
 
     It needs no memory of what was done before but the release the table was last brought to (high_water), so a candidate
     that lags behind catches up in one run, and a run that died is simply done again. The result is the same as that of a

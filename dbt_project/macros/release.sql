@@ -3,13 +3,12 @@
 
     A release takes in a pinned set of batches (control.building_batch) and carries an id (control.building). Staging
     stamps each row it really changes with that id; whatever lies downstream asks for rows stamped later than the
-    release it was itself brought to. Each schema keeps that mark per model in `applied_release`, written in the
-    model's own transaction. The table travels with its schema when `live` and `candidate` swap, so a candidate that is
-    one or more releases behind catches up from its own mark.
+    release it was itself brought to. That mark is kept per model in `applied_release`, of the vault or of a slot, written in
+    the model's own transaction: a slot that is some releases behind catches up from its own mark.
 
     Staging and the mentions are sometimes built anew from raw, which forgets what was removed before. Whatever had been
     derived from them can then no longer be mended step by step: it is of an older generation, and is built anew as well,
-    each schema when its turn comes (should_full_refresh).
+    each slot when its turn comes (should_full_refresh, is_incremental).
 -#}
 
 {#-
@@ -44,22 +43,26 @@
     {%- if not execute or not is_incremental() -%}
         {{ return(0) }}
     {%- endif -%}
-    {%- set rows = asked_once(
-        'high water',
-        "select release_id from " ~ this.schema ~ ".applied_release where model = '" ~ this.name ~ "'"
-    ) -%}
+    {%- set rows = asked_once('high water', "select release_id from " ~ mark_of_model()) -%}
     {{ return(rows[0][0] if rows else 0) }}
 {%- endmacro %}
 
-{#- on-run-start: where the marks are kept. The transformer may create in these schemas, not the schemas themselves. -#}
+{#- The row that holds a model's mark. -#}
+{% macro mark_of_model() -%}
+    {%- if model.config.materialized == 'published' -%}
+published.applied_release where slot = '{{ building_slot() }}' and model = '{{ this.name }}'
+    {%- else -%}
+vault.applied_release where model = '{{ this.name }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{#- on-run-start: where the vault's marks are kept. The transformer may create in this schema. -#}
 {% macro create_release_ledger() -%}
-    {%- for schema in ['vault', 'candidate'] %}
-create table if not exists {{ schema }}.applied_release (
+create table if not exists vault.applied_release (
     model text primary key,
     release_id bigint not null,
     generation bigint not null
 );
-    {%- endfor %}
 {%- endmacro %}
 
 {#- pre-hook of person_mention: where it is about to be built anew, a new generation begins. -#}
@@ -73,29 +76,37 @@ on conflict (model) do update set generation = applied_release.generation + 1
 
 {#- post-hook: this model's table now stands at the release being built, and of this generation. -#}
 {% macro remember_release() -%}
-insert into {{ this.schema }}.applied_release (model, release_id, generation)
+    {%- if model.config.materialized == 'published' %}
+insert into published.applied_release (slot, model, release_id, generation)
+select '{{ building_slot() if execute }}', '{{ this.name }}', {{ building_release() }}, generation
+from vault.applied_release
+where model = 'person_mention'
+on conflict (slot, model) do update set release_id = excluded.release_id, generation = excluded.generation
+    {%- else %}
+insert into vault.applied_release (model, release_id, generation)
 select '{{ this.name }}', {{ building_release() }}, generation
 from vault.applied_release
 where model = 'person_mention'
 on conflict (model) do update set release_id = excluded.release_id, generation = excluded.generation
+    {%- endif %}
 {%- endmacro %}
 
 {#-
     dbt asks this of every incremental table. What follows from the mentions is built anew when they were since, and only
-    then: `--full-refresh` on a candidate must not make the vault forget what the other schema has yet to hear of.
+    then: `--full-refresh` of one slot must not make the vault forget what the others have yet to hear of.
 -#}
 {% macro should_full_refresh() -%}
     {%- set asked = config.get('full_refresh') -%}
     {%- if asked is none -%}
         {%- set asked = flags.FULL_REFRESH -%}
     {%- endif -%}
-    {%- if execute and config.get('materialized') == 'incremental' and this.schema in ('vault', 'candidate') and this.name != 'person_mention' -%}
+    {%- if execute and config.get('materialized') == 'incremental' and this.schema == 'vault' and this.name != 'person_mention' -%}
         {%- set outdated = asked_once(
             'outdated',
-            "select not exists (select 1 from " ~ this.schema ~ ".applied_release as own inner join vault.applied_release as mentions"
+            "select not exists (select 1 from vault.applied_release as own inner join vault.applied_release as mentions"
             ~ " on own.generation = mentions.generation where own.model = '" ~ this.name ~ "' and mentions.model = 'person_mention')"
         )[0][0] -%}
-        {{ return(outdated or (asked and this.schema == 'candidate')) }}
+        {{ return(outdated) }}
     {%- endif -%}
     {{ return(asked) }}
 {%- endmacro %}
@@ -114,11 +125,15 @@ set local work_mem = '128MB'; set local jit = off
 -#}
 {% macro analyze_when_new() -%}
     {%- if execute -%}
+        {%- set published = model.config.materialized == 'published' -%}
+        {%- set table = slot_table(this.identifier) if published else this -%}
         {%- set sampled = run_query(
-            "select exists (select 1 from pg_stats where schemaname = '" ~ this.schema ~ "' and tablename = '" ~ this.identifier ~ "')"
+            "select exists (select 1 from pg_stats where schemaname = '" ~ table.schema ~ "' and tablename = '" ~ table.identifier ~ "')"
         ).rows[0][0] -%}
-        {%- if not sampled %}
-analyze {{ this }}
+        {%- if published %}
+select published.sample_where_it_grew('{{ table.identifier }}')
+        {%- elif not sampled %}
+analyze {{ table }}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -51,11 +51,15 @@ case {{ code }}
 {%- endmacro %}
 
 {#-
-    A key that means nothing outside: 32 letters g to v from the business key's parts. Letters only, so that no key can be
-    mistaken for an identifier of twelve digits. Nothing where any part is missing.
+    A key that means nothing outside, of the business key's parts: HMAC under a secret of its purpose (`pdic.release.keys`), 32
+    letters g to v. Letters only, so that no key can be mistaken for an identifier of twelve digits. Nothing where any part is
+    missing.
 -#}
-{% macro meaningless_key(parts) -%}
-translate(md5({{ parts | join(" || '|' || ") }}), '0123456789abcdef', 'ghijklmnopqrstuv')
+{% macro key_of(purpose, parts) -%}
+    {%- if purpose not in var('key_purposes') -%}
+        {{ exceptions.raise_compiler_error(this.name ~ " makes a key for the purpose " ~ purpose ~ ", which key_purposes in dbt_project.yml does not list: add it there.") }}
+    {%- endif -%}
+clean.key_of({{ parts | join(" || '|' || ") }}, (select clean.key_block('{{ purpose }}', 54)), (select clean.key_block('{{ purpose }}', 92)))
 {%- endmacro %}
 
 {#- Chapter of ICD-10 (I to XXII as 01 to 22) of a diagnosis code; nothing for what is no ICD-10 code. -#}

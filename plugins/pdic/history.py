@@ -110,7 +110,7 @@ def releases(connect_to: Connect = connections.uri, limit: int = 20) -> list[Rep
                     select max(publication.published_at) from control.publication
                     where publication.kind = 'rollback' and publication.former_release_id = newest.release_id
                 ) as rolled_back_at,
-                coalesce((select slot.release_id = newest.release_id from live.release_slot as slot where slot.complete), false)
+                coalesce((select slot.live_release_id = newest.release_id from control.slot), false)
                     as live,
                 newest.message as reason
             from newest
@@ -172,7 +172,7 @@ def standings(connect_to: Connect = connections.uri) -> dict[tuple[str, str], Re
             left join control.release_batch as taken
                 on
                     taken.sector = known.sector and taken.dataset = known.dataset
-                    and taken.release_id = (select slot.release_id from live.release_slot as slot where slot.complete)
+                    and taken.release_id = (select slot.live_release_id from control.slot)
             """,
             (AGAIN,),
         )

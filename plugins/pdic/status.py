@@ -133,13 +133,8 @@ def _ledger(loader: Connection) -> dict[tuple[str, str], Report]:
 def releases(connect_to: Connect = connections.uri) -> Report:
     """The live release, the one a rollback would bring back (None where there is none whole), and the newest attempts."""
     with transaction(connect_to("pdic_warehouse_publisher"), "status") as publisher, publisher.cursor() as cursor:
-        slots = {}
-        for slot in ("live", "candidate"):
-            cursor.execute(
-                sql.SQL("select release_id from {} where complete").format(sql.Identifier(slot, "release_slot"))
-            )
-            found = cursor.fetchone()
-            slots[slot] = found[0] if found else None
+        cursor.execute("select live_release_id, former_release_id from control.slot")
+        live, former = one(cursor)
         cursor.execute(
             """
             select release_id, status, full_refresh, message, seconds, started_at, published_at, data_docs
@@ -152,18 +147,18 @@ def releases(connect_to: Connect = connections.uri) -> Report:
             select publication.published_at from control.publication
             where publication.release_id = %s order by publication_id desc limit 1
             """,
-            (slots["live"],),
+            (live,),
         )
         since = cursor.fetchone()
-        cursor.execute("select data_docs from control.release where release_id = %s", (slots["live"],))
+        cursor.execute("select data_docs from control.release where release_id = %s", (live,))
         live_docs = cursor.fetchone()
     for release in newest:
         for name in ("started_at", "published_at"):
             release[name] = release[name].isoformat() if release[name] else None
     return {
-        "live": slots["live"],
+        "live": live,
         "live_since": since[0].isoformat() if since else None,
-        "former": slots["candidate"],
+        "former": former,
         "data_docs": live_docs[0] if live_docs else None,
         "newest": newest,
     }

@@ -164,7 +164,7 @@ def test_a_reader_sees_the_shared_tables_and_nothing_else(province: Province, ur
         others = "select nspname from pg_namespace where nspname !~ '^(pg_|information_schema|shared$)' order by 1"
         with psycopg.connect(uri("pdic_warehouse_admin")) as admin:
             schemas = [name for (name,) in admin.execute(others)]
-        assert {"raw", "staging", "vault", "live", "candidate", "control", "quarantine"} <= set(schemas)
+        assert {"raw", "staging", "vault", "published", "slot_a", "candidate", "control", "quarantine"} <= set(schemas)
         for schema in schemas:
             readable = reader.execute(
                 """

@@ -1,4 +1,4 @@
-"""Whatever sources do, and however the schemas swap, what readers see is a function of the sources as they stand.
+"""Whatever sources do, and however the slots turn, what readers see is a function of the sources as they stand.
 
 The same random history reaches three ends, which must agree in every published table: release by release, built anew from
 raw, and in a warehouse that has only ever seen the end of it.

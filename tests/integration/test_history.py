@@ -145,7 +145,7 @@ def ledger(postgres: Postgres) -> str:
                 (1, 's', 'a', 1), (1, 's', 'b', 2), (2, 's', 'a', 4), (2, 's', 'b', 2), (3, 's', 'a', 4), (3, 's', 'b', 2);
             insert into control.publication (release_id, kind, former_release_id) values
                 (1, 'publish', null), (2, 'publish', 1), (1, 'rollback', 2);
-            update live.release_slot set release_id = 1, complete = true;
+            update control.slot set live = 'b', building = 'a', live_release_id = 1;
         """)
     return admin
 

@@ -259,11 +259,7 @@ class TestMigrate:
         """Whoever comes after it would wait behind it: loads, releases and readers of the ledger."""
         postgres.create_database("migrated_busy")
         uri = postgres.uri("migrated_busy")
-        migrate(uri)
-        with psycopg.connect(uri) as connection:
-            connection.execute("update control.alembic_version set version_num = '0011'")
-            connection.execute("alter table control.batch drop column let_go_at")
-            connection.execute("alter table control.release drop column let_go_at")
+        sys.modules[migrate.__module__]._upgrade(uri, "0011")
         with monkeypatch.context() as patch, psycopg.connect(uri) as reader:
             patch.setattr(sys.modules[migrate.__module__], "_LOCK_S", 1)
             reader.execute("select count(*) from control.batch")

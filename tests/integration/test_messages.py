@@ -15,7 +15,7 @@ from pdic import connections, quality, raw, settings
 from pdic.contracts import ContractError, compile_all
 from pdic.errors import DiskFull, DriftError, ReleaseError
 from pdic.quality.rules import RuleError, load_rules, rules_for_batch, rules_for_release
-from pdic.release import dbt, swap
+from pdic.release import dbt, views
 from pdic.release.dbt_words import WITHHELD, of_message
 from pdic.warehouse import transaction
 from tests.conftest import Postgres
@@ -130,7 +130,7 @@ rules:
     def test_readers_views_that_were_never_compiled(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setattr(settings, "project_root", lambda: tmp_path)
         with pytest.raises(ContractError) as raised:
-            swap.views()
+            views.views()
         leads_to(str(raised.value), "contracts/shared", "`pdic contracts compile`")
         with pytest.raises(RuleError) as nothing:
             rules_for_release(tmp_path, "fct_birth")
@@ -201,6 +201,7 @@ class TestRelease:
             connection.execute("insert into raw.health__xml1 values (1, %s), (1, %s)", [PLANTED, PLANTED])
         monkeypatch.setattr(settings, "project_root", lambda: tmp_path)
         monkeypatch.setattr(settings, "home", lambda: tmp_path / "home")
+        settings.secret("identity_key", create=True)
         return uri
 
     def test_each_failure_names_the_file_that_a_person_owns(self, uri: str) -> None:

@@ -638,9 +638,9 @@ def candidate(uri: str, batch: psycopg2.extensions.connection, tmp_path: Path) -
             """
             drop schema if exists candidate cascade;
             create schema candidate;
-            create table candidate.dim_citizen (citizen_key text, "birthYear" int, _removed boolean not null default false);
+            create table candidate.dim_citizen (citizen_key text, "birthYear" int);
             insert into candidate.dim_citizen values
-                ('a', 1990, false), ('b', 1991, false), ('b', null, false), (null, 3000, true), ('b', 0, true);
+                ('a', 1990), ('b', 1991), ('b', null);
             create table candidate.fct_enrolment (citizen_key text, note text);
             insert into candidate.fct_enrolment values ('a', 'Nguyễn Thị Bí Mật'), ('z', 'Hẻm Không Tên');
             """

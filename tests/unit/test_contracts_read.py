@@ -101,7 +101,6 @@ description:
 customProperties:
   - {property: descriptionEn, value: Pupils}
   - {property: grain, value: one row per pupil}
-  - {property: removable, value: true}
   - {property: minRows, value: 1}
 schema:
   - name: dim_pupil
@@ -627,15 +626,15 @@ def test_a_restricted_table_keeps_its_closed_columns_to_itself(tmp_path: Path) -
     contract = load_shared(tmp_path)["dim_pupil"]
     assert [column.name for column in contract.columns] == ["citizen_key", "full_name"]
     assert [column.name for column in contract.open_columns] == ["citizen_key"]
-    assert (contract.key, contract.min_rows, contract.removable) == (("citizen_key",), 1, True)
+    assert (contract.key, contract.min_rows) == (("citizen_key",), 1)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "field", "said"),
     [
-        ("removable, value: true", "removable, value: 'yes'", "customProperties.removable", "unquoted"),
+        ("restricted, value: true", "restricted, value: 'yes'", "customProperties.restricted", "unquoted"),
         ("  - {property: grain, value: one row per pupil}\n", "", "customProperties.grain", "what one row is"),
-        ("property: grain", "property: capture", "customProperties.capture", "grain, minRows, removable, restricted"),
+        ("property: grain", "property: capture", "customProperties.capture", "grain, minRows, restricted"),
         ("  - name: dim_pupil", "  - name: pupil", "schema[0].name", "must be dim_pupil"),
         (
             "      - name: full_name",

@@ -1,6 +1,5 @@
 -- Where projects are built.
 -- Grain: one row per project and commune (project_commune_key), by the commune lists of the day the project was approved.
-{{ config(indexes=[{'columns': ['project_commune_key'], 'unique': true}]) }}
 
 with
 
@@ -20,8 +19,8 @@ placed as ({{ resolve_commune('locations', 'commune_code', 'district_code', 'pro
 )
 
 select
-    {{ meaningless_key(['project_code', 'commune_code']) }} as project_commune_key,
-    {{ meaningless_key(['project_code']) }} as project_key,
+    {{ key_of('project_commune', ['project_code', 'commune_code']) }} as project_commune_key,
+    {{ key_of('project', ['project_code']) }} as project_key,
     commune_unit_key,
     commune_resolution
 from placed

@@ -1,6 +1,5 @@
 -- Administrative units of the whole country over time: provinces, districts (until 30 June 2025), communes.
 -- Grain: one row per version of a unit (unit_key). A code names a unit only together with a date.
-{{ config(indexes=[{'columns': ['unit_key'], 'unique': true}]) }}
 
 with
 

@@ -1,6 +1,5 @@
 -- Agencies that take part in what is published: investors and project boards, and places of civil registration.
 -- Grain: one row per agency (agency_key); a registration office whose code changed hands has one row per period.
-{{ config(indexes=[{'columns': ['agency_key'], 'unique': true}]) }}
 
 with
 
@@ -50,7 +49,7 @@ placed as ({{ resolve_commune('agencies', 'commune_code', 'district_code', 'prov
 )
 
 select
-    {{ meaningless_key(['agency_kind', 'agency_code', "coalesce(valid_from::text, '')"]) }} as agency_key,
+    {{ key_of('agency', ['agency_kind', 'agency_code', "coalesce(valid_from::text, '')"]) }} as agency_key,
     agency_kind,
     agency_code,
     agency_name,
@@ -58,7 +57,7 @@ select
     valid_from,
     valid_to,
     is_active,
-    {{ meaningless_key(['agency_kind', 'successor_code', "''"]) }} as successor_agency_key,
+    {{ key_of('agency', ['agency_kind', 'successor_code', "''"]) }} as successor_agency_key,
     commune_unit_key,
     commune_resolution
 from placed

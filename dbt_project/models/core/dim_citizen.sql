@@ -1,13 +1,6 @@
 -- People without anything that tells who they are.
 -- Grain: one row per citizen_key.
-{{ config(
-    materialized='incremental',
-    unique_key='citizen_key',
-    indexes=[
-        {'columns': ['citizen_key'], 'unique': true},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -39,6 +32,5 @@ published as (
         has_death_record
     from placed
     offset 0
-),
-
-{{ living_and_removed('published', 'citizen_key') }}
+)
+{{- living_rows('published', 'citizen_key') }}

@@ -1,10 +1,5 @@
 -- The calendar.
--- Grain: one row per day (date_day), 1900 to 2049. Made once: an incremental run adds nothing.
-{{ config(
-    materialized='incremental',
-    unique_key='date_day',
-    indexes=[{'columns': ['date_day'], 'unique': true}],
-) }}
+-- Grain: one row per day (date_day), 1900 to 2049.
 
 with
 
@@ -28,6 +23,3 @@ select
     end as school_year,
     case when date_day < date '2025-07-01' then 'before_2025_07' else 'since_2025_07' end as administrative_scheme
 from days
-{%- if is_incremental() %}
-where false
-{%- endif %}

@@ -1,6 +1,5 @@
 -- Health facilities.
 -- Grain: one row per facility (facility_key).
-{{ config(indexes=[{'columns': ['facility_key'], 'unique': true}]) }}
 
 with
 
@@ -16,7 +15,7 @@ placed as ({{ resolve_commune('facilities', 'commune_code', 'district_code', 'pr
 )
 
 select
-    {{ meaningless_key(['facility_code']) }} as facility_key,
+    {{ key_of('facility', ['facility_code']) }} as facility_key,
     facility_code,
     facility_name,
     hospital_class_code as hospital_class,

@@ -1,6 +1,5 @@
 -- Public investment projects.
 -- Grain: one row per project (project_key). Where it is built: bridge_investment_project__commune.
-{{ config(indexes=[{'columns': ['project_key'], 'unique': true}]) }}
 
 with
 
@@ -10,14 +9,14 @@ projects as (
 )
 
 select
-    {{ meaningless_key(['project_code']) }} as project_key,
+    {{ key_of('project', ['project_code']) }} as project_key,
     project_code,
     project_name,
     project_group_code as project_group,
     field_code as field,
     decision_level_code as decision_level,
     status_code as project_status,
-    {{ meaningless_key(["'investor'", 'investor_code', "''"]) }} as investor_agency_key,
+    {{ key_of('agency', ["'investor'", 'investor_code', "''"]) }} as investor_agency_key,
     approved_on,
     started_on,
     due_on,

@@ -1,6 +1,5 @@
 -- Schools.
 -- Grain: one row per school (school_key).
-{{ config(indexes=[{'columns': ['school_key'], 'unique': true}]) }}
 
 with
 
@@ -16,7 +15,7 @@ placed as ({{ resolve_commune('schools', 'commune_code', 'district_code', 'provi
 )
 
 select
-    {{ meaningless_key(['school_code']) }} as school_key,
+    {{ key_of('school', ['school_code']) }} as school_key,
     school_code,
     school_name,
     education_level_code as education_level,

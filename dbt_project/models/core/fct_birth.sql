@@ -1,14 +1,6 @@
 -- Births, as civil registration knows them.
 -- Grain: one row per entry in the register of births (birth_key), as the registry sent it last.
-{{ config(
-    materialized='incremental',
-    unique_key='birth_key',
-    indexes=[
-        {'columns': ['birth_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -52,6 +44,5 @@ published as (
     {{ join_citizen('mother', ['civil_registry', 'khai_sinh'], 'placed._key', 'mother') }}
     {{ join_citizen('father', ['civil_registry', 'khai_sinh'], 'placed._key', 'father') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'birth_key') }}
+)
+{{- living_rows('published', 'birth_key') }}

@@ -1,14 +1,6 @@
 -- Capital assigned to public investment projects.
 -- Grain: one row per project, source of funding, budget year and kind of plan (capital_plan_key), as sent last.
-{{ config(
-    materialized='incremental',
-    unique_key='capital_plan_key',
-    indexes=[
-        {'columns': ['capital_plan_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -17,7 +9,7 @@ with
 published as (
     select
         sent.capital_plan_key,
-        {{ meaningless_key(['sent.project_code']) }} as project_key,
+        {{ key_of('project', ['sent.project_code']) }} as project_key,
         sent.funding_source_code as funding_source,
         sent.budget_year,
         sent.plan_kind_code as plan_kind,
@@ -31,6 +23,5 @@ published as (
         and {{ not_superseded(ref('stg_investment__ke_hoach_von'), 'sent', 'capital_plan_key', 'plan_record_id') }}
         {{ only_affected('sent.capital_plan_key') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'capital_plan_key') }}
+)
+{{- living_rows('published', 'capital_plan_key') }}

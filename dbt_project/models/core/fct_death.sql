@@ -1,15 +1,7 @@
 -- Deaths, as civil registration knows them.
 -- Grain: one row per entry in the register of deaths (death_key), as the registry sent it last.
--- `_died_by` is the last day on which the death can have happened; it serves other models and is not published.
-{{ config(
-    materialized='incremental',
-    unique_key='death_key',
-    indexes=[
-        {'columns': ['death_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+-- `died_by` is the last day on which the death can have happened; it serves other models and no reader sees it.
+{{ config(follows_changes=true) }}
 
 with
 
@@ -47,11 +39,10 @@ published as (
         case placed.death_precision
             when 'day' then placed.death_date
             else least(placed.event_date, make_date(placed.death_year, 12, 31))
-        end as _died_by,
+        end as died_by,
         placed._key as _source_key
     from placed
     {{ join_citizen('deceased', ['civil_registry', 'khai_tu'], 'placed._key', 'self') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'death_key') }}
+)
+{{- living_rows('published', 'death_key') }}

@@ -1,15 +1,7 @@
 -- Capital disbursed for public investment projects, by month of the budget year; month 13 is the January after it, when
 -- the budget year closes.
 -- Grain: one row per project, source of funding, budget year and month (disbursement_key), as sent last.
-{{ config(
-    materialized='incremental',
-    unique_key='disbursement_key',
-    indexes=[
-        {'columns': ['disbursement_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -18,7 +10,7 @@ with
 published as (
     select
         sent.disbursement_key,
-        {{ meaningless_key(['sent.project_code']) }} as project_key,
+        {{ key_of('project', ['sent.project_code']) }} as project_key,
         sent.funding_source_code as funding_source,
         sent.budget_year,
         sent.budget_month,
@@ -34,6 +26,5 @@ published as (
         and {{ not_superseded(ref('stg_investment__giai_ngan'), 'sent', 'disbursement_key', 'disbursement_record_id') }}
         {{ only_affected('sent.disbursement_key') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'disbursement_key') }}
+)
+{{- living_rows('published', 'disbursement_key') }}

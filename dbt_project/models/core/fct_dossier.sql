@@ -2,15 +2,7 @@
 -- Grain: one row per dossier (dossier_key). A dossier that was sent again under another record counts once, as sent last.
 -- The agency's time stands still while it waits for a supplement: `due_on` is the day promised at receipt, later by the
 -- days waited. Whether an open dossier is overdue depends on the day one looks, so that is for the mart to say.
-{{ config(
-    materialized='incremental',
-    unique_key='dossier_key',
-    indexes=[
-        {'columns': ['dossier_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -32,7 +24,7 @@ published as (
     select
         dossiers.dossier_key,
         applicant.citizen_key,
-        {{ meaningless_key(["'investor'", 'dossiers.agency_code', "''"]) }} as agency_key,
+        {{ key_of('agency', ["'investor'", 'dossiers.agency_code', "''"]) }} as agency_key,
         dossiers.procedure_code,
         dossiers.procedure_name,
         dossiers.procedure_field_code as procedure_field,
@@ -55,6 +47,5 @@ published as (
     from dossiers
     {{ join_citizen('applicant', ['one_stop', 'hoso'], 'dossiers._key', 'applicant') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'dossier_key') }}
+)
+{{- living_rows('published', 'dossier_key') }}

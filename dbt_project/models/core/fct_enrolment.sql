@@ -1,14 +1,6 @@
 -- Pupils in schools, by school year.
 -- Grain: one row per pupil, school and school year (enrolment_key), as the school sent it last.
-{{ config(
-    materialized='incremental',
-    unique_key='enrolment_key',
-    indexes=[
-        {'columns': ['enrolment_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -45,7 +37,7 @@ published as (
         placed.enrolment_key,
         placed.student_key,
         pupil.citizen_key,
-        {{ meaningless_key(['placed.school_code']) }} as school_key,
+        {{ key_of('school', ['placed.school_code']) }} as school_key,
         placed.school_year,
         placed.entered_on,
         placed.event_date,
@@ -63,6 +55,5 @@ published as (
     left join classes on placed.class_code = classes.class_code
     {{ join_citizen('pupil', ['education', 'hocsinh'], 'placed._key', 'self') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'enrolment_key') }}
+)
+{{- living_rows('published', 'enrolment_key') }}

@@ -1,14 +1,6 @@
 -- Visits to health facilities that health insurance was asked to cover.
 -- Grain: one row per visit (visit_key). A visit that was sent again counts once, as sent last.
-{{ config(
-    materialized='incremental',
-    unique_key='visit_key',
-    indexes=[
-        {'columns': ['visit_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -32,7 +24,7 @@ published as (
     select
         placed.visit_key,
         patient.citizen_key,
-        {{ meaningless_key(['placed.facility_code']) }} as facility_key,
+        {{ key_of('facility', ['placed.facility_code']) }} as facility_key,
         placed.event_date,
         placed.discharged_at::date as discharged_on,
         placed.commune_unit_key,
@@ -58,6 +50,5 @@ published as (
     from placed
     {{ join_citizen('patient', ['health', 'xml1'], 'placed._key', 'self') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'visit_key') }}
+)
+{{- living_rows('published', 'visit_key') }}

@@ -1,14 +1,6 @@
 -- Learning results of pupils, by term. The commune is that of the school: dim_school.
 -- Grain: one row per pupil, school year and term (learning_result_key), as the school sent it last.
-{{ config(
-    materialized='incremental',
-    unique_key='learning_result_key',
-    indexes=[
-        {'columns': ['learning_result_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -46,7 +38,7 @@ published as (
         results.learning_result_key,
         results.student_key,
         students.citizen_key,
-        {{ meaningless_key(['classes.school_code']) }} as school_key,
+        {{ key_of('school', ['classes.school_code']) }} as school_key,
         results.school_year,
         results.term_code as term,
         results.term_ended_on as event_date,
@@ -60,6 +52,5 @@ published as (
     left join students on results.student_key = students.student_key
     left join classes on results.class_code = classes.class_code
     offset 0
-),
-
-{{ living_and_removed('published', 'learning_result_key') }}
+)
+{{- living_rows('published', 'learning_result_key') }}

@@ -1,14 +1,6 @@
 -- Marriages, as civil registration knows them.
 -- Grain: one row per entry in the register of marriages (marriage_key), as the registry sent it last.
-{{ config(
-    materialized='incremental',
-    unique_key='marriage_key',
-    indexes=[
-        {'columns': ['marriage_key'], 'unique': true},
-        {'columns': ['_source_key']},
-        {'columns': ['_release_id']},
-    ],
-) }}
+{{ config(follows_changes=true) }}
 
 with
 
@@ -46,6 +38,5 @@ published as (
     {{ join_citizen('husband', ['civil_registry', 'ket_hon'], 'placed._key', 'husband') }}
     {{ join_citizen('wife', ['civil_registry', 'ket_hon'], 'placed._key', 'wife') }}
     offset 0
-),
-
-{{ living_and_removed('published', 'marriage_key') }}
+)
+{{- living_rows('published', 'marriage_key') }}

@@ -16,7 +16,7 @@
         {%- do selects.append(
             "select distinct '" ~ column ~ "' as column_name, " ~ column ~ " as unknown_code from " ~ model
             ~ " where " ~ column ~ " is not null and " ~ column ~ " not in (" ~ allowed ~ ")"
-            ~ ((" and not _removed and _release_id = " ~ building_release()) if changed_only else "")
+            ~ ((" and _release_id = " ~ building_release()) if changed_only and not flags.FULL_REFRESH else "")
         ) -%}
     {%- endfor -%}
 {{ selects | join('\nunion all\n') }}

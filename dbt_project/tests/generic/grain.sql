@@ -3,17 +3,18 @@
 
     `by_index`: a unique index of the table says so at every write, so it is enough that the index is there and that the
     rows of this release are not null; a table of millions is not read again for what the database already guarantees.
-    `living`: tombstones are rows too, but not of the grain's other columns; the first column is never empty.
+    A published table's index is that of the slot which is being built.
 -#}
 {% test grain(model, columns, by_index=false) -%}
     {%- if by_index -%}
+        {%- set table = slot_table(model.identifier) if execute and model.schema == 'candidate' else model -%}
 select 'no unique index' as problem
 where
     not exists (
         select 1
         from pg_index
         where
-            indrelid = '{{ model }}'::regclass
+            indrelid = '{{ table }}'::regclass
             and indisunique
             and indisvalid
             and (
@@ -25,7 +26,7 @@ where
 union all
 select 'empty' as problem
 from {{ model }}
-where _release_id = {{ building_release() }} and ({{ columns | join(' is null or ') }} is null)
+where {% if not flags.FULL_REFRESH %}_release_id = {{ building_release() }} and {% endif %}({{ columns | join(' is null or ') }} is null)
     {%- else -%}
 select 'repeated' as problem
 from {{ model }}

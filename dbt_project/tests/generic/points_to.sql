@@ -1,6 +1,7 @@
 {#-
     Foreign keys: every value of a column is there in the table it points to. `references`: {column: [model, column]}.
-    `changed_only`: look at the rows that this release changed; older ones were looked at when they changed.
+    `changed_only`: look at the rows that this release changed. Older ones were looked at when they changed; not so where this build
+    judges anew what a failed build left, or judges by other logic: `--full-refresh` looks at all rows.
 -#}
 {% test points_to(model, references, changed_only=false) -%}
     {%- for column, target in references.items() %}
@@ -12,8 +13,7 @@ left join {{ ref(target[0]) }} as target on pointing.{{ column }} = target.{{ ta
 where
     pointing.{{ column }} is not null
     and target.{{ target[1] }} is null
-        {%- if changed_only %}
-    and not pointing._removed
+        {%- if changed_only and not flags.FULL_REFRESH %}
     and pointing._release_id = {{ building_release() }}
         {%- endif %}
         {%- if not loop.last %}

@@ -222,8 +222,7 @@ class Contract:
 class SharedContract:
     """What a published table is: the columns readers see, its grain, and which of its rows are hidden.
 
-    ``key`` names the columns whose values identify a row. ``removable`` tables carry a tombstone column ``_removed``
-    that reader views filter on. A ``restricted`` table may hold columns that the schema ``shared`` must not show.
+    ``key`` names the columns whose values identify a row. A ``restricted`` table may hold columns that the schema ``shared`` must not show.
     ``min_rows`` is None where an empty table is acceptable. ``path`` is relative to the root.
     """
 
@@ -235,7 +234,6 @@ class SharedContract:
     description: str
     description_en: str
     grain: str
-    removable: bool
     restricted: bool
     min_rows: int | None
     key: tuple[str, ...]

@@ -50,7 +50,7 @@ _PROPERTIES: Final = frozenset(
     | {"cursorTimeZone", "cursorCandidates", "statementTimeout", "idleTimeout", "guessed"}
     | {"agencyColumn", "rowSecurity", "encoding"}
 )
-_SHARED_PROPERTIES: Final = frozenset({"grain", "removable", "restricted", "minRows", "descriptionEn"})
+_SHARED_PROPERTIES: Final = frozenset({"grain", "restricted", "minRows", "descriptionEn"})
 
 _Value = TypeVar("_Value")
 
@@ -264,7 +264,6 @@ def _read_shared(path: Path, content: bytes) -> SharedContract:
         status=document.status or "",
         **_titles(document, properties, "what the table answers", findings),
         grain=text(properties.get("grain"), "customProperties.grain", "what one row is", findings),
-        removable=flag(properties, "removable", findings),
         restricted=restricted,
         min_rows=row_count(properties, "minRows", findings),
         key=read_key(table, columns, findings),

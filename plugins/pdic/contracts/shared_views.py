@@ -16,7 +16,7 @@ PATH: Final[Path] = GENERATED / "shared_views.json"
 def view(contract: SharedContract) -> dict[str, Any]:
     """The view of a published table and the columns that it shows. Closed columns are not in it, whatever a contract says.
 
-    ``removable`` asks the view for ``where not _removed``.
+    ``closed`` are those columns: the published table has them, for other models to read.
     """
     return {
         "name": contract.table,
@@ -24,7 +24,6 @@ def view(contract: SharedContract) -> dict[str, Any]:
         "comment": both(contract.description, contract.description_en),
         "grain": contract.grain,
         "key": [column.name for column in contract.open_columns if column.primary_key],
-        "removable": contract.removable,
         "columns": [
             {
                 "name": column.name,
@@ -34,6 +33,7 @@ def view(contract: SharedContract) -> dict[str, Any]:
             }
             for column in contract.open_columns
         ],
+        "closed": {column.name: column.physical_type for column in contract.columns if not column.is_open},
     }
 
 

@@ -11,7 +11,7 @@ from pdic.contracts import Column, Contract, pg_types, yaml_text
 from pdic.contracts.findings import SNAKE_CASE
 from pdic.contracts.output import both
 from pdic.contracts.read import SHARED, dataset_path
-from pdic.contracts.templates import constant, description
+from pdic.contracts.templates import description
 from pdic.errors import OnboardError, instead_of
 from pdic.onboard.draft import MODELS, with_model_entries
 from pdic.onboard.edit import ContractText
@@ -136,10 +136,11 @@ def _contract_text(contract: Contract, table: str, columns: Sequence[Column]) ->
     keys = [contract.column(source).name for source in contract.key]
     properties = []
     for column in columns:
+        kind = "text" if column.cleaning else column.physical_type  # what cleaning gives, whatever it takes
         entry: dict[str, Any] = {
             "name": column.name,
-            "physicalType": column.physical_type,
-            "logicalType": pg_types.logical_type(column.physical_type),
+            "physicalType": kind,
+            "logicalType": pg_types.logical_type(kind),
             "description": column.description_vi,
             "classification": column.classification if column.is_open else "public",
         }
@@ -177,13 +178,11 @@ def model_path(sector: str, table: str) -> Path:
 def model_text(contract: Contract, columns: Sequence[Column]) -> str:
     """The model of a shared table: the chosen columns of a dataset as they stand."""
     keys = [contract.column(source).name for source in contract.key]
-    indexed = ", ".join(map(constant, keys))
     before = " " if len(columns) == 1 else "\n    "  # the linter wants a column that is alone beside its select
     listed = ",\n    ".join(f"standing.{column.name}" for column in columns)
     return (
         f"{BEGINS}{contract.id} that were chosen to be shared; what it holds: {contract.path.as_posix()}.\n"
         f"-- Grain: one row per {', '.join(keys)}.\n"
-        f"{{{{ config(indexes=[{{'columns': [{indexed}], 'unique': true}}]) }}}}\n"
         "\n"
         f"select{before}{listed}\n"
         f"from {{{{ ref('stg_{contract.raw_table}') }}}} as standing\n"

@@ -220,7 +220,7 @@ def _rules(root: Path, page: Page) -> dict[str, Rule]:
 def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]:
     with transaction(connect_to("pdic_warehouse_publisher"), "data docs") as publisher, publisher.cursor() as cursor:
         if release_id is None:
-            cursor.execute("select release_id from live.release_slot where complete")
+            cursor.execute("select live_release_id from control.slot where live_release_id is not null")
         else:
             cursor.execute("select release_id from control.release where release_id = %s", (release_id,))
         known = cursor.fetchone()

@@ -13,9 +13,6 @@ from pdic.quality.rules import Dimension, OnFail, Origin, Reason, Rule, Severity
 from pdic.quality.safe_text import safe_text
 from pdic.warehouse import unusable
 
-LIVING_ROWS = ("_removed", False)
-"""Incremental tables keep removed rows as tombstones that no reader sees."""
-
 
 def audit_release(
     auditor_uri: str,
@@ -24,16 +21,14 @@ def audit_release(
     schema: str = "candidate",
     root: Path | None = None,
 ) -> ReleaseVerdict:
-    """Runs the rules of each table (`rules_for_release`) on `schema`; rows marked `_removed` are left out.
+    """Runs the rules of each table (`rules_for_release`) on `schema`.
 
     `root` is the project root. A table that is missing, a rule that cannot be evaluated and a database that is gone fail
     the release. Raises RuleError for a wrong rule file, or a table without rules, before anything is checked.
     """
     planned = {table: rules_for_release(root or _project_root(), table) for table in tables}
     with open_gate(auditor_uri) as gate:
-        found = {
-            table: _audit(gate, Target(schema, table, rows=LIVING_ROWS), rules) for table, rules in planned.items()
-        }
+        found = {table: _audit(gate, Target(schema, table), rules) for table, rules in planned.items()}
     failing = {table: [result for result in results if result.halts] for table, results in found.items()}
     passed = not any(failing.values())
     return ReleaseVerdict(

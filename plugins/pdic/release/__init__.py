@@ -1,9 +1,9 @@
 """A release: one consistent version of all shared tables.
 
     open_release   pin the newest accepted batch of every dataset
-    conform        dbt builds `candidate`; in between, people get their keys (`pdic.identity`)
-    audit          every rule of every published table, on `candidate`
-    publish        one transaction swaps `candidate` and `live` and turns the readers' views over
+    conform        dbt builds the slot that no reader sees; in between, people get their keys (`pdic.identity`)
+    audit          every rule of every published table, in that slot
+    publish        one row says that it is live
 
 Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
 """

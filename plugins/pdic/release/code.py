@@ -14,6 +14,8 @@ LOGIC: Final = (
     "dbt_project/seeds",
     "dbt_project/dbt_project.yml",
     "plugins/pdic/warehouse/functions/clean.sql",
+    "plugins/pdic/warehouse/functions/key.sql",
+    "plugins/pdic/release/keys.py",
 )
 """What decides the content of the shared tables, given the sources: tables built by other logic are built anew."""
 

@@ -15,7 +15,7 @@ import psycopg2
 
 from pdic import settings, stopping
 from pdic.errors import ReleaseError, WarehouseUnavailable
-from pdic.release import dbt_words
+from pdic.release import dbt_words, keys
 from pdic.warehouse import connect, locks, no_room, outages
 from pdic.warehouse.connect import Session
 from pdic.warehouse.formats import OF_WAREHOUSE, startup_options
@@ -24,6 +24,10 @@ PASSWORD = "DBT_ENV_SECRET_PDIC_PASSWORD"  # noqa: S105 (a variable's name; dbt 
 _THEN = "Readers still see the former release: mend what is named, or the data, then run `pdic release` again"
 LOCK_WAIT_S: Final = 300
 """How long a model waits for a table that a reader or another session holds; `locks.told` says so meanwhile."""
+_OWN: Final = {
+    "lock_timeout": f"{LOCK_WAIT_S}s",
+    "client_connection_check_interval": "5s",  # the statement of a dbt that was killed ends, and does not hold up the next build
+}
 _LOCKED_OUT: Final = "canceling statement due to lock timeout"
 """The server's word, of which dbt keeps the text only. A server of another language has it told as any other failure."""
 STATES_SHOWN = ("error", "fail", "runtime error")
@@ -150,6 +154,11 @@ def _read(result: Any) -> NodeResult:
     )
 
 
+def session_options() -> str:
+    """The settings with which dbt's sessions begin, as libpq takes them. The root of all keys is among them: to be shown to nobody."""
+    return startup_options({**OF_WAREHOUSE, **_OWN, **keys.settings_of(settings.secret("identity_key").encode())})
+
+
 @contextmanager
 def _environment(uri: str) -> Iterator[None]:
     """dbt reads its connection from the environment of this process; it is put back afterwards."""
@@ -161,9 +170,8 @@ def _environment(uri: str) -> Iterator[None]:
         "PDIC_DB_NAME": unquote(parts.path.lstrip("/")),
         "PDIC_DB_USER": unquote(parts.username or ""),
         PASSWORD: unquote(parts.password or ""),
-        "PGOPTIONS": startup_options(
-            {**OF_WAREHOUSE, "lock_timeout": f"{LOCK_WAIT_S}s"}
-        ),  # libpq's: how dbt's sessions begin
+        # libpq reads this: the settings with which dbt's sessions begin.
+        "PGOPTIONS": session_options(),
         "DBT_TARGET_PATH": str(home / "target"),
         "DBT_LOG_PATH": str(home / "log"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
@@ -210,3 +218,7 @@ def _quiet_logging() -> Iterator[None]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
+
+
+if __name__ == "__main__":
+    print(session_options())

@@ -1,4 +1,4 @@
-"""The steps of a release, over `control.release` and the two slots `live` and `candidate`."""
+"""The steps of a release, over `control.release` and the slots of the published tables."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg2
 
@@ -16,9 +16,9 @@ from pdic import connections, contracts, failures, identity, quality, raw, setti
 from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, WarehouseUnavailable
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
-from pdic.release import code, dbt
+from pdic.release import code, dbt, keys, slots
 from pdic.release.seeds import load_seeds
-from pdic.release.swap import swap, views
+from pdic.release.views import bring_up, views
 from pdic.warehouse import Connect, connect, locks, one, transaction
 from pdic.warehouse.statements import execute_values
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from psycopg2.extensions import connection as Connection
 
+T = TypeVar("T")
 Progress = Callable[[str], None]
 Report = dict[str, Any]
 OPEN_STATES = ("building", "built", "audited")
@@ -214,9 +215,9 @@ def _unchanged(publisher: Connection, newest: list[tuple[Any, ...]], code_digest
         cursor.execute(
             """
             select release.release_id, release.code_digest
-            from live.release_slot as slot
-            inner join control.release using (release_id)
-            where slot.complete
+            from control.slot as slot
+            inner join control.release on slot.live_release_id = release.release_id
+            where slot.live is not null
             """
         )
         live = cursor.fetchone()
@@ -294,13 +295,13 @@ def is_current(connect_to: Connect = connections.uri) -> bool:
         cursor.execute(
             """
             select
-                exists (select 1 from live.release_slot where complete)
+                exists (select 1 from control.slot where live is not null)
                 and not exists (
                     select sector, dataset, accepted_batch_id from control.dataset where accepted_batch_id is not null
                     except
                     select release_batch.sector, release_batch.dataset, release_batch.batch_id
                     from control.release_batch
-                    inner join live.release_slot using (release_id)
+                    inner join control.slot on release_batch.release_id = slot.live_release_id
                 )
             """
         )
@@ -313,28 +314,35 @@ def conform(release_id: int, connect_to: Connect = connections.uri, *, held: boo
     Tables built by other logic than today's, or before staging was last rebuilt, are built anew: an incremental table is
     right only while the logic that made it stands. Raises `ReleaseError`, `ReleaseFenced`, `Busy`.
     """
-    transformer_uri = connect_to("pdic_warehouse_transformer")
+    transformer_uri, publisher_uri = connect_to("pdic_warehouse_transformer"), connect_to("pdic_warehouse_publisher")
     logic = code.digest(settings.project_root(), code.LOGIC)
     with _step(connect_to, release_id, "conform", "building", held=held) as (publisher, seconds):
         with transaction(connect_to("pdic_warehouse_loader"), f"release {release_id} tables") as loader:
             raw.ensure_unloaded(loader)  # a sector that is yet to come must not hold up the others
-        whole_staging, whole_core = _begin_build(publisher, release_id, logic)
+        secret = settings.secret("identity_key").encode()
+        _require_same_secret(publisher, secret)
+        building, whole_staging, whole_core = _begin_build(publisher, publisher_uri, release_id, logic)
+        if whole_core and not whole_staging and _live_is_by(publisher, logic):
+            with _timed(seconds, "copy"), publisher:
+                slots.copy_live(publisher, views())
+            whole_core = False
         with _timed(seconds, "staging"):
             if whole_staging:
                 load_seeds(transformer_uri, settings.project_root() / "dbt_project" / "seeds")
             results = dbt.build(transformer_uri, "--select", *STAGING, full_refresh=whole_staging)
         with _timed(seconds, "identity"):
-            identity.found_citizens(transformer_uri, settings.secret("identity_key", create=True).encode())
+            identity.found_citizens(transformer_uri, secret)
         with _timed(seconds, "core"):
             results += dbt.build(transformer_uri, "--exclude", *STAGING, "resource_type:seed", full_refresh=whole_core)
-        with publisher, publisher.cursor() as cursor:
+        with _closing(publisher_uri, f"release {release_id} is not built"), publisher, publisher.cursor() as cursor:
+            _move_on(publisher, release_id, "built", seconds)
             _record_models(publisher, release_id, results)
-            cursor.execute("update candidate.release_slot set logic_digest = %s", (logic,))
+            cursor.execute("update control.slot_content set logic_digest = %s where slot = %s", (logic, building))
             cursor.execute(
                 "update control.release set logic_digest = %s, refreshed = %s where release_id = %s",
                 (logic, whole_staging, release_id),
             )
-            _move_on(publisher, release_id, "built", seconds)
+            slots.close(publisher)  # what is audited can no longer change
     return {"release_id": release_id, "status": "built", "seconds": seconds}
 
 
@@ -365,28 +373,66 @@ def publish(release_id: int, connect_to: Connect = connections.uri, *, held: boo
             return {"release_id": release_id, "status": "published"}
         _require(publisher, release_id, "audited")
 
-    def before(publisher: Connection) -> None:
-        with publisher.cursor() as cursor:  # whoever opens another release changes this row first
-            cursor.execute("select from control.release where release_id = %s for update", (release_id,))
-        _require(publisher, release_id, "audited")
-
-    def after(publisher: Connection) -> None:
-        with publisher.cursor() as cursor:
-            cursor.execute("update live.release_slot set complete = true where release_id = %s", (release_id,))
-            if cursor.rowcount != 1:
-                raise ReleaseFenced(f"release {release_id}: the candidate holds another release; release again.")
-            _move_on(publisher, release_id, "published", {"publish": time.monotonic() - began})
-            cursor.execute(
-                "update control.release set published_at = clock_timestamp() where release_id = %s", (release_id,)
-            )
-            _record_publication(publisher, release_id, "publish")
-
-    with _alone(connect_to, f"release {release_id} publish", held=held):
-        swap(publisher_uri, "publish", before, after)
+    with (
+        _alone(connect_to, f"release {release_id} publish", held=held),
+        closing(connect(publisher_uri, f"release {release_id} publish")) as publisher,
+    ):
+        _reshape(
+            publisher,
+            publisher_uri,
+            f"release {release_id} is not published yet",
+            lambda: _show(publisher, release_id, began),
+        )
+        slots.drop_retired(publisher)
     seconds = {"publish": round(time.monotonic() - began, 3)}
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
     return {"release_id": release_id, "status": "published", "data_docs": docs, "seconds": seconds}
+
+
+def _show(publisher: Connection, release_id: int, began: float) -> None:
+    with publisher.cursor() as cursor:
+        cursor.execute("select from control.release where release_id = %s for update", (release_id,))
+        _require(publisher, release_id, "audited")
+        slot = slots.read(publisher, lock=True).building
+        cursor.execute("select release_id = %s from control.slot_content where slot = %s", (release_id, slot))
+        if not one(cursor)[0]:
+            raise ReleaseFenced(f"release {release_id}: slot {slot} holds another release; release again.")
+        bring_up(publisher)
+        before = slots.publish(publisher, release_id)
+        _record_publication(publisher, release_id, "publish", before.live_release_id)
+        _move_on(publisher, release_id, "published", {"publish": time.monotonic() - began})
+        cursor.execute(
+            "update control.release set published_at = clock_timestamp() where release_id = %s", (release_id,)
+        )
+
+
+def _require_same_secret(publisher: Connection, secret: bytes) -> None:
+    """Raises `ReleaseError` where keys would be made with another secret than those that are there: they would meet nobody."""
+    with publisher, publisher.cursor() as cursor:
+        cursor.execute(
+            "insert into control.key_check (said) values (%s) on conflict do nothing", (keys.check_of(secret),)
+        )
+        cursor.execute("select said from control.key_check")
+        if one(cursor)[0] != keys.check_of(secret):
+            raise ReleaseError(
+                f"{settings.secret_path('identity_key')} is not the secret with which this warehouse's keys were made, so that new rows "
+                "would not meet the standing ones: put that file back from the backup of the secrets, then run `pdic release` again"
+            )
+
+
+@contextmanager
+def _closing(publisher_uri: str, what: str) -> Iterator[None]:
+    """Where slots are closed: who writes in one is waited for, and named if that is in vain."""
+    tables = [f"{slots.schema_of(slot)}.{view.name}" for slot in slots.NAMES for view in views()]
+    with locks.held_up(publisher_uri, what, tables):
+        yield
+
+
+def _reshape(publisher: Connection, publisher_uri: str, what: str, action: Callable[[], T]) -> T:
+    """Runs what may change tables or views that readers use: they wait for a moment only, and who holds one for long is named."""
+    tables = [f"{schema}.{view.name}" for view in views() for schema in ("shared", "published")]
+    return locks.in_short_tries(publisher, publisher_uri, what, tables, action)
 
 
 def _write_docs(release_id: int, connect_to: Connect) -> str:
@@ -406,37 +452,48 @@ def _write_docs(release_id: int, connect_to: Connect) -> str:
 
 
 def rollback(connect_to: Connect = connections.uri) -> Report:
-    """Bring the former release back, by the same swap. Raises `ReleaseError` where it is no longer there whole, `Busy`."""
+    """Show the former release again. Raises `ReleaseError` where there is none, `Busy`."""
     began = time.monotonic()
-    shown: dict[str, int] = {}
-
-    def before(publisher: Connection) -> None:
-        with publisher.cursor() as cursor:
-            cursor.execute("select release_id, complete from candidate.release_slot")
-            former, complete = one(cursor)
-        if former is None:
-            raise ReleaseError("there is no former release to go back to: only one has been published")
-        if not complete:
+    publisher_uri = connect_to("pdic_warehouse_publisher")
+    with _alone(connect_to, "rollback"), transaction(publisher_uri, "rollback") as publisher:
+        before = slots.read(publisher, lock=True)
+        if before.former is None or before.former_release_id is None:
             raise ReleaseError(
-                f"the former release is gone: the build of release {former} has begun in its place. "
-                "Mend the cause and run `pdic release`; readers keep the live release until then."
+                f"there is no former release to go back to: none is kept from before release {before.live_release_id} was published or "
+                "brought back. Mend the cause and run `pdic release`; readers keep what they see until then"
             )
-        shown["release_id"] = former
-
-    with _alone(connect_to, "rollback"):
-        swap(
-            connect_to("pdic_warehouse_publisher"),
-            "rollback",
-            before,
-            lambda publisher: _record_publication(publisher, shown["release_id"], "rollback"),
-            former=True,
-        )
-    return {"release_id": shown["release_id"], "status": "live", "seconds": round(time.monotonic() - began, 3)}
+        slots.roll_back(publisher)
+        with publisher.cursor() as cursor:  # what was being built is not to be published on top of that
+            cursor.execute(
+                "update control.release set status = 'abandoned', message = 'a rollback came' where status = any(%s)",
+                (list(OPEN_STATES),),
+            )
+        _record_publication(publisher, before.former_release_id, "rollback", before.live_release_id)
+    return {"release_id": before.former_release_id, "status": "live", "seconds": round(time.monotonic() - began, 3)}
 
 
-def _begin_build(publisher: Connection, release_id: int, logic: str) -> tuple[bool, bool]:
-    """Mark the candidate as being overwritten. Returns whether staging, and whether core, must be built whole."""
+def _live_is_by(publisher: Connection, logic: str) -> bool:
+    """Was the live slot built by this logic, and from staging as it is?"""
     with publisher, publisher.cursor() as cursor:
+        cursor.execute(
+            """
+            select
+                coalesce(content.logic_digest = %s, false)
+                and content.release_id >= (select coalesce(max(release_id), 0) from control.release where refreshed)
+            from control.slot
+            inner join control.slot_content as content on content.slot = slot.live
+            """,
+            (logic,),
+        )
+        found = cursor.fetchone()
+    return bool(found and found[0])
+
+
+def _begin_build(publisher: Connection, publisher_uri: str, release_id: int, logic: str) -> tuple[str, bool, bool]:
+    """Open the slot that is to be built. Returns its name, and whether staging, and whether core, must be built whole."""
+    what = f"release {release_id} cannot be built"
+    _reshape(publisher, publisher_uri, what, lambda: slots.ensure_tables(publisher, views()))
+    with _closing(publisher_uri, what), publisher, publisher.cursor() as cursor:
         cursor.execute("select full_refresh from control.release where release_id = %s", (release_id,))
         (asked,) = one(cursor)
         cursor.execute(
@@ -446,12 +503,18 @@ def _begin_build(publisher: Connection, release_id: int, logic: str) -> tuple[bo
         whole_staging = asked or last is None or last[0] != logic
         cursor.execute("select coalesce(max(release_id), 0) from control.release where refreshed")
         (refreshed,) = one(cursor)
-        cursor.execute("select coalesce(release_id, 0), logic_digest from candidate.release_slot")
+        building = slots.read(publisher, lock=True).building
+        slots.open_for_building(publisher, building)
+        cursor.execute(
+            "select coalesce(release_id, 0), logic_digest from control.slot_content where slot = %s", (building,)
+        )
         built_for, built_by = one(cursor)
-        cursor.execute("update candidate.release_slot set complete = false, release_id = %s", (release_id,))
         # A build that dies half-way leaves tables of unknown state: the next one must not trust them.
-        cursor.execute("update candidate.release_slot set logic_digest = null")
-    return whole_staging, whole_staging or built_by != logic or built_for < refreshed
+        cursor.execute(
+            "update control.slot_content set release_id = %s, logic_digest = null where slot = %s",
+            (release_id, building),
+        )
+    return building, whole_staging, whole_staging or built_by != logic or built_for < refreshed
 
 
 @contextmanager
@@ -561,15 +624,12 @@ def _record_models(publisher: Connection, release_id: int, results: list[dbt.Nod
         )
 
 
-def _record_publication(publisher: Connection, release_id: int, kind: str) -> None:
-    """Note who shows what from now on; the former live release is the one now in `candidate`."""
+def _record_publication(publisher: Connection, release_id: int, kind: str, former: int | None) -> None:
+    """Note what readers see from now on, and what they saw until now."""
     with publisher.cursor() as cursor:
         cursor.execute(
-            """
-            insert into control.publication (release_id, kind, former_release_id)
-            select %s, %s, release_id from candidate.release_slot
-            """,
-            (release_id, kind),
+            "insert into control.publication (release_id, kind, former_release_id) values (%s, %s, %s)",
+            (release_id, kind, former),
         )
 
 

@@ -10,12 +10,12 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import psycopg2
 
@@ -26,7 +26,11 @@ from pdic.warehouse.connect import LOCK_WAIT_S, Connect, connect, one, transacti
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
+T = TypeVar("T")
+
 POLL_S: Final = 0.25
+SHORT_S: Final = 0.05
+"""How long a change that readers would wait for waits for readers, each time it is tried."""
 SAY_AGAIN_S: Final = 30.0
 """How often a wait that goes on is logged again."""
 
@@ -203,6 +207,30 @@ def held_up(warehouse_uri: str, what: str, tables: Sequence[str]) -> Iterator[No
         raise table_held(warehouse_uri, what, tables) from error
 
 
+def in_short_tries(
+    connection: Connection, warehouse_uri: str, what: str, tables: Sequence[str], action: Callable[[], T]
+) -> T:
+    """Runs `action`, a change of tables or views that others read, in a transaction of its own; returns what it returns.
+
+    Whoever wants to read what is being changed waits for the change: so each try waits `SHORT_S` for those who read, then gives
+    all back and comes again. That is also shorter than a server takes to find a deadlock and end one of the two. Raises `TableHeld`
+    after `LOCK_WAIT_S` seconds; `what` and `tables` are as in `held_up`.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute("select set_config('lock_timeout', %s, true)", (f"{SHORT_S * 1000:.0f}ms",))
+                return action()
+        except Exception as error:
+            if isinstance(error, PdicError) or not outages.is_locked_out(error):
+                raise
+            waited = time.monotonic() - began
+            if waited >= LOCK_WAIT_S:
+                raise table_held(warehouse_uri, what, tables, waited) from error
+        time.sleep(POLL_S)
+
+
 def table_held(warehouse_uri: str, what: str, tables: Sequence[str] = (), waited: float = LOCK_WAIT_S) -> TableHeld:
     """The refusal that says who holds one of `tables`, after a wait of so many seconds that was in vain."""
     return TableHeld(
@@ -233,7 +261,7 @@ def _who_holds(warehouse_uri: str, tables: Sequence[str]) -> str:
 
             select format('%%s.%%s', schema.nspname, relation.relname), held.pid, activity.application_name, activity.usename
             from held
-            inner join pg_class as relation on relation.oid = held.relation and relation.relkind in ('r', 'p')
+            inner join pg_class as relation on relation.oid = held.relation and relation.relkind in ('r', 'p', 'v')
             inner join pg_namespace as schema on schema.oid = relation.relnamespace
             left join pg_stat_activity as activity on activity.pid = held.pid
             where held.is_wanted or (held.mode = 'AccessExclusiveLock' and schema.nspname <> 'raw_batch')

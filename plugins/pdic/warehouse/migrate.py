@@ -76,7 +76,7 @@ def _is_newest(admin_uri: str) -> bool:
     return bool(found == newest())
 
 
-def _upgrade(admin_uri: str) -> None:
+def _upgrade(admin_uri: str, revision: str = "head") -> None:
     # Here, not above: every load imports this package, and alembic with SQLAlchemy is half of what a load would import.
     from alembic import command
     from alembic.config import Config
@@ -86,7 +86,7 @@ def _upgrade(admin_uri: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes.update(uri=admin_uri, lock_seconds=_LOCK_S)
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except DBAPIError as error:
         if not isinstance(error.orig, errors.LockNotAvailable):
             raise

@@ -9,7 +9,6 @@ events as (
         'birth' as event_kind,
         coalesce(is_late, false) as is_late
     from {{ ref('fct_birth') }}
-    where not _removed
     union all
     select
         event_date,
@@ -17,7 +16,6 @@ events as (
         'marriage' as event_kind,
         false as is_late
     from {{ ref('fct_marriage') }}
-    where not _removed
     union all
     select
         event_date,
@@ -25,7 +23,6 @@ events as (
         'death' as event_kind,
         false as is_late
     from {{ ref('fct_death') }}
-    where not _removed
 ),
 
 units as (
@@ -33,7 +30,7 @@ units as (
 )
 
 select
-    {{ meaningless_key(["coalesce(units.current_unit_key, '')", "date_trunc('month', events.event_date)::date::text"]) }} as vital_events_key,
+    {{ key_of('vital_events', ["coalesce(units.current_unit_key, '')", "date_trunc('month', events.event_date)::date::text"]) }} as vital_events_key,
     units.current_unit_key as commune_unit_key,
     date_trunc('month', events.event_date)::date as month_start,
     count(*) filter (where events.event_kind = 'birth') as births,

@@ -8,14 +8,13 @@ newest as (
         max(school_year) as school_year,
         left(max(school_year), 4)::integer as start_year
     from {{ ref('fct_enrolment') }}
-    where not _removed
 ),
 
 enrolled as (
     select distinct enrolment.citizen_key
     from {{ ref('fct_enrolment') }} as enrolment
     inner join newest on enrolment.school_year = newest.school_year
-    where not enrolment._removed and enrolment.enrolment_status in ('enrolled', 'transferred_in')
+    where enrolment.enrolment_status in ('enrolled', 'transferred_in')
 ),
 
 births as (
@@ -24,13 +23,13 @@ births as (
         birth_year,
         commune_unit_key
     from {{ ref('fct_birth') }}
-    where not _removed and citizen_key is not null
+    where citizen_key is not null
     order by citizen_key asc, event_date desc, birth_key asc
 ),
 
 children as (
     select * from {{ ref('dim_citizen') }}
-    where not _removed and is_identified and has_birth_record and not has_death_record
+    where is_identified and has_birth_record and not has_death_record
 ),
 
 units as (

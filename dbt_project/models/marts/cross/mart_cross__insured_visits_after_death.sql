@@ -6,15 +6,15 @@ with
 deaths as (
     select
         citizen_key,
-        max(_died_by) as died_by
+        max(died_by) as died_by
     from {{ ref('fct_death') }}
-    where not _removed and citizen_key is not null
+    where citizen_key is not null
     group by citizen_key
 ),
 
 visits as (
     select * from {{ ref('fct_health_visit') }}
-    where not _removed and citizen_key is not null
+    where citizen_key is not null
 )
 
 select

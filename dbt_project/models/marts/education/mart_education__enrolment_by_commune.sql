@@ -4,7 +4,7 @@ with
 
 enrolments as (
     select * from {{ ref('fct_enrolment') }}
-    where not _removed and enrolment_status in ('enrolled', 'transferred_in')
+    where enrolment_status in ('enrolled', 'transferred_in')
 ),
 
 schools as (
@@ -12,7 +12,7 @@ schools as (
 )
 
 select
-    {{ meaningless_key([
+    {{ key_of('enrolment_by_commune', [
         'enrolments.school_year', "coalesce(schools.commune_unit_key, '')", "coalesce(schools.education_level, '')",
         "coalesce(schools.ownership, '')",
     ]) }} as enrolment_by_commune_key,

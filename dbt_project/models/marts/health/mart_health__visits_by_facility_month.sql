@@ -7,11 +7,10 @@ visits as (
         visit.*,
         date_trunc('month', visit.event_date)::date as month_start
     from {{ ref('fct_health_visit') }} as visit
-    where not visit._removed
 )
 
 select
-    {{ meaningless_key(['facility_key', "coalesce(month_start::text, '')", "coalesce(visit_type, '')"]) }} as visits_by_facility_month_key,
+    {{ key_of('visits_by_facility_month', ['facility_key', "coalesce(month_start::text, '')", "coalesce(visit_type, '')"]) }} as visits_by_facility_month_key,
     facility_key,
     month_start,
     visit_type,

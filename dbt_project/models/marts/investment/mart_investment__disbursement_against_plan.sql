@@ -11,7 +11,7 @@ plans as (
         sum(planned_vnd_million) as planned_vnd_million
     from {{ ref('fct_capital_plan') }}
     -- The medium-term plan frames several years; what a year may spend is what that year was assigned.
-    where not _removed and plan_kind <> 'medium_term'
+    where plan_kind <> 'medium_term'
     group by project_key, funding_source, budget_year
 ),
 
@@ -23,7 +23,6 @@ disbursements as (
         sum(month_vnd_million) as disbursed_vnd_million,
         max(budget_month) as last_month
     from {{ ref('fct_disbursement') }}
-    where not _removed
     group by project_key, funding_source, budget_year
 ),
 
@@ -44,7 +43,7 @@ both_sides as (
 )
 
 select
-    {{ meaningless_key(['project_key', 'funding_source', 'budget_year::text']) }} as disbursement_against_plan_key,
+    {{ key_of('disbursement_against_plan', ['project_key', 'funding_source', 'budget_year::text']) }} as disbursement_against_plan_key,
     project_key,
     funding_source,
     budget_year,

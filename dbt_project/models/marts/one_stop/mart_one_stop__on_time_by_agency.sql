@@ -8,7 +8,6 @@ with
 looked_on as (
     select max(event_date) as as_of_date
     from {{ ref('fct_dossier') }}
-    where not _removed
 ),
 
 judged as (
@@ -24,7 +23,7 @@ judged as (
         end as outcome
     from {{ ref('fct_dossier') }} as dossier
     cross join looked_on
-    where not dossier._removed and dossier.agency_key is not null
+    where dossier.agency_key is not null
 ),
 
 counted as (
@@ -47,7 +46,7 @@ counted as (
 )
 
 select
-    {{ meaningless_key(['agency_key', 'procedure_code', "coalesce(channel, '')"]) }} as on_time_by_agency_key,
+    {{ key_of('on_time_by_agency', ['agency_key', 'procedure_code', "coalesce(channel, '')"]) }} as on_time_by_agency_key,
     agency_key,
     procedure_code,
     procedure_name,

@@ -2,6 +2,8 @@
 -- dataset is as fresh as its contract promises, and how many rows had to be cleaned.
 -- Grain: one row per sector, dataset, agency (null: the dataset as a whole) and rule.
 
+{{ config(materialized='table', schema='staging') }}
+
 with
 
 result as (

@@ -1,7 +1,7 @@
 -- How many columns of each dataset some rule looks at, and what its freshness is judged by.
 -- Grain: one row per sector and dataset (quality_coverage_key).
 select
-    {{ meaningless_key(['sector', 'dataset']) }} as quality_coverage_key,
+    {{ key_of('quality_coverage', ['sector', 'dataset']) }} as quality_coverage_key,
     sector,
     dataset,
     title,

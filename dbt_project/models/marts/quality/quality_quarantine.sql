@@ -17,7 +17,7 @@ counted as (
 )
 
 select
-    {{ meaningless_key(['sector', 'dataset', "coalesce(agency_code, '')"]) }} as quality_quarantine_key,
+    {{ key_of('quality_quarantine', ['sector', 'dataset', "coalesce(agency_code, '')"]) }} as quality_quarantine_key,
     sector,
     dataset,
     agency_code,

@@ -24,7 +24,7 @@ repaired as (
 )
 
 select
-    {{ meaningless_key(['repaired.model', 'repaired.agency', 'repaired.column_name']) }} as quality_repair_key,
+    {{ key_of('quality_repair', ['repaired.model', 'repaired.agency', 'repaired.column_name']) }} as quality_repair_key,
     {{ sector_of_model('repaired.model') }} as sector,
     {{ dataset_of_model('repaired.model') }} as dataset,
     nullif(repaired.agency, '') as agency_code,

@@ -1,7 +1,7 @@
 -- What each rule found in the batches of the last 30 days.
 -- Grain: one row per sector, dataset and rule, as it is graded (quality_rule_key).
 select
-    {{ meaningless_key(['sector', 'dataset', 'rule_id', 'dimension', 'severity']) }} as quality_rule_key,
+    {{ key_of('quality_rule', ['sector', 'dataset', 'rule_id', 'dimension', 'severity']) }} as quality_rule_key,
     sector,
     dataset,
     rule_id,

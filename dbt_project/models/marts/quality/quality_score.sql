@@ -120,7 +120,7 @@ in_dimensions as (
 )
 
 select
-    {{ meaningless_key(['scope', "coalesce(found.sector, '')", "coalesce(found.dataset, '')", "coalesce(found.agency_code, '')"]) }} as quality_score_key,
+    {{ key_of('quality_score', ['scope', "coalesce(found.sector, '')", "coalesce(found.dataset, '')", "coalesce(found.agency_code, '')"]) }} as quality_score_key,
     found.scope,
     found.sector,
     found.dataset,

@@ -33,7 +33,7 @@ typed as (
         {{ common_code('registration', 'civil_registry', '"loaiDangKy"') }} as registration_code,
         {{ clean_code('"noiDangKy"') }} as registration_commune_code,
         {{ clean_code('"maHuyen"') }} as registration_district_code,
-        {{ meaningless_key(['"noiDangKy"', '"quyenSo"', 'so', '"ngayDangKy"']) }} as marriage_key,
+        {{ key_of('marriage', ['"noiDangKy"', '"quyenSo"', 'so', '"ngayDangKy"']) }} as marriage_key,
         {{ clean_words('"chongHoTen"') }} as husband_name,
         {{ partial_date('husband_birth_digits') }} as husband_birth_date,
         {{ partial_year('husband_birth_digits') }} as husband_birth_year,

@@ -34,7 +34,7 @@ typed as (
         {{ common_code('birth_registration', 'civil_registry', '"loaiDangKy"') }} as registration_code,
         {{ clean_code('"noiDangKy"') }} as registration_commune_code,
         {{ clean_code('"maHuyen"') }} as registration_district_code,
-        {{ meaningless_key(['"noiDangKy"', '"quyenSo"', 'so', '"ngayDangKy"']) }} as birth_key,
+        {{ key_of('birth', ['"noiDangKy"', '"quyenSo"', 'so', '"ngayDangKy"']) }} as birth_key,
         {{ clean_code('"nksSoDinhDanh"') }} as child_personal_id,
         {{ clean_words('"nksHoTen"') }} as child_name,
         {{ common_code('sex', 'civil_registry', '"nksGioiTinh"') }} as child_sex,

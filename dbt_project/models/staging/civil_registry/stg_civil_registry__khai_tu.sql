@@ -33,7 +33,7 @@ typed as (
         {{ common_code('death_registration', 'civil_registry', '"loaiDangKy"') }} as registration_code,
         {{ clean_code('"noiDangKy"') }} as registration_commune_code,
         {{ clean_code('"maHuyen"') }} as registration_district_code,
-        {{ meaningless_key(['"noiDangKy"', '"quyenSo"', 'so', '"ngayDangKy"']) }} as death_key,
+        {{ key_of('death', ['"noiDangKy"', '"quyenSo"', 'so', '"ngayDangKy"']) }} as death_key,
         {{ common_code('sex', 'civil_registry', '"nktGioiTinh"') }} as sex,
         {{ clean_code('"nktSoDinhDanh"') }} as personal_id,
         {{ clean_words('"nktHoTen"') }} as full_name,

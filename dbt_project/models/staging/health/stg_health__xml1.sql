@@ -26,7 +26,7 @@ typed as (
         {{ staging_columns(['ID'], 'DA_XOA') }},
         "ID" as visit_record_id,
         {{ clean_code('"MA_LK"') }} as visit_code,
-        {{ meaningless_key(['"MA_LK"']) }} as visit_key,
+        {{ key_of('visit', ['"MA_LK"']) }} as visit_key,
         {{ clean_code('"MA_BN"') }} as patient_code,
         {{ clean_words('"HO_TEN"') }} as full_name,
         {{ clean_code('"SO_CCCD"') }} as personal_id,

@@ -21,7 +21,7 @@ typed as (
         {{ common_code('funding_source', 'investment', 'ma_nguon_von') }} as funding_source_code,
         nam as budget_year,
         thang as budget_month,
-        {{ meaningless_key(['ma_du_an', 'ma_nguon_von', 'nam::text', 'thang::text']) }} as disbursement_key,
+        {{ key_of('disbursement', ['ma_du_an', 'ma_nguon_von', 'nam::text', 'thang::text']) }} as disbursement_key,
         so_tien_thang as month_vnd,
         luy_ke_nam as year_to_date_vnd,
         {{ clean_text('so_chung_tu') }} as voucher_number,

@@ -21,7 +21,7 @@ typed as (
         {{ common_code('funding_source', 'investment', 'ma_nguon_von') }} as funding_source_code,
         nam as budget_year,
         {{ common_code('plan_kind', 'investment', 'loai') }} as plan_kind_code,
-        {{ meaningless_key(['ma_du_an', 'ma_nguon_von', 'nam::text', 'loai']) }} as capital_plan_key,
+        {{ key_of('capital_plan', ['ma_du_an', 'ma_nguon_von', 'nam::text', 'loai']) }} as capital_plan_key,
         so_von as planned_amount,
         {{ clean_text('don_vi_tinh') }} as amount_unit,
         (so_von * {{ unit_factor('don_vi_tinh') }} / 1000000)::numeric(18, 6) as planned_vnd_million,

@@ -38,7 +38,7 @@ typed as (
         {{ staging_columns(['IdBanGhi'], cancel=['SuKien', 'CANCEL']) }},
         "IdBanGhi" as record_id,
         {{ clean_code('"MaHoSo"') }} as dossier_code,
-        {{ meaningless_key(['"MaHoSo"']) }} as dossier_key,
+        {{ key_of('dossier', ['"MaHoSo"']) }} as dossier_key,
         {{ clean_code('"MaTTHC"') }} as procedure_code,
         {{ clean_text('"TenTTHC"') }} as procedure_name,
         {{ common_code('procedure_field', 'one_stop', '"MaLinhVuc"') }} as procedure_field_code,

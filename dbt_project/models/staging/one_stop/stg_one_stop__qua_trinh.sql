@@ -17,7 +17,7 @@ typed as (
         {{ staging_columns(['IdBanGhi'], cancel=['SuKien', 'CANCEL']) }},
         "IdBanGhi" as step_record_id,
         {{ clean_code('"MaHoSo"') }} as dossier_code,
-        {{ meaningless_key(['"MaHoSo"']) }} as dossier_key,
+        {{ key_of('dossier', ['"MaHoSo"']) }} as dossier_key,
         {{ clean_code('"DonViXuLy"') }} as agency_code,
         {{ clean_words('"NguoiXuLy"') }} as officer_name,
         "ThoiDiemXuLy" as handled_at,

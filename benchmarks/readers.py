@@ -1,0 +1,414 @@
+"""Publishes and rollbacks under readers: who waits, who sees a mixture, who gets an error.
+
+    python -m benchmarks.readers [--publishes 200] [--rollbacks 100] [--tables 60] [--rows 2000] [--seed 1] [--json]
+
+Makes a warehouse of its own, with so many published tables of so many rows. Every row of a release says its number, so that a reader
+can tell one release from a mixture. Between two publishes the slot that no reader sees is rewritten by the transformer, and closed as a
+release closes it. Readers, each a process of its own, all the while:
+
+    join         READ COMMITTED: joins of three tables, in random order within one transaction
+    repeatable   REPEATABLE READ: all tables again and again, for longer than a slot takes to be rebuilt
+    cursor       a cursor that stays open over several publishes, fetched in pieces
+    view         a view of his own, and a materialised view that he refreshes
+    idle         psycopg2's default: a transaction that stays open after one query on each table
+    dump         pg_dump of what is shared, again and again
+    copy         REPEATABLE READ: `copy (select …)` of every table, as a dump with data takes them
+    long         one query that takes half a minute
+
+Then the publisher is killed (SIGKILL) at random moments of a publish. Ends with exit code 1 where a promise was broken: an error, a
+deadlock, a mixed or empty read, a wait of a reader of more than 100 ms beyond what the same query takes when nothing is published, a
+median publish above 10 ms, or a kill after which readers see no whole release.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from psycopg2 import sql
+from psycopg2.extensions import connection as Connection
+
+from pdic import connections, embedded, warehouse
+from pdic.release import slots, views
+from pdic.release.views import View
+
+FORK = multiprocessing.get_context("fork")
+KILLS = 20
+LONGEST_WAIT_S = 0.1
+MEDIAN_PUBLISH_S = 0.01
+COLUMNS = {"code": "text", "number": "integer", "release": "bigint", "amount": "numeric(15,2)"}
+
+
+@dataclass
+class Seen:
+    """What one reader met."""
+
+    reads: int = 0
+    errors: list[str] = field(default_factory=list)
+    mixed: int = 0
+    empty: int = 0
+    releases: set[int] = field(default_factory=set)
+    seconds: list[float] = field(default_factory=list)
+
+
+class Trial:
+    """A warehouse with published tables, a release that is rebuilt and published, and readers."""
+
+    def __init__(self, tables: int, rows: int, seed: int) -> None:
+        self.names = [f"table_{number:02d}" for number in range(tables)]
+        self.rows = rows
+        self.rng = random.Random(seed)  # noqa: S311 (a trial that can be repeated)
+        self.stop = FORK.Event()
+        self.release_id = 0
+        shown = [View(name, COLUMNS, {}, ("code",), name, {}) for name in self.names]
+        views.views = lambda: tuple(shown)  # type: ignore[assignment]
+        warehouse.migrate(connections.warehouse("admin"))
+        with closing(self.session("publisher")) as publisher, publisher:
+            slots.ensure_tables(publisher, views.views())
+        for _ in slots.NAMES:
+            self.build()
+            self.publish()
+
+    @staticmethod
+    def session(role: str, isolation: str | None = None) -> Connection:
+        """A session as somebody's own program opens it."""
+        connection = psycopg2.connect(connections.warehouse(role), application_name=f"trial {role}")
+        if isolation:
+            connection.set_session(isolation_level=isolation)
+        return connection
+
+    def build(self) -> None:
+        """A release in the slot that no reader sees: every row of every table is other than it was."""
+        self.release_id += 1
+        with closing(self.session("publisher")) as publisher, publisher:
+            slot = slots.read(publisher, lock=True).building
+            slots.open_for_building(publisher, slot)
+        with closing(self.session("transformer")) as transformer, transformer, transformer.cursor() as cursor:
+            for name in self.names:
+                table = sql.Identifier(slots.schema_of(slot), name)
+                cursor.execute(sql.SQL("delete from {} where number % 7 = 0").format(table))
+                cursor.execute(
+                    sql.SQL("update {} set release = %s, _release_id = %s").format(table), [self.release_id] * 2
+                )
+                cursor.execute(
+                    sql.SQL(
+                        "insert into {} (code, number, release, amount, _row_hash, _release_id)"
+                        " select 'c' || given.n, given.n, %s, given.n / 7.0, 0, %s from generate_series(1, %s) as given (n)"
+                        " where not exists (select from {} as standing where standing.code = 'c' || given.n)"
+                    ).format(table, table),
+                    [self.release_id, self.release_id, self.rows],
+                )
+        with closing(self.session("publisher")) as publisher, publisher:
+            slots.close(publisher)
+
+    def publish(self) -> float:
+        """Seconds that showing the release took, views looked at included, connecting not."""
+        with closing(self.session("publisher")) as publisher:
+            began = time.perf_counter()
+            with publisher:
+                views.bring_up(publisher)
+                slots.publish(publisher, self.release_id)
+            return time.perf_counter() - began
+
+    def roll_back(self) -> float:
+        """The same of a rollback."""
+        with closing(self.session("publisher")) as publisher:
+            began = time.perf_counter()
+            with publisher:
+                slots.roll_back(publisher)
+            return time.perf_counter() - began
+
+    # Readers. Each gets what it has seen, and goes on until the trial stops.
+
+    def table(self) -> sql.Identifier:
+        return sql.Identifier("shared", self.rng.choice(self.names))
+
+    def judge(self, seen: Seen, found: tuple[Any, ...], rows: int | None = None) -> None:
+        """`found`: rows, then numbers of releases that must be one and the same."""
+        seen.reads += 1
+        numbers = {number for number in found[1:] if number is not None}
+        seen.empty += found[0] == 0
+        seen.mixed += len(numbers) > 1 or found[0] not in (0, rows or self.rows)
+        seen.releases |= numbers
+
+    def ask(self, seen: Seen, connection: Connection, query: sql.Composed, timed: bool = True) -> tuple[Any, ...]:
+        with connection.cursor() as cursor:
+            began = time.perf_counter()
+            cursor.execute(query)
+            found = warehouse.one(cursor)
+            if timed:
+                seen.seconds.append(time.perf_counter() - began)
+            return found
+
+    def whole(self, table: sql.Identifier) -> sql.Composed:
+        return sql.SQL("select count(*), min(release), max(release) from {}").format(table)
+
+    def join(self, seen: Seen) -> None:
+        with closing(self.session("reader")) as connection:
+            while not self.stop.is_set():
+                for _ in range(4):
+                    query = sql.SQL(
+                        "select count(*), min(a.release), max(a.release), min(b.release), max(b.release), min(c.release), max(c.release)"
+                        " from {} as a inner join {} as b on a.code = b.code inner join {} as c on b.code = c.code"
+                    ).format(self.table(), self.table(), self.table())
+                    self.judge(seen, self.ask(seen, connection, query))
+                connection.commit()
+
+    def repeatable(self, seen: Seen) -> None:
+        while not self.stop.is_set():
+            with closing(self.session("reader", "REPEATABLE READ")) as connection:
+                first: tuple[Any, ...] = ()
+                until = time.monotonic() + 10
+                while time.monotonic() < until and not self.stop.is_set():
+                    for name in self.names:
+                        found = self.ask(seen, connection, self.whole(sql.Identifier("shared", name)))
+                        first = first or found
+                        self.judge(seen, (*found, *first[1:]))
+
+    def cursor(self, seen: Seen) -> None:
+        while not self.stop.is_set():
+            with closing(self.session("reader")) as connection, connection.cursor("pieces") as cursor:
+                cursor.itersize = max(1, self.rows // 20)
+                cursor.execute(sql.SQL("select release from {}").format(self.table()))
+                found = []
+                while piece := cursor.fetchmany(cursor.itersize):
+                    found += [number for (number,) in piece]
+                    self.stop.wait(0.2)
+                self.judge(seen, (len(found), *found))
+
+    def view(self, seen: Seen) -> None:
+        with closing(self.session("reader")) as connection:
+            while not self.stop.is_set():
+                self.judge(seen, self.ask(seen, connection, self.whole(sql.Identifier("own", "both"))))
+                with connection.cursor() as cursor:
+                    cursor.execute("refresh materialized view own.kept")
+                self.judge(seen, self.ask(seen, connection, self.whole(sql.Identifier("own", "kept"))))
+                connection.commit()
+
+    def idle(self, seen: Seen) -> None:
+        with closing(self.session("reader")) as connection:
+            for name in self.names:
+                self.judge(seen, self.ask(seen, connection, self.whole(sql.Identifier("shared", name))))
+            self.stop.wait()
+
+    def dump(self, seen: Seen) -> None:
+        program = embedded.binaries() / "bin" / "pg_dump"
+        while not self.stop.is_set():
+            ended = subprocess.run(
+                [program, "--schema=shared", connections.warehouse("reader")],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            seen.reads += 1
+            if ended.returncode:
+                seen.errors.append(ended.stderr.strip())
+            seen.mixed += ended.stdout.count("CREATE VIEW shared.table_") != len(self.names)
+
+    def copy(self, seen: Seen) -> None:
+        while not self.stop.is_set():
+            with closing(self.session("reader", "REPEATABLE READ")) as connection, connection.cursor() as cursor:
+                numbers: list[int] = []
+                for name in self.names:
+                    with tempfile.TemporaryFile("w+") as out:
+                        cursor.copy_expert(
+                            sql.SQL("copy (select release from {}) to stdout").format(sql.Identifier("shared", name)),
+                            out,
+                        )
+                        out.seek(0)
+                        found = [int(line) for line in out]
+                    numbers += found
+                    self.judge(seen, (len(found), *found, *numbers[:1]))
+
+    def long(self, seen: Seen) -> None:
+        query = sql.SQL(
+            "select count(*), min(release), max(release) from (select release, pg_sleep(30.0 / {}) from {} offset 0) as slow"
+        ).format(sql.Literal(self.rows), self.table())
+        with closing(self.session("reader")) as connection:
+            while not self.stop.is_set():
+                self.judge(seen, self.ask(seen, connection, query, timed=False))
+                connection.commit()
+
+    def readers(self) -> dict[str, Callable[[Seen], None]]:
+        """By name, what each of them does."""
+        return {
+            each.__name__: each
+            for each in (self.join, self.repeatable, self.cursor, self.view, self.idle, self.dump, self.copy, self.long)
+        }
+
+    @contextmanager
+    def reading(self) -> Iterator[dict[str, Seen]]:
+        """While the block runs, all readers read. What they saw is there when it has ended."""
+        found: dict[str, Seen] = {}
+        self.stop.clear()
+        told = FORK.SimpleQueue()
+        processes = [FORK.Process(target=self._read, args=(name, told)) for name in self.readers()]
+        for process in processes:
+            process.start()
+        try:
+            yield found
+        finally:
+            self.stop.set()
+            found.update(told.get() for _ in processes)
+            for process in processes:
+                process.join()
+
+    def _read(self, name: str, told: Any) -> None:
+        """The process of one reader."""
+        seen = Seen()
+        self.rng.seed(name)
+        while not self.stop.is_set():
+            try:
+                self.readers()[name](seen)
+            except psycopg2.Error as error:
+                seen.errors.append(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+        told.put((name, seen))
+
+    def let_analyst_make_views(self) -> None:
+        """A person with a schema of his own, a view and a materialised view in it."""
+        with closing(self.session("admin")) as admin, admin, admin.cursor() as cursor:
+            cursor.execute("create schema own; grant usage, create on schema own to pdic_reader")
+        with closing(self.session("reader")) as analyst, analyst, analyst.cursor() as cursor:
+            both = "create view own.both as select a.release from {} as a inner join {} as b using (code, release)"
+            tables = [sql.Identifier("shared", name) for name in self.names[:2]]
+            cursor.execute(sql.SQL(both).format(*tables))
+            cursor.execute(sql.SQL("create materialized view own.kept as select release from {}").format(tables[0]))
+
+    def kill_publishers(self, times: int) -> list[str]:
+        """SIGKILL at random moments of a publish; returns what was broken."""
+        broken, began = [], time.perf_counter()
+        usual = statistics.median(self.publish_elsewhere(None) for _ in range(3))
+        print(f"a publish in a process of its own: {usual * 1000:.0f} ms", file=sys.stderr)
+        for _ in range(times):
+            before = self.live()
+            self.build()
+            self.publish_elsewhere(self.rng.uniform(0, usual * 1.2))
+            after = self.live()
+            with closing(self.session("reader")) as connection:
+                seen = Seen()
+                for name in self.names:
+                    self.judge(seen, self.ask(seen, connection, self.whole(sql.Identifier("shared", name))))
+            if after not in (before, self.release_id) or seen.mixed or seen.empty or seen.releases != {after}:
+                broken.append(f"after a kill readers see {seen.releases}, live is {after}, it was {before}")
+        print(f"{times} kills in {time.perf_counter() - began:.0f} s", file=sys.stderr)
+        return broken
+
+    def live(self) -> int:
+        with closing(self.session("publisher")) as publisher:
+            return int(slots.read(publisher).live_release_id or 0)
+
+    def publish_elsewhere(self, kill_after: float | None) -> float:
+        """Publish in a forked process, which is killed after so many seconds."""
+        began = time.perf_counter()
+        child = os.fork()
+        if child == 0:
+            try:
+                self.publish()
+            finally:
+                os._exit(0)
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return time.perf_counter() - began
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    trial = Trial(options.tables, options.rows, options.seed)
+    trial.let_analyst_make_views()
+    print("readers alone …", file=sys.stderr)
+    with trial.reading() as calm:
+        time.sleep(options.calm)
+    print("readers, publishes and rollbacks …", file=sys.stderr)
+    publishes: list[float] = []
+    rollbacks: list[float] = []
+    with trial.reading() as found:
+        while len(publishes) < options.publishes:
+            trial.build()
+            publishes.append(trial.publish())
+            if len(rollbacks) * options.publishes < len(publishes) * options.rollbacks:
+                rollbacks.append(trial.roll_back())
+            if len(publishes) % 20 == 0:
+                print(f"{len(publishes)} publishes, {len(rollbacks)} rollbacks", file=sys.stderr)
+    broken = trial.kill_publishers(KILLS)
+    for name, seen in found.items():
+        broken += [f"{name}: {error}" for error in seen.errors[:3]]
+        broken += [f"{name}: {seen.mixed} mixed reads"] * bool(seen.mixed) + [
+            f"{name}: {seen.empty} empty reads"
+        ] * bool(seen.empty)
+    waits = {
+        name: max(seen.seconds) - max(calm[name].seconds)
+        for name, seen in found.items()
+        if seen.seconds and calm[name].seconds
+    }
+    broken += [
+        f"{name} waited {seconds:.3f} s longer than alone"
+        for name, seconds in waits.items()
+        if seconds > LONGEST_WAIT_S
+    ]
+    if statistics.median(publishes) > MEDIAN_PUBLISH_S:
+        broken.append(f"a median publish took {statistics.median(publishes) * 1000:.1f} ms")
+    return {
+        "tables": options.tables,
+        "rows": options.rows,
+        "publishes": len(publishes),
+        "publish_ms": [round(1000 * each, 2) for each in (statistics.median(publishes), max(publishes))],
+        "rollbacks": len(rollbacks),
+        "rollback_ms": [round(1000 * each, 2) for each in (statistics.median(rollbacks), max(rollbacks))],
+        "readers": {
+            name: {
+                "reads": seen.reads,
+                "releases": len(seen.releases),
+                "errors": len(seen.errors),
+                "mixed": seen.mixed,
+                "empty": seen.empty,
+                "median_ms": round(1000 * statistics.median(seen.seconds), 1) if seen.seconds else None,
+                "longest_ms": round(1000 * max(seen.seconds), 1) if seen.seconds else None,
+                "longest_alone_ms": round(1000 * max(calm[name].seconds), 1) if calm[name].seconds else None,
+            }
+            for name, seen in found.items()
+        },
+        "kills": KILLS,
+        "broken": broken,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.readers", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--publishes", type=int, default=200)
+    parser.add_argument("--rollbacks", type=int, default=100)
+    parser.add_argument("--tables", type=int, default=60)
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--calm", type=float, default=20.0, help="seconds for which the readers read alone")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="pdic-readers-")) / "home"
+    os.environ["PDIC_HOME"] = str(home)
+    embedded.start(home)
+    try:
+        found = run(options)
+    finally:
+        embedded.stop(home)
+        shutil.rmtree(home.parent, ignore_errors=True)
+    print(json.dumps(found, indent=2))
+    return int(bool(found["broken"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""The views by which readers see the live release: `shared.<table>`, as the contracts of the shared tables say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg2.errors
+from psycopg2 import sql
+
+from pdic import settings
+from pdic.contracts import compiled
+from pdic.errors import ReleaseError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+SCHEMA: Final = "shared"
+OWN: Final = ("release",)
+"""Views of the schema that no contract asks for."""
+_SHOWS: Final = (
+    "create or replace view {name} as select {columns} from {table} where _slot = (select live from control.slot)"
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """A reader's view: its name, its columns in order with their types, and its key. `closed` are columns that its table has beside."""
+
+    name: str
+    types: dict[str, str]
+    closed: dict[str, str]
+    key: tuple[str, ...]
+    comment: str
+    column_comments: dict[str, str]
+
+
+def views() -> tuple[View, ...]:
+    """The readers' views, as the contracts of the shared tables say (compiled into `generated/shared_views.json`)."""
+    path = settings.project_root() / "plugins" / "pdic" / "generated" / "shared_views.json"
+    manifest = json.loads(compiled.read(path, Path("contracts/shared")))
+    return tuple(_view(entry) for entry in manifest["views"])
+
+
+def _view(entry: dict[str, Any]) -> View:
+    columns = entry["columns"]
+    return View(
+        name=entry["name"],
+        types={column["name"]: column["type"] for column in columns},
+        closed=dict(entry["closed"]),
+        key=tuple(entry["key"]),
+        comment=entry["comment"],
+        column_comments={column["name"]: column["comment"] for column in columns},
+    )
+
+
+def bring_up(publisher: Connection) -> list[str]:
+    """Make the readers' views as the contracts say, where they are not so already; returns the names of those that changed.
+
+    An ordinary publish changes none, and so waits for no reader. Raises `ReleaseError` where others have built on a view that
+    would go, or where one would change in a way that breaks readers.
+    """
+    wanted = {view.name: view for view in views()}
+    with publisher.cursor() as cursor:
+        cursor.execute(
+            "select relname from pg_class where relnamespace = to_regnamespace(%s) and relkind = 'v'", (SCHEMA,)
+        )
+        there = {name for (name,) in cursor.fetchall()} - set(OWN)
+        cursor.execute("select name, statement, comments from control.shown_view")
+        known = {name: (statement, comments) for name, statement, comments in cursor.fetchall() if name in there}
+        digests = {
+            name: (_digest(_SHOWS, view.types), _digest(view.comment, view.column_comments))
+            for name, view in wanted.items()
+        }
+        gone, changed = sorted(there - set(wanted)), []
+        for name in gone:
+            _drop(cursor, name)
+        for name, view in wanted.items():
+            if known.get(name) == digests[name]:
+                continue
+            if name not in known or known[name][0] != digests[name][0]:
+                _make(cursor, view)
+                changed.append(name)
+            _comment(cursor, view)
+            cursor.execute(
+                """
+                insert into control.shown_view (name, statement, comments) values (%s, %s, %s)
+                on conflict (name) do update set statement = excluded.statement, comments = excluded.comments
+                """,
+                (name, *digests[name]),
+            )
+        if gone:
+            cursor.execute("delete from control.shown_view where name = any(%s)", (gone,))
+    return [*gone, *changed]
+
+
+def _digest(*said: object) -> str:
+    return hashlib.sha256(repr(said).encode()).hexdigest()
+
+
+def _drop(cursor: Cursor, name: str) -> None:
+    try:
+        cursor.execute(sql.SQL("drop view {}").format(sql.Identifier(SCHEMA, name)))
+    except psycopg2.errors.DependentObjectsStillExist as error:
+        raise ReleaseError(
+            f"shared.{name} would be taken from readers, and views or functions of others are built on it. Readers still see "
+            "what they saw: have the owners of those drop them (pg_depend names them), then run the same command again"
+        ) from error
+
+
+def _make(cursor: Cursor, view: View) -> None:
+    name = sql.Identifier(SCHEMA, view.name)
+    columns = sql.SQL(", ").join(map(sql.Identifier, view.types))
+    try:
+        cursor.execute(sql.SQL(_SHOWS).format(name=name, columns=columns, table=sql.Identifier("published", view.name)))
+    except psycopg2.errors.InvalidTableDefinition as error:
+        raise ReleaseError(
+            f"shared.{view.name}: its columns changed in a way that breaks readers ({str(error).splitlines()[0]}). Keep the old columns "
+            "and append new ones, or publish the new shape under a new name in contracts/shared/."
+        ) from error
+    cursor.execute(sql.SQL("grant select on {} to pdic_reader").format(name))
+
+
+def _comment(cursor: Cursor, view: View) -> None:
+    name = sql.Identifier(SCHEMA, view.name)
+    cursor.execute(sql.SQL("comment on view {} is {}").format(name, sql.Literal(view.comment)))
+    for column, comment in view.column_comments.items():
+        column_name = sql.Identifier(SCHEMA, view.name, column)
+        cursor.execute(sql.SQL("comment on column {} is {}").format(column_name, sql.Literal(comment)))
