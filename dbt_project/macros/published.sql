@@ -205,38 +205,3 @@ where
 standing.{{ column }} = given_rows.{{ column }}{{ ' and ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro %}
-
-{#-
-    The end of a published model that follows changes: `rows` as they are now, key first. In a run that follows, a key that was
-    affected and has no row any more is given with nothing but the key, and marked `_removed`.
--#}
-{% macro living_rows(rows, key) -%}
-    {%- if not is_incremental() %}
-
-select * from {{ rows }}
-    {%- else %},
-
--- A hashed `not in`: linear where the planner takes many changed rows for one (statistics lag behind a release).
-gone as (
-    select affected.{{ key }}
-    from affected
-    where affected.{{ key }} not in (select {{ rows }}.{{ key }} from {{ rows }})
-),
-
-emptied as (
-    select *
-    from gone
-    left join (select * from {{ rows }} limit 0) as nothing using ({{ key }})
-)
-
-select
-    {{ rows }}.*,
-    false as _removed
-from {{ rows }}
-union all
-select
-    emptied.*,
-    true as _removed
-from emptied
-    {%- endif %}
-{%- endmacro %}

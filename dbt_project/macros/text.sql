@@ -56,7 +56,7 @@ case {{ code }}
     missing.
 -#}
 {% macro key_of(purpose, parts) -%}
-    {%- if purpose not in var('key_purposes') -%}
+    {%- if execute and purpose not in var('key_purposes') -%}
         {{ exceptions.raise_compiler_error(this.name ~ " makes a key for the purpose " ~ purpose ~ ", which key_purposes in dbt_project.yml does not list: add it there.") }}
     {%- endif -%}
 clean.key_of({{ parts | join(" || '|' || ") }}, (select clean.key_block('{{ purpose }}', 54)), (select clean.key_block('{{ purpose }}', 92)))

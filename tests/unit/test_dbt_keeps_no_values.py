@@ -11,6 +11,7 @@ from typing import Any
 import dbt.cli.main
 import pytest
 
+from pdic import settings
 from pdic.errors import PdicError
 from pdic.release import dbt as building
 
@@ -41,6 +42,7 @@ def test_no_value_stays_in_dbts_files(ends: str, tmp_path: Path, monkeypatch: py
         return SimpleNamespace(result=None, exception=failed)
 
     monkeypatch.setenv("PDIC_HOME", str(tmp_path))
+    settings.secret("identity_key", create=True)
     monkeypatch.setattr(building, "connect", lambda *_: SimpleNamespace(close=lambda: None))
     monkeypatch.setattr(building.locks, "told", lambda *_: nullcontext())
     monkeypatch.setattr(dbt.cli.main, "dbtRunner", type("Runner", (), {"invoke": invoke}))

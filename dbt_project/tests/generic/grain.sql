@@ -3,7 +3,7 @@
 
     `by_index`: a unique index of the table says so at every write, so it is enough that the index is there and that the
     rows of this release are not null; a table of millions is not read again for what the database already guarantees.
-    A published table's index is that of the slot which is being built.
+    A published table's index is that of the slot which is being built; all its rows have one and the same `_slot`.
 -#}
 {% test grain(model, columns, by_index=false) -%}
     {%- if by_index -%}
@@ -20,7 +20,7 @@ where
             and (
                 select array_agg(attname::text order by attname)
                 from pg_attribute
-                where attrelid = indrelid and attnum = any(indkey)
+                where attrelid = indrelid and attnum = any(indkey) and attname <> '_slot'
             ) = array['{{ columns | sort | join("', '") }}']
     )
 union all
