@@ -131,6 +131,8 @@ def copy_live(connection: Connection, views: Iterable[View]) -> None:
     if found.live is None:
         raise ReleaseError("there is no live release to copy")
     with connection.cursor() as cursor:
+        # Statistics say that a slot is empty while it is filled: a nested loop would read all of it again for each row.
+        cursor.execute("set local enable_nestloop = off")
         for view in views:
             own, live = (sql.Identifier(schema_of(slot), view.name) for slot in (found.building, found.live))
             same_key = sql.SQL(" and ").join(
@@ -149,6 +151,7 @@ def copy_live(connection: Connection, views: Iterable[View]) -> None:
                     " where not exists (select from {own} as own where {same_key})"
                 ).format(own=own, live=live, same_key=same_key, columns=columns)
             )
+            cursor.execute("select published.sample_where_it_grew(%s)", (view.name,))
         cursor.execute("delete from published.applied_release where slot = %s", (found.building,))
         cursor.execute(
             """
@@ -157,6 +160,7 @@ def copy_live(connection: Connection, views: Iterable[View]) -> None:
             """,
             (found.building, found.live),
         )
+        cursor.execute("reset enable_nestloop")
 
 
 def open_for_building(connection: Connection, slot: str) -> None:
