@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from pdic import balance, connections, contracts, history, sweep
 from pdic.quarantine import desk
+from pdic.release.views import OWN
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, records, transaction
 
@@ -200,7 +201,7 @@ def quality(connect_to: Connect = connections.uri) -> list[Report]:
 
 
 def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = False) -> list[Report]:
-    """Every table a reader sees, with its rows, read as the reader.
+    """Every table a reader sees, with its rows, read as the reader: not what `shared` says about the release itself.
 
     Tables about the loads themselves (`quality_…`) have the checksum None: two ways to the same data differ in them.
     """
@@ -208,8 +209,9 @@ def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = Fa
         # Values are compared as text: the session decides how times are written.
         cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1")
         cursor.execute("select table_name from information_schema.tables where table_schema = 'shared' order by 1")
+        names = [name for (name,) in cursor.fetchall() if name not in OWN]
         tables = []
-        for (name,) in cursor.fetchall():
+        for name in names:
             checksum = "null"
             if checksums and not name.startswith(ABOUT_LOADS):
                 checksum = "coalesce(sum(('x' || substr(md5((t.*)::text), 1, 16))::bit(64)::bigint::numeric), 0)::text"
