@@ -41,6 +41,7 @@
             inserted=affected_by(insert_new(target, given, key, columns, follows)),
         ) -%}
     {%- endif -%}
+    {%- do run_query(remember_content(counts.values() | sum)) -%}
     {%- do store_raw_result(
         'main',
         message=counts.get('inserted', 0) ~ ' new, ' ~ counts.get('changed', 0) ~ ' changed, ' ~ counts.get('removed', 0) ~ ' removed',
@@ -145,6 +146,16 @@ select attname::text as name, format_type(atttypid, atttypmod) as kind, attnum a
 {#- The hash of a row's content. A row as a whole, written out: no name of a column can be taken for it. -#}
 {% macro row_hash(columns, alias) -%}
 hashtextextended(row({{ alias }}.{{ columns | join(', ' ~ alias ~ '.') }})::text, 0)
+{%- endmacro %}
+
+{#-
+    The mark of what the slot's table holds: the release that last changed a row of it. It is written with the rows, so that it is right
+    however a build ends.
+-#}
+{% macro remember_content(changed) -%}
+insert into published.table_content (slot, model, release_id)
+values ('{{ building_slot() }}', '{{ this.identifier }}', {{ building_release() }})
+on conflict (slot, model) do {{ 'update set release_id = excluded.release_id' if changed else 'nothing' }}
 {%- endmacro %}
 
 {#- How many rows a statement touched. -#}

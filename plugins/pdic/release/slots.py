@@ -152,6 +152,14 @@ def copy_live(connection: Connection, views: Iterable[View]) -> None:
                 ).format(own=own, live=live, same_key=same_key, columns=columns)
             )
             cursor.execute("select published.sample_where_it_grew(%s)", (view.name,))
+        cursor.execute("delete from published.table_content where slot = %s", (found.building,))
+        cursor.execute(
+            """
+            insert into published.table_content (slot, model, release_id)
+            select %s, model, release_id from published.table_content where slot = %s
+            """,
+            (found.building, found.live),
+        )
         cursor.execute("delete from published.applied_release where slot = %s", (found.building,))
         cursor.execute(
             """
@@ -297,6 +305,7 @@ def _drop(cursor: Cursor, name: str) -> None:
     cursor.execute(sql.SQL("drop view if exists {}").format(sql.Identifier("candidate", name)))
     cursor.execute(sql.SQL("drop table {}").format(sql.Identifier(PARENTS, name)))
     cursor.execute("delete from published.applied_release where model = %s", (name,))
+    cursor.execute("delete from published.table_content where model = %s", (name,))
 
 
 def _create(cursor: Cursor, view: View) -> None:
