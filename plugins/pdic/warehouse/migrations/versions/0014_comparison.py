@@ -39,12 +39,18 @@ create table control.release_profile (
 );
 comment on table control.release_profile is
     'What a published table held after the build that last changed it: as a whole, and by commune or agency. Counts and sums only.';
-comment on column control.release_profile.release_id is 'The release whose build last changed the table (control.release_table names it for each release).';
-comment on column control.release_profile.grouped_by is 'The column of communes or agencies; empty for the table as a whole.';
-comment on column control.release_profile.nulls is 'By column that may be empty: the rows without a value. Empty for a few rows only: they would be about persons.';
-comment on column control.release_profile.sums is 'By column that is an amount: its sum. Empty for a few rows only.';
-comment on column control.release_profile.digits is 'By column that is an amount: the digits before the point of the largest. For the table as a whole only.';
-comment on column control.release_profile.checksum is 'The sum of the hashes of all rows: the same where the content is the same. For the table as a whole only.';
+comment on column control.release_profile.release_id is
+    'The release whose build last changed the table (control.release_table names it for each release).';
+comment on column control.release_profile.grouped_by is
+    'The column of communes or agencies; empty for the table as a whole.';
+comment on column control.release_profile.nulls is
+    'By column that may be empty: the rows without a value. Empty for a few rows only: they would be about persons.';
+comment on column control.release_profile.sums is
+    'By column that is an amount: its sum. Empty for a few rows only.';
+comment on column control.release_profile.digits is
+    'By column that is an amount: the digits before the point of the largest. For the table as a whole only.';
+comment on column control.release_profile.checksum is
+    'The sum of the hashes of all rows: the same where the content is the same. For the table as a whole only.';
 
 create table control.release_table (
     release_id bigint not null references control.release,
@@ -53,8 +59,10 @@ create table control.release_table (
     keys_gone bigint,
     primary key (release_id, table_name)
 );
-comment on table control.release_table is 'Which profile describes a table of a release: that of an earlier one, where no row changed since.';
-comment on column control.release_table.keys_gone is 'Rows of the live release whose key is not in this one; null where there was none, or nothing changed.';
+comment on table control.release_table is
+    'Which profile describes a table of a release: that of an earlier one, where no row changed since.';
+comment on column control.release_table.keys_gone is
+    'Rows of the live release whose key is not in this one; null where there was none, or nothing changed.';
 
 create view control.profile_of_release as
 select
@@ -83,10 +91,13 @@ create table control.release_finding (
     column_name text not null default '',
     holds boolean not null,
     message text not null,
+    message_vi text not null,
     primary key (release_id, place)
 );
-comment on table control.release_finding is 'How a release differs from the live one by more than the limits (expectations/comparison.yaml).';
-comment on column control.release_finding.holds is 'Whether it holds the release until a person approves it; false: a warning.';
+comment on table control.release_finding is
+    'How a release differs from the live one by more than the limits (expectations/comparison.yaml).';
+comment on column control.release_finding.holds is
+    'Whether it holds the release until a person approves it; false: a warning.';
 """
 
 APPROVAL = """
@@ -102,9 +113,11 @@ create table control.approval (
     findings text not null,
     check ((release_id is null) <> (batch_id is null))
 );
-comment on table control.approval is 'Who let a held release or batch go on, when and why. Rows are added, never changed.';
+comment on table control.approval is
+    'Who let a held release or batch go on, when and why. Rows are added, never changed.';
 comment on column control.approval.os_user is 'The account of the operating system that ran the command.';
-comment on column control.approval.said_by is 'The person who decided, by their own word (--by); else that account.';
+comment on column control.approval.said_by is
+    'The person who decided, by their own word (--by); else that account.';
 comment on column control.approval.findings is 'What had held it, and was approved.';
 create unique index approval_of_release on control.approval (release_id) where release_id is not null;
 create unique index approval_of_batch on control.approval (batch_id) where batch_id is not null;
@@ -113,7 +126,7 @@ create unique index approval_of_batch on control.approval (batch_id) where batch
 RIGHTS = """
 grant select, insert, delete on control.release_profile to pdic_auditor;
 grant select, insert, delete on control.release_table, control.release_finding to pdic_auditor;
-grant select on control.slot to pdic_auditor;
+grant select on control.slot, control.publication to pdic_auditor;
 grant select on control.release_profile, control.release_table, control.release_finding, control.profile_of_release
     to pdic_publisher, pdic_auditor;
 grant select on control.approval to pdic_publisher, pdic_loader, pdic_auditor, pdic_transformer;
