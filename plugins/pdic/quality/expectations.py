@@ -27,6 +27,7 @@ from pdic import agency as agency_code
 from pdic.contracts import reserved
 from pdic.quality import lookups, predicates
 from pdic.quality.census import Questions
+from pdic.quality.chance import tolerated
 from pdic.quality.safe_text import safe_text
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class LookupCounts(TableMetricProvider):
 
 
 class _CountingExpectation(BatchExpectation):
-    """Succeeds where a metric counts no failure for the rule, or few enough; its result is the counts."""
+    """Succeeds where a metric counts no failure for the rule, or few enough (`chance.tolerated`); its result is the counts."""
 
     rule_id: str
     mostly: float = 1.0
@@ -214,7 +215,7 @@ class _CountingExpectation(BatchExpectation):
             raise RuleRaised(raised)
         checked, failed = counts["rows"], counts["failed"][key]
         return {
-            "success": failed <= checked * (1 - Decimal(str(self.mostly))),
+            "success": failed <= tolerated(checked, float(1 - Decimal(str(self.mostly)))),
             "result": {
                 "element_count": checked,
                 "unexpected_count": failed,
