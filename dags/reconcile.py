@@ -57,6 +57,11 @@ for sector, about in sorted(SECTORS.items()):
                 trigger_rule="none_failed",
             )
             heal = HealApprovedOperator(
-                task_id=f"heal.{dataset}", dataset=dataset, reconcile=reconcile.task_id, outlets=outlets, **reading
+                task_id=f"heal.{dataset}",
+                dataset=dataset,
+                reconcile=reconcile.task_id,
+                approve=approve.task_id,
+                outlets=outlets,
+                **reading,
             )
             reconcile >> approve >> heal

@@ -280,7 +280,7 @@ def _unguarded(root: Path, folder: Path) -> Path:
             if path.name not in ("expectations", "history.yaml"):
                 (folder / at / path.name).symlink_to(path)
     limits = yaml.safe_load((root / "expectations" / "history.yaml").read_text(encoding="utf-8"))
-    limits["defaults"]["max_quarantined_share"] = 1
+    limits["defaults"] |= {"max_quarantined_share": 1, "quarantined_points": None}
     limits["datasets"] = {}
     (folder / "expectations" / "history.yaml").write_text(yaml.safe_dump(limits), encoding="utf-8")
     return folder

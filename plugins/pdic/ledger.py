@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import psycopg2.errors
 from psycopg2 import sql
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pdic.contracts import Contract
 
 OPEN_STATES = ("extracting", "extracted", "checked")
+
+AGAIN: Final = "retry"
+"""What the ledger calls a batch of rows from the quarantine that are judged once more."""
 
 RECONCILE = "reconcile"
 """What the ledger calls a batch that came by comparing all rows with those known, whoever asked for it."""

@@ -314,7 +314,7 @@ def accept(
         if not held:
             locks.take(loader, locks.dataset(contract.id), STEP_WAIT_S)
         with _free_tables(contract, connect_to), loader:
-            return _accept(loader, contract, batch_id)
+            return accept_here(loader, contract, batch_id)
     except (BatchFenced, BatchRejected, Busy):
         raise
     except Exception as error:
@@ -334,7 +334,8 @@ def _acceptable(loader: Connection, contract: contracts.Contract, batch_id: int,
     return batch
 
 
-def _accept(loader: Connection, contract: contracts.Contract, batch_id: int) -> Report:
+def accept_here(loader: Connection, contract: contracts.Contract, batch_id: int) -> Report:
+    """Accept a checked batch in the caller's transaction, who holds the dataset's lock. Raises as `accept` does."""
     batch = _acceptable(loader, contract, batch_id, lock=True)
     if batch.status == "accepted":
         return ledger.report(loader, batch_id)

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pdic import approval as consents
 from pdic import connections, contracts, ledger, load, sweep
+from pdic.approval import Approval
 from pdic.errors import BatchRejected, LoadError
 from pdic.warehouse import Connect, locks, one, transaction
 
@@ -28,12 +30,14 @@ def reconcile(
     targets: Iterable[str],
     *,
     approve: bool = False,
+    consent: Approval | None = None,
     connect_to: Connect = connections.uri,
     progress: Callable[[str], None] | None = None,
 ) -> list[Report]:
     """Reconcile what `targets` name (`SECTOR` or `SECTOR.DATASET`; none: all datasets).
 
-    `approve` consents to what the newest held comparison of each dataset found; then the targets must name datasets. A
+    `approve` consents to what the newest held comparison of each dataset found; then the targets must name datasets. `consent` is kept
+    with it: who decided, and why. A
     dataset that fails or is held stops alone: its report says `failed` or `rejected`, the others go on.
     """
     words = list(targets)
@@ -46,7 +50,9 @@ def reconcile(
                 contract = contracts.get(sector, dataset)
                 if progress:
                     progress(contract.id)
-                reports.append(one_dataset(sector, dataset, connect_to, approve=approve, wait=load.LOAD_WAIT_S))
+                reports.append(
+                    one_dataset(sector, dataset, connect_to, approve=approve, consent=consent, wait=load.LOAD_WAIT_S)
+                )
             except Exception as error:
                 reports.append(load.failed(sector, dataset, "reconcile", error))
     return reports
@@ -59,24 +65,31 @@ def one_dataset(
     *,
     approve: bool = False,
     approved_batch: int | None = None,
+    consent: Approval | None = None,
     wait: float = load.STEP_WAIT_S,
 ) -> Report:
     """Reconcile one dataset. Where the guard holds it, the report says `held`, and nothing was changed.
 
     A load that is at work on it is waited for, at most `wait` seconds.
 
-    `approve` consents to what the held comparison `approved_batch` (None: the newest) found, and to no larger deletion.
+    `approve` consents to what the held comparison `approved_batch` (None: the newest) found, and to no larger deletion. `consent` is
+    kept with it: who decided, and why.
     Raises `LoadError` where nothing waits for approval, or where the dataset was never loaded;
     `Busy`, `SourceUnavailable`, `DriftError` as a load does.
     """
     contract = contracts.get(sector, dataset)
     with locks.Session(connect_to, "pdic_warehouse_loader", f"reconcile {contract.id}") as session:
         session.take(locks.dataset(contract.id), wait)
-        return _reconcile(contract, connect_to, approve=approve, approved_batch=approved_batch)
+        return _reconcile(contract, connect_to, approve=approve, approved_batch=approved_batch, consent=consent)
 
 
 def _reconcile(
-    contract: contracts.Contract, connect_to: Connect, *, approve: bool, approved_batch: int | None
+    contract: contracts.Contract,
+    connect_to: Connect,
+    *,
+    approve: bool,
+    approved_batch: int | None,
+    consent: Approval | None,
 ) -> Report:
     """The same, by who holds the dataset's lock."""
     sector, dataset = contract.sector, contract.dataset
@@ -87,6 +100,8 @@ def _reconcile(
         if healed is not None:  # a run that was killed after its work is run again
             return _report(loader, healed)
         approval = sweep.waiting(loader, contract, approved_batch) if approve else None
+        if approval is not None and consent is not None:
+            _keep(loader, approval.batch_id, consent)
     began = time.monotonic()
     try:
         batch = load.bring(
@@ -110,6 +125,20 @@ def _reconcile(
         report = _report(loader, found)
     report["seconds"]["total"] = round(time.monotonic() - began, 3)
     return report
+
+
+def _keep(loader: Connection, batch_id: int, consent: Approval) -> None:
+    """Keep the consent to what the held comparison of a batch found; a second one to the same changes nothing."""
+    with loader.cursor() as cursor:
+        cursor.execute(
+            """
+            select message from control.batch
+            where batch_id = %s and not exists (select from control.approval where approval.batch_id = batch.batch_id)
+            """,
+            (batch_id,),
+        )
+        if (found := cursor.fetchone()) is not None:
+            consents.record(loader, "batch_id", batch_id, consent, found[0] or "")
 
 
 def _report(loader: Connection, found: dict[str, Any]) -> Report:

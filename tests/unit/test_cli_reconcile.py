@@ -22,8 +22,8 @@ HELD = {**HEALED, "status": "rejected", "held": True, "message": "6 of 100 known
 def invoke(monkeypatch: pytest.MonkeyPatch, report: dict[str, Any], *words: str) -> tuple[Any, list[Any]]:
     asked: list[Any] = []
 
-    def reconcile(targets: list[str], *, approve: bool, progress: Any) -> list[dict[str, Any]]:
-        asked.append((targets, approve))
+    def reconcile(targets: list[str], *, approve: bool, consent: Any, progress: Any) -> list[dict[str, Any]]:
+        asked.append((targets, consent.reason if approve else None))
         return [report]
 
     monkeypatch.setattr(command, "ensure_warehouse", lambda: None)
@@ -35,14 +35,20 @@ def test_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     result, asked = invoke(monkeypatch, HEALED, "s.d", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout) == [HEALED]
-    assert asked == [(["s.d"], False)]
+    assert asked == [(["s.d"], None)]
 
 
 def test_held_is_an_error_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    result, asked = invoke(monkeypatch, HELD, "s.d", "--approve")
+    result, asked = invoke(monkeypatch, HELD, "s.d", "--approve", "--reason", "they moved")
     assert result.exit_code == 1
     assert "6 of 100 known rows" in result.output
-    assert asked == [(["s.d"], True)]
+    assert asked == [(["s.d"], "they moved")]
+
+
+def test_an_approval_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, asked = invoke(monkeypatch, HELD, "s.d", "--approve")
+    assert "an approval says why" in str(result.exception)
+    assert asked == []
 
 
 def test_a_full_load_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -433,13 +433,14 @@ class TestReconcile:
 
     def test_the_approval_is_of_the_batch_that_was_shown(self, monkeypatch: pytest.MonkeyPatch) -> None:
         calls = self.asked(monkeypatch, rows_deleted=6)
-        heal = HealApprovedOperator(task_id="heal.d", sector="s", dataset="d", reconcile="r")
-        self.run(heal, Task(r={"held": True, "batch_id": 5}))
-        assert calls == [{"approve": True, "approved_batch": 5}]
+        heal = HealApprovedOperator(task_id="heal.d", sector="s", dataset="d", reconcile="r", approve="a")
+        self.run(heal, Task(r={"held": True, "batch_id": 5}, a={"responded_by_user": {"id": "7", "name": "lan"}}))
+        (call,) = calls
+        assert (call["approve"], call["approved_batch"], call["consent"].said_by) == (True, 5, "lan")
 
     def test_more_than_was_approved_fails(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked(monkeypatch, status="rejected", held=True, message="7 of 100")
-        heal = HealApprovedOperator(task_id="heal.d", sector="s", dataset="d", reconcile="r")
+        heal = HealApprovedOperator(task_id="heal.d", sector="s", dataset="d", reconcile="r", approve="a")
         with pytest.raises(errors.BatchRejected, match="7 of 100"):
             self.run(heal, Task(r={"held": True, "batch_id": 5}))
 

@@ -8,7 +8,17 @@ import pytest
 
 from pdic.quality import OnFail
 from pdic.quality.census import Census
-from pdic.quality.history import Held, Limits, compare, limits, quarantined, stability_index
+from pdic.quality.history import (
+    Held,
+    Limits,
+    Refused,
+    allowed_refusals,
+    compare,
+    jumped,
+    limits,
+    quarantined,
+    stability_index,
+)
 from pdic.quality.rules import RuleError
 
 BOUNDS = Limits.model_validate({})
@@ -97,3 +107,38 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
     with pytest.raises(RuleError, match=r"history\.yaml"):
         limits(tmp_path, "a.c")
+
+
+def holds(rows: int, refused: int, usual: Refused) -> bool:
+    allowed = allowed_refusals(BOUNDS, rows, usual)
+    return jumped("hocsinh", BOUNDS, allowed, Refused(rows, refused), usual, {"a": refused}).halts
+
+
+def test_a_jump_of_what_is_refused_is_held_and_told_in_plain_words() -> None:
+    result = jumped("giaingan", BOUNDS, 480, Refused(1810, 725), Refused(1810, 18), {"b": 25, "a": 700})
+    assert result.halts
+    assert result.finding == "725 of 1,810 rows (40%) would go to quarantine, by a (700), b (25); usual are 1.0%"
+    assert not holds(1810, 300, Refused(1810, 18))
+
+
+def test_where_much_is_always_refused_no_more_than_that_is_allowed() -> None:
+    assert not holds(1000, 550, Refused(5000, 2000))
+    assert holds(1000, 700, Refused(5000, 2000))
+
+
+def test_a_few_bad_rows_are_no_jump_however_large_their_share() -> None:
+    assert not holds(49, 49, Refused(1000, 0))
+    assert holds(120, 80, Refused(1000, 0))
+
+
+def test_chance_is_no_jump() -> None:
+    """Of 230 rows of which usually a tenth is refused, 30 percent and some more are no surprise."""
+    assert not holds(230, 80, Refused(1000, 100))
+    assert holds(230, 120, Refused(1000, 100))
+
+
+def test_of_the_first_batches_nothing_is_said() -> None:
+    assert allowed_refusals(BOUNDS, 1000, Refused(0, 0)) is None
+    assert allowed_refusals(BOUNDS, 1000, Refused(99, 0)) is None
+    assert allowed_refusals(Limits.model_validate({"quarantined_points": None}), 1000, Refused(9999, 0)) is None
+    assert not holds(1000, 1000, Refused(0, 0))

@@ -16,10 +16,39 @@ from pdic.errors import PdicError
 
 def add_reports(app: typer.Typer) -> None:
     """Add the commands of this module to the group `pdic quality`."""
+    app.command("approve")(approve)
     app.command("coverage")(coverage)
     app.command("docs")(docs)
     app.command("score")(score)
     app.command("try")(try_)
+
+
+def approve(
+    dataset: Dataset,
+    reason: Annotated[str, typer.Option("--reason", help="Why the batch is right as it is; kept for good.")],
+    by: Annotated[
+        str | None, typer.Option("--by", help="Who decides it (default: the account that runs the command).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Accept a batch that is held because it is unlike those before it.
+
+    Its bad rows go to quarantine, the others are accepted. Who decided it and why are kept.
+    """
+    from pdic import approval, held
+
+    consent = approval.given(reason, by)
+    sector, name = split(dataset)
+    ensure_warehouse()
+    with console.status(f"approve {dataset}"):
+        report = held.approve(sector, name, consent)
+    if as_json:
+        print_json(report)
+        return
+    rows = f"{report['rows_accepted'] or 0:,} rows accepted, {report['rows_quarantined'] or 0:,} in quarantine"
+    say(
+        f"{dataset}: batch {report['batch_id']} is {report['status']}: {rows}; readers see them after the next `pdic release`"
+    )
 
 
 def coverage(as_json: Json = False) -> None:

@@ -67,8 +67,9 @@ def show(record_id: Annotated[int, typer.Argument(help="Number of the record.")]
 def summary(targets: Targets = None, agency: Agency = None, as_json: Json = False) -> None:
     """Counts by dataset and agency.
 
-    With the first day due, and the share that was closed.
+    With the first day due, and the share that was closed; and whole batches that wait for a person.
     """
+    from pdic import held
     from pdic.quarantine import desk
 
     ensure_warehouse()
@@ -79,6 +80,8 @@ def summary(targets: Targets = None, agency: Agency = None, as_json: Json = Fals
         print_table(
             "Quarantine", found, ["sector", "dataset", "agency", *desk.STANDINGS, "first_due", "closed_percent"]
         )
+        for batch in held.waiting():
+            tell(batch["message"], "yellow")
 
 
 @quarantine_app.command("return")

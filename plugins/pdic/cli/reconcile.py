@@ -20,6 +20,13 @@ def reconcile(
     approve: Annotated[
         bool, typer.Option("--approve", help="Apply the deletions that the guard held; not more of them than it saw.")
     ] = False,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="With --approve: why the deletions are right; kept for good.")
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help="With --approve: who decides it (default: the account that runs the command)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare sources and warehouse, and heal what differs.
@@ -27,12 +34,16 @@ def reconcile(
     Finds rows that loads missed, that changed unseen or that were deleted at the source. Exit code 1 where a dataset was held
     or failed.
     """
+    from pdic import approval
     from pdic import reconcile as reconciling
     from pdic.load import WELL
 
+    consent = approval.given(reason or "", by) if approve else None
     ensure_warehouse()
     with console.status("reconcile") as line:
-        reports = reconciling.reconcile(targets or [], approve=approve, progress=lambda name: line.update(name))
+        reports = reconciling.reconcile(
+            targets or [], approve=approve, consent=consent, progress=lambda name: line.update(name)
+        )
     if as_json:
         print_json(reports)
     else:

@@ -14,6 +14,8 @@ from pdic.operators.base import PdicOperator, connect_to
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from pdic.approval import Approval
+
 COUNTS = ("late", "changed", "news", "deleted", "known_rows", "rows_quarantined")
 FIRST_WEEK = 7
 
@@ -41,12 +43,19 @@ class ReconcileOperator(PdicOperator):
             raise AirflowSkipException(f"{contract.id}: not due this week")
         return self.heal(context)
 
-    def heal(self, context: Context, approved_batch: int | None = None) -> dict[str, Any]:
-        """Reconciles; `approved_batch` is the held comparison that an operator approved."""
+    def heal(
+        self, context: Context, approved_batch: int | None = None, consent: Approval | None = None
+    ) -> dict[str, Any]:
+        """Reconciles; `approved_batch` is the held comparison that an operator approved, `consent` who it was."""
         from pdic import reconcile
 
         report = reconcile.one_dataset(
-            self.sector, self.dataset, connect_to, approve=approved_batch is not None, approved_batch=approved_batch
+            self.sector,
+            self.dataset,
+            connect_to,
+            approve=approved_batch is not None,
+            approved_batch=approved_batch,
+            consent=consent,
         )
         if report["status"] == "rejected" and (approved_batch is not None or not report["held"]):
             raise BatchRejected(report["message"])
@@ -78,13 +87,20 @@ class ApproveDeletionsOperator(ApprovalOperator):
 class HealApprovedOperator(ReconcileOperator):
     """Reconciles again with the approval of what the task `reconcile` held. More deletions than it saw are held anew."""
 
-    def __init__(self, *, reconcile: str, **kwargs: Any) -> None:
+    def __init__(self, *, reconcile: str, approve: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reconcile = reconcile
+        self.approve = approve
 
     def run(self, context: Context) -> dict[str, Any]:
         """Raises what `ReconcileOperator` raises."""
-        return self.heal(context, approved_batch=context["ti"].xcom_pull(task_ids=self.reconcile)["batch_id"])
+        from pdic import approval
+
+        task = context["ti"]
+        answer = task.xcom_pull(task_ids=self.approve) or {}
+        who = (answer.get("responded_by_user") or {}).get("name")
+        consent = approval.given("approved among Airflow's required actions", who)
+        return self.heal(context, task.xcom_pull(task_ids=self.reconcile)["batch_id"], consent)
 
 
 def is_due(capture: str, deletes: str, context: Context) -> bool:

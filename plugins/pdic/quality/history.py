@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pdic.quality.census import OTHER, Census
+from pdic.quality.chance import tolerated
 from pdic.quality.results import RuleResult
 from pdic.quality.rules import Dimension, OnFail, Origin, Reason, Rule, RuleError, Severity
 
@@ -26,7 +27,7 @@ _FLOOR = 0.0001
 
 
 class Limits(BaseModel):
-    """From when on a batch is unlike those before it. Shares are parts of 1, `null_share_points` parts of 100."""
+    """From when on a batch is unlike those before it. Shares are parts of 1, points parts of 100."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,6 +40,8 @@ class Limits(BaseModel):
     psi: float = Field(0.25, gt=0)
     max_quarantined_share: float = Field(0.5, gt=0, le=1)
     guarded_rows: int = Field(1000, ge=1)
+    quarantined_points: float | None = Field(20, gt=0, le=100)
+    quarantined_rows: int = Field(50, ge=1)
     quiet_days: float | None = Field(3, gt=0)
     unchanged_days: float | None = Field(None, gt=0)
     silence_factor: float | None = Field(2, gt=1)
@@ -113,16 +116,58 @@ def quarantined(
     dataset: str, bounds: Limits, rows: int, refused: int, by_rule: Mapping[str, int], path: Path | None = None
 ) -> RuleResult:
     """Whether too many of a batch's `rows` would go to quarantine: `refused` of them, `by_rule` of each rule (they may overlap)."""
-    worst = sorted(by_rule.items(), key=lambda item: -item[1])[:5]
-    named = ", ".join(f"{rule_id} ({count})" for rule_id, count in worst)
     finding = (
-        f"{refused} of {rows} rows would go to quarantine, by {named}; where that is as it should be, give the dataset a higher "
+        f"{refused} of {rows} rows would go to quarantine, by {_worst(by_rule)}; where that is as it should be, give the dataset a higher "
         "max_quarantined_share"
     )
     return _result(
         _Rule("quarantined_share", Dimension.ACCURACY, OnFail.HALT, Severity.CRITICAL, {"max_value": bounds.max_quarantined_share}),
         dataset, finding if refused > bounds.max_quarantined_share * rows else None, path,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Refused:
+    """How many of so many rows went to quarantine, by the batches that were accepted before."""
+
+    rows: int
+    refused: int
+
+
+def allowed_refusals(bounds: Limits, rows: int, usual: Refused) -> int | None:
+    """How many of a batch's `rows` may go to quarantine, by what is usual and by chance; None where that is not asked or not known."""
+    if bounds.quarantined_points is None or usual.rows < bounds.least_rows:
+        return None
+    share = min(1.0, usual.refused / usual.rows + bounds.quarantined_points / 100)
+    return max(bounds.quarantined_rows - 1, tolerated(rows, share))
+
+
+def jumped(
+    dataset: str,
+    bounds: Limits,
+    allowed: int | None,
+    now: Refused,
+    usual: Refused,
+    by_rule: Mapping[str, int],
+    path: Path | None = None,
+) -> RuleResult:
+    """Whether many more of a batch's rows would go to quarantine than of those before it, and more than `allowed` (`allowed_refusals`)."""
+    finding = (
+        f"{now.refused:,} of {now.rows:,} rows ({now.refused / max(1, now.rows):.0%}) would go to quarantine, by {_worst(by_rule)}; usual "
+        f"are {usual.refused / max(1, usual.rows):.1%}"
+    )
+    kwargs = {"points": bounds.quarantined_points}
+    return _result(
+        _Rule("quarantined_jump", Dimension.ACCURACY, OnFail.HALT, Severity.CRITICAL, kwargs),
+        dataset, finding if allowed is not None and now.refused > allowed else None, path,
+    )  # fmt: skip
+
+
+def _worst(by_rule: Mapping[str, int]) -> str:
+    """The rules that refuse most rows."""
+    return ", ".join(
+        f"{rule_id} ({count})" for rule_id, count in sorted(by_rule.items(), key=lambda item: -item[1])[:5]
+    )
 
 
 def stability_index(before: Mapping[str, int], now: Mapping[str, int]) -> float:
@@ -149,6 +194,10 @@ _REASONS: Final = {
     "null_share": Reason(vi="Tỷ lệ thiếu giá trị tăng vọt", en="Many more rows have no value than in earlier batches"),
     "categories": Reason(vi="Phân bố mã khác hẳn các lần trước", en="The codes are spread unlike in earlier batches"),
     "quarantined_share": Reason(vi="Quá nhiều dòng bị từ chối", en="Too many rows would be refused"),
+    "quarantined_jump": Reason(
+        vi="Số dòng bị từ chối tăng vọt so với các lần trước",
+        en="Many more rows would be refused than in earlier batches",
+    ),
     "freshness": Reason(
         vi="Nguồn đã lâu không ghi thêm gì, hoặc đồng hồ của nguồn sai",
         en="The source has written nothing for too long, or its clock is wrong",

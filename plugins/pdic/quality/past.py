@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from psycopg2 import sql
 
 from pdic import cleaning
+from pdic.ledger import AGAIN
 from pdic.quality import history
 from pdic.quality.batch import message_of
 from pdic.quality.census import OTHER, Census
@@ -35,18 +36,87 @@ def complete(
     bounds, path = history.limits(root, contract.id), history.path_of(root)
     rows = _rows_of(connection, verdict.batch_id)
     found: list[RuleResult] = []
+    refusing = [r for r in verdict.results if r.rule.on_fail is OnFail.QUARANTINE and r.failed]
+    by_rule = {result.rule.id: result.failed or 0 for result in refusing}
     if verdict.rows >= bounds.guarded_rows:
-        refusing = [r for r in verdict.results if r.rule.on_fail is OnFail.QUARANTINE and r.failed]
-        by_rule = {result.rule.id: result.failed or 0 for result in refusing}
         refused = _refused(connection, contract, table, refusing, int(bounds.max_quarantined_share * rows))
         found.append(history.quarantined(contract.dataset, bounds, rows, refused, by_rule, path))
+    usual = _usually_refused(connection, contract, verdict.batch_id, bounds.window)
+    if (allowed := history.allowed_refusals(bounds, verdict.rows, usual)) is not None:
+        allowed = max(allowed, _consented(connection, contract, verdict.batch_id))
+        now = history.Refused(verdict.rows, _refused(connection, contract, table, refusing, allowed))
+        found.append(history.jumped(contract.dataset, bounds, allowed, now, usual, by_rule, path))
     earlier = _earlier(connection, contract, verdict.batch_id, bounds.window)
     found += history.compare(contract.dataset, bounds, history.Held(rows, verdict.census), earlier, path)
     results = (*verdict.results, *found)
     halting = [result for result in found if result.halts]
     name = f"{contract.sector}/{contract.dataset} batch {verdict.batch_id}"
-    text = message_of(name, results, halting, verdict.rows)
+    text = _held(contract, verdict.batch_id, halting) if halting else message_of(name, results, [], verdict.rows)
     return dataclasses.replace(verdict, results=results, halted=bool(halting), message=text)
+
+
+def _held(contract: Contract, batch_id: int, halting: Sequence[RuleResult]) -> str:
+    """Why a batch is held that no rule refuses as a whole, and what to do: the agency or a person decides."""
+    why = "; ".join(result.finding or result.rule.id for result in halting)
+    return (
+        f"{contract.id}: batch {batch_id} is held: {why}. Accepted data is untouched: have {contract.owner_agency} put the source right, "
+        f'then load it again; where the batch is right as it is, run `pdic quality approve {contract.id} --reason "…"`; the limits are in '
+        "expectations/history.yaml"
+    )
+
+
+_READ_AGAIN = """
+select approved.rows_quarantined
+from control.batch as approved
+inner join control.approval on approval.batch_id = approved.batch_id
+where approved.sector = batch.sector and approved.dataset = batch.dataset and approved.status = 'accepted'
+    and approved.batch_id < batch.batch_id and batch.watermark_from <= approved.watermark_to + %(overlap)s
+"""
+"""What went to quarantine by a batch that a person approved and that `batch` reads again in part: its watermark is hardly further."""
+
+
+def _consented(connection: Connection, contract: Contract, batch_id: int) -> int:
+    """How many refused rows a person consented to that this batch may have read again."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"select coalesce(max(again.rows_quarantined), 0) from control.batch cross join lateral ({_READ_AGAIN}) as again"  # noqa: S608
+            " where batch.batch_id = %(batch)s",
+            {"batch": batch_id, "overlap": contract.overlap},
+        )
+        ((refused,),) = cursor.fetchall()
+        return int(refused)
+
+
+def _usually_refused(connection: Connection, contract: Contract, batch_id: int, window: int) -> history.Refused:
+    """What the last accepted batches brought and what of it went to quarantine.
+
+    A batch that a person had to approve teaches nothing, nor does one that read it again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            select coalesce(sum(landed), 0), coalesce(sum(rows_quarantined), 0)
+            from (
+                select rows_extracted - coalesce(rows_unchanged, 0) as landed, rows_quarantined
+                from control.batch
+                where sector = %(sector)s and dataset = %(dataset)s and batch_id < %(batch)s and status = 'accepted'
+                    and capture <> %(again)s and rows_extracted > coalesce(rows_unchanged, 0)
+                    and not exists (select from control.approval where approval.batch_id = batch.batch_id)
+                    and not exists ({_READ_AGAIN})
+                order by batch_id desc limit %(window)s
+            ) as earlier
+            """,  # noqa: S608
+            {
+                "sector": contract.sector,
+                "dataset": contract.dataset,
+                "batch": batch_id,
+                "again": AGAIN,
+                "overlap": contract.overlap,
+                "window": window,
+            },
+        )
+        ((rows, refused),) = cursor.fetchall()
+        return history.Refused(int(rows), int(refused))
 
 
 def _rows_of(connection: Connection, batch_id: int) -> int:

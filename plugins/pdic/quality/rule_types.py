@@ -152,7 +152,8 @@ HISTORY_TYPES: Mapping[str, RuleType] = MappingProxyType(
     {
         name: RuleType(name, Engine.HISTORY, column_kwargs=("column",))
         for name in (
-            f"pdic_history_{what}" for what in ("rows", "null_share", "categories", "quarantined_share", "freshness")
+            f"pdic_history_{what}"
+            for what in ("rows", "null_share", "categories", "quarantined_share", "quarantined_jump", "freshness")
         )
     }
 )

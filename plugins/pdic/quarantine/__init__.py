@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from pdic.ledger import AGAIN
 from pdic.quarantine.register import Refusals, settle, spared
 from pdic.quarantine.terms import Terms, terms, today
-
-AGAIN: Final = "retry"
-"""What the ledger calls a batch of rows from the quarantine that are judged once more."""
 
 __all__ = ["AGAIN", "Refusals", "Terms", "settle", "spared", "terms", "today"]

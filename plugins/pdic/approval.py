@@ -1,0 +1,47 @@
+"""Who lets a held release or batch go on, when and why: rows of `control.approval`, which nobody changes."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from psycopg2 import sql
+
+from pdic.errors import PdicError
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A person's consent: the account that ran the command, who decided by their own word, and why."""
+
+    os_user: str
+    said_by: str
+    reason: str
+
+
+def given(reason: str, by: str | None = None) -> Approval:
+    """The consent of who runs this process, or of `by` on whose behalf. Raises PdicError without a reason."""
+    reason, account = " ".join(reason.split()), getpass.getuser()
+    if not reason:
+        raise PdicError('an approval says why: add --reason "…" with a few words')
+    return Approval(account, " ".join((by or "").split()) or account, reason)
+
+
+def record(
+    connection: Connection, of: Literal["release_id", "batch_id"], number: int, approval: Approval, findings: str
+) -> None:
+    """Keep the consent to publish a release or to accept a batch, with what had held it. The caller commits.
+
+    Each role may write the numbers of its own kind only.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL(
+                "insert into control.approval ({}, os_user, said_by, reason, findings) values (%s, %s, %s, %s, %s)"
+            ).format(sql.Identifier(of)),
+            (number, approval.os_user, approval.said_by, approval.reason, findings),
+        )
