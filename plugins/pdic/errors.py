@@ -85,6 +85,10 @@ class ReleaseFenced(ReleaseError):
     """A newer release has begun; this one may not go on."""
 
 
+class ReleaseHeld(ReleaseError):
+    """A release is too unlike the live one: readers keep that one until a person approves."""
+
+
 class TableHeld(PdicError):
     """Another session held a table or a row of the warehouse for longer than a step waits. It may be free the next time."""
 

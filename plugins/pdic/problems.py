@@ -66,14 +66,21 @@ def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[
     if (compared := dataset["last_reconcile"]) and compared["held"]:
         yield (
             f"{compared['deleted']:,} rows are gone at the source, and their deletion waits for an approval: look at the source, "
-            f"then run `pdic reconcile {name} --approve`"
+            f'then run `pdic reconcile {name} --approve --reason "…"`'
         )
 
 
 def _of_releases(release: Report) -> Iterator[str]:
     newest = release["newest"][:1]
-    if newest and newest[0]["status"] == "failed":
-        yield f"release {newest[0]['release_id']} failed, and readers see release {release['live'] or 'none'}: {newest[0]['message']}"
+    if not newest or not (why := newest[0]["message"]):
+        return
+    number, status, sees = newest[0]["release_id"], newest[0]["status"], release["live"] or "none"
+    if status == "held":
+        yield why
+    elif status == "failed":
+        yield f"release {number} failed, and readers see release {sees}: {why}"
+    elif status == "audited":
+        yield f"release {number} is built and audited, and readers see release {sees}: {why}; run `pdic release`"
 
 
 def _of_airflow(airflow: Report | None) -> Iterator[str]:

@@ -634,7 +634,13 @@ def test_a_restricted_table_keeps_its_closed_columns_to_itself(tmp_path: Path) -
     [
         ("restricted, value: true", "restricted, value: 'yes'", "customProperties.restricted", "unquoted"),
         ("  - {property: grain, value: one row per pupil}\n", "", "customProperties.grain", "what one row is"),
-        ("property: grain", "property: capture", "customProperties.capture", "grain, minRows, restricted"),
+        ("property: grain", "property: capture", "customProperties.capture", "grain, limits, minRows"),
+        (
+            "  - {property: restricted",
+            "  - {property: limits, value: {rows_fall: much}}\n  - {property: restricted",
+            "customProperties.limits",
+            "no list of limits",
+        ),
         ("  - name: dim_pupil", "  - name: pupil", "schema[0].name", "must be dim_pupil"),
         (
             "      - name: full_name",

@@ -17,6 +17,7 @@ from pdic.cli.names import Json, Targets, complete_sector
 from pdic.cli.output import console, give, print_json, say, tell
 from pdic.cli.quality_reports import add_reports
 from pdic.cli.quarantine import quarantine_app
+from pdic.cli.release import release_app
 from pdic.cli.slots import slot_app
 from pdic.cli.stack import describe, ensure_warehouse
 from pdic.cli.version import print_version
@@ -42,6 +43,7 @@ app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(release_app, name="release")
 
 
 @app.callback()
@@ -159,26 +161,6 @@ def load(
         loads.show(reports, loading.WELL)
     if any(row["status"] not in loading.WELL for row in reports):
         raise typer.Exit(1)
-
-
-@app.command()
-def release(
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything anew from raw.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Build and publish although nothing is new.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Build the candidate, audit it, publish it. Readers see it whole or not at all."""
-    from pdic import release as releasing
-
-    ensure_warehouse()
-    with console.status("release") as line:
-        report = releasing.release(full_refresh=full_refresh, force=force, progress=line.update)
-    if as_json:
-        print_json(report)
-    else:
-        say(f"release {report['release_id']}: {report['status']}")
-        if report.get("message"):
-            say(report["message"])
 
 
 @app.command()

@@ -8,7 +8,8 @@ Two kinds of contract exist. A :class:`Contract` describes a dataset as a sector
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
@@ -223,7 +224,8 @@ class SharedContract:
     """What a published table is: the columns readers see, its grain, and which of its rows are hidden.
 
     ``key`` names the columns whose values identify a row. A ``restricted`` table may hold columns that the schema ``shared`` must not show.
-    ``min_rows`` is None where an empty table is acceptable. ``path`` is relative to the root.
+    ``min_rows`` is None where an empty table is acceptable. ``limits`` are this table's own limits of how much a release may differ from
+    the live one, as written; those that are not named are the usual ones. ``path`` is relative to the root.
     """
 
     id: str
@@ -239,6 +241,7 @@ class SharedContract:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     path: Path
+    limits: Mapping[str, float | bool | None] = field(default_factory=dict)
 
     @property
     def open_columns(self) -> tuple[Column, ...]:

@@ -50,7 +50,7 @@ _PROPERTIES: Final = frozenset(
     | {"cursorTimeZone", "cursorCandidates", "statementTimeout", "idleTimeout", "guessed"}
     | {"agencyColumn", "rowSecurity", "encoding"}
 )
-_SHARED_PROPERTIES: Final = frozenset({"grain", "restricted", "minRows", "descriptionEn"})
+_SHARED_PROPERTIES: Final = frozenset({"grain", "restricted", "minRows", "limits", "descriptionEn"})
 
 _Value = TypeVar("_Value")
 
@@ -269,10 +269,26 @@ def _read_shared(path: Path, content: bytes) -> SharedContract:
         key=read_key(table, columns, findings),
         columns=columns,
         path=path,
+        limits=_limits(properties, findings),
     )
     if findings.problems:
         raise ContractError(findings.problems)
     return contract
+
+
+def _limits(properties: Mapping[str, Any], findings: Findings) -> Mapping[str, float | bool | None]:
+    """A table's own limits of how much a release may differ. Which there are is known by who compares."""
+    found = properties.get("limits", {})
+    if not isinstance(found, dict) or not all(
+        isinstance(name, str) and (value is None or isinstance(value, int | float)) for name, value in found.items()
+    ):
+        findings.add(
+            "customProperties.limits",
+            "it is no list of limits with a number each",
+            "write it like {property: limits, value: {rows_fall: 0.5}}; docs/releases.md names the limits",
+        )
+        return {}
+    return found
 
 
 def _files(root: Path) -> tuple[list[Path], list[Problem]]:

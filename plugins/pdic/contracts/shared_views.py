@@ -16,7 +16,8 @@ PATH: Final[Path] = GENERATED / "shared_views.json"
 def view(contract: SharedContract) -> dict[str, Any]:
     """The view of a published table and the columns that it shows. Closed columns are not in it, whatever a contract says.
 
-    ``closed`` are those columns: the published table has them, for other models to read.
+    ``closed`` are those columns: the published table has them, for other models to read. ``limits`` are where a release differs too
+    much in this table (:mod:`pdic.release.limits`), if its contract says so.
     """
     return {
         "name": contract.table,
@@ -30,10 +31,13 @@ def view(contract: SharedContract) -> dict[str, Any]:
                 "type": column.physical_type,
                 "classification": column.classification,
                 "comment": both(column.description_vi, column.description_en),
+                **({"required": True} if column.required or column.primary_key else {}),
+                **({"unit": column.unit} if column.unit else {}),
             }
             for column in contract.open_columns
         ],
         "closed": {column.name: column.physical_type for column in contract.columns if not column.is_open},
+        **({"limits": dict(contract.limits)} if contract.limits else {}),
     }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from pdic.errors import ReleaseFenced
+from pdic.errors import ReleaseFenced, ReleaseHeld
 from pdic.operators.assets import announce_release
 from pdic.operators.base import PdicOperator, connect_to
 
@@ -25,12 +25,17 @@ class OpenOperator(PdicOperator):
         self.settle_seconds = settle_seconds
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises what `pdic.release.open_release` raises: `Busy` where another release is being built for long."""
+        """Raises what `pdic.release.open_release` raises: `Busy` where another release is being built for long.
+
+        And `ReleaseHeld` where all that is new is in a release that waits for a person: readers do not have it.
+        """
         from pdic import release
 
         waited = release.settle(self.settle_seconds, connect_to)
         full_refresh = bool(context["params"].get("full_refresh"))
         report = release.open_release(full_refresh=full_refresh, connect_to=connect_to, wait=self.settle_seconds)
+        if report["status"] == "held":
+            raise ReleaseHeld(report["message"])
         if report["status"] == "unchanged":
             raise AirflowSkipException(f"release {report['release_id']} already shows everything")
         self.log.info("release %s is open (waited %.0f s for loads)", report["release_id"], waited)
@@ -47,7 +52,11 @@ class ReleaseStepOperator(PdicOperator):
         self.opened = opened
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Skips where a newer release brings the same news. Raises ReleaseFenced where it does not, ReleaseError where the step says no."""
+        """Skips where a newer release brings the same news. Raises ReleaseFenced where it does not, ReleaseError where the step says no.
+
+        ReleaseHeld where it is too unlike the live one: the run fails, so that a person sees it. Once approved, clear the task `publish`
+        where others wait for its assets.
+        """
         from pdic import release
 
         release_id = context["ti"].xcom_pull(task_ids=self.opened)["release_id"]
@@ -60,6 +69,8 @@ class ReleaseStepOperator(PdicOperator):
             raise AirflowSkipException(
                 f"release {newer} overtook release {release_id} and brings the same news"
             ) from None
+        if report["status"] == "held":
+            raise ReleaseHeld(report["message"])
         self.log.info("release %s: %s", release_id, report["status"])
         return {"release_id": release_id, "status": report["status"]}
 

@@ -2,7 +2,7 @@
 
     open_release   pin the newest accepted batch of every dataset
     conform        dbt builds the slot that no reader sees; in between, people get their keys (`pdic.identity`)
-    audit          every rule of every published table, in that slot
+    audit          every rule of every published table, in that slot; and how it differs from the live one: too much holds it
     publish        one row says that it is live
 
 Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
@@ -11,6 +11,7 @@ Each step may be repeated, and each is fenced by the release's id: an old retry 
 from pdic.release.settling import settle
 from pdic.release.steps import (
     Progress,
+    approve,
     audit,
     conform,
     is_current,
@@ -23,6 +24,7 @@ from pdic.release.steps import (
 
 __all__ = [
     "Progress",
+    "approve",
     "audit",
     "conform",
     "is_current",

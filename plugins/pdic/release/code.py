@@ -19,7 +19,12 @@ LOGIC: Final = (
 )
 """What decides the content of the shared tables, given the sources: tables built by other logic are built anew."""
 
-AROUND: Final = ("contracts/shared", "expectations/release", "expectations/shape/shared")
+AROUND: Final = (
+    "contracts/shared",
+    "expectations/release",
+    "expectations/shape/shared",
+    "expectations/comparison.yaml",
+)
 """What decides how they are judged and shown."""
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg2
 
-from pdic import connections, contracts, failures, identity, quality, raw, settings
-from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, WarehouseUnavailable
+from pdic import approval, connections, contracts, failures, identity, quality, raw, settings
+from pdic.approval import Approval
+from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, WarehouseUnavailable
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
-from pdic.release import code, dbt, keys, slots
+from pdic.release import code, comparison, dbt, keys, slots
 from pdic.release.seeds import load_seeds
 from pdic.release.views import bring_up, views
 from pdic.warehouse import Connect, connect, locks, one, transaction
@@ -31,6 +32,8 @@ T = TypeVar("T")
 Progress = Callable[[str], None]
 Report = dict[str, Any]
 OPEN_STATES = ("building", "built", "audited")
+HELD: Final = "held"
+"""Built and audited, and too unlike the live one: it waits for a person, and for no process. A newer release overtakes it."""
 RELEASE_WAIT_S: Final = 600.0
 """How long a release waits for another one that a living process builds."""
 STEP_WAIT_S: Final = 60.0
@@ -52,7 +55,8 @@ def release(
     """All four steps in one process, which holds the release's lock from the first to the last.
 
     Status `unchanged` where neither data nor code has news since the live release, `under way` where a living process builds
-    another release for longer than anybody waits: then nothing was done, and `message` says who it is.
+    another release for longer than anybody waits: then nothing was done, and `message` says who it is. `held` where it is too
+    unlike the live one, and waits for a person (`approve`): `message` says why.
     """
     tell = progress or (lambda _step: None)
     with locks.Session(connect_to, "pdic_warehouse_publisher", "release") as session:
@@ -61,12 +65,14 @@ def release(
         except Busy as busy:
             return {"release_id": _last(connect_to), "status": "under way", "message": str(busy)}
         opened = open_release(full_refresh=full_refresh, force=force, connect_to=connect_to, held=True)
-        if opened["status"] == "unchanged":
+        if opened["status"] in ("unchanged", HELD):
             return opened
         release_id = opened["release_id"]
         for name, step in (("conform", conform), ("audit", audit), ("publish", publish)):
             tell(name)
             report = step(release_id, connect_to, held=True)
+            if report["status"] == HELD:
+                break
         return report
 
 
@@ -157,7 +163,8 @@ def open_release(
 ) -> Report:
     """Begin a release: pin the newest accepted batch of every dataset. A former one that died is abandoned.
 
-    Returns its id and `building`, or the live release's id and `unchanged` where there is nothing to bring. `held`: the caller
+    Returns its id and `building`, or the live release's id and `unchanged` where there is nothing to bring, or the id of the release that
+    is held with all that there is to bring, `held` and why. `held`: the caller
     holds the release's lock, and will to the end; else a living release is waited for, at most `wait` seconds (`Busy`).
     """
     if held:
@@ -172,19 +179,16 @@ def _open(full_refresh: bool, force: bool, connect_to: Connect, *, held: bool) -
     code_digest = code.digest(root, code.LOGIC + code.AROUND)
     needed = full_refresh or force
     with transaction(connect_to("pdic_warehouse_publisher"), "release news") as publisher:
-        if not needed and (live := _unchanged(publisher, _newest(publisher), code_digest)):
-            return live
+        if not needed and (known := _known(publisher, _newest(publisher), code_digest)):
+            return known
     promises = _promises(root)  # between two transactions: reading the rules of many datasets takes seconds
     with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
         newest = _newest(publisher)
         if not newest:
             raise ReleaseError("there is no accepted batch to release: run `pdic load` first")
-        if not needed and (live := _unchanged(publisher, newest, code_digest)):
-            return live
-        cursor.execute(
-            "update control.release set status = 'abandoned', message = 'a newer release began' where status = any(%s)",
-            (list(OPEN_STATES),),
-        )
+        if not needed and (known := _known(publisher, newest, code_digest)):
+            return known
+        _give_up_others(publisher, "a newer release began")
         cursor.execute(
             "insert into control.release (status, full_refresh, code_digest) values ('building', %s, %s) returning release_id",
             (full_refresh, code_digest),
@@ -209,24 +213,42 @@ def _newest(publisher: Connection) -> list[tuple[Any, ...]]:
         return cursor.fetchall()
 
 
-def _unchanged(publisher: Connection, newest: list[tuple[Any, ...]], code_digest: str) -> Report | None:
-    """The live release, where it is made of these batches by this code."""
+def _known(publisher: Connection, newest: list[tuple[Any, ...]], code_digest: str) -> Report | None:
+    """The live release, or one that is held, where it is made of these batches by this code: to build it again brings nothing."""
     with publisher.cursor() as cursor:
         cursor.execute(
             """
-            select release.release_id, release.code_digest
-            from control.slot as slot
-            inner join control.release on slot.live_release_id = release.release_id
-            where slot.live is not null
-            """
+            select release_id, case when status = %(held)s then %(held)s else 'unchanged' end, message
+            from control.release
+            where code_digest = %(code)s
+                and (status = %(held)s or release_id = (select live_release_id from control.slot where live is not null))
+            order by release_id desc
+            """,
+            {"held": HELD, "code": code_digest},
         )
-        live = cursor.fetchone()
-        if live is None or live[1] != code_digest:
-            return None
+        for release_id, status, message in cursor.fetchall():
+            cursor.execute(
+                "select sector, dataset, batch_id from control.release_batch where release_id = %s order by 1, 2",
+                (release_id,),
+            )
+            if cursor.fetchall() == newest:
+                return {"release_id": release_id, "status": status} | ({"message": message} if status == HELD else {})
+    return None
+
+
+def _give_up_others(publisher: Connection, why: str) -> None:
+    """End every release that is not published yet: what it built is overwritten, or is not to be published any more.
+
+    What had kept one from readers stays readable.
+    """
+    with publisher.cursor() as cursor:
         cursor.execute(
-            "select sector, dataset, batch_id from control.release_batch where release_id = %s order by 1, 2", live[:1]
+            """
+            update control.release set status = 'abandoned', message = concat_ws('; before that: ', %s, message)
+            where status = any(%s)
+            """,
+            (why, [*OPEN_STATES, HELD]),
         )
-        return {"release_id": live[0], "status": "unchanged"} if cursor.fetchall() == newest else None
 
 
 @dataclass(frozen=True)
@@ -347,8 +369,14 @@ def conform(release_id: int, connect_to: Connect = connections.uri, *, held: boo
 
 
 def audit(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
-    """Judge every published table of the candidate. Raises `ReleaseError` naming table, rule and count."""
+    """Judge every published table of the candidate, and hold the release against the live one.
+
+    Status `held` where it is too unlike that one: `message` says how. Raises `ReleaseError` naming table, rule and count.
+    """
     auditor_uri = connect_to("pdic_warehouse_auditor")
+    with transaction(connect_to("pdic_warehouse_publisher"), f"release {release_id} audit") as publisher:
+        if (why := _held_because(publisher, release_id)) is not None:  # the step is tried again
+            return {"release_id": release_id, "status": HELD, "message": why}
     with _step(connect_to, release_id, "audit", "built", held=held) as (publisher, seconds):
         with _timed(seconds, "audit"):
             verdict = quality.audit_release(
@@ -357,43 +385,100 @@ def audit(release_id: int, connect_to: Connect = connections.uri, *, held: bool 
         with transaction(auditor_uri, "record audit") as auditor:
             for table, results in verdict.tables.items():
                 quality.record(auditor, results, "release", release_id, "shared", table)
+        with _timed(seconds, "compare"):
+            held_because = comparison.made(release_id, connect_to)
         if not verdict.passed:
             raise ReleaseError(verdict.message)
+        if held_because is not None:
+            with publisher:
+                _move_on(publisher, release_id, HELD, seconds, held_because)
+            return {"release_id": release_id, "status": HELD, "message": held_because, "seconds": seconds}
         with publisher:
             _move_on(publisher, release_id, "audited", seconds)
     return {"release_id": release_id, "status": "audited", "seconds": seconds}
 
 
-def publish(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
-    """Show an audited candidate to readers, in one transaction. Publishing a published release again changes nothing."""
+def approve(release_id: int, consent: Approval, connect_to: Connect = connections.uri) -> Report:
+    """Publish a release that is held, because a person consents: both are kept in one transaction, or neither.
+
+    Approving what was approved and published changes nothing. Raises `ReleaseError` where it is not held, `ReleaseFenced`, `Busy`.
+    """
+    return publish(release_id, connect_to, consent=consent)
+
+
+def publish(
+    release_id: int, connect_to: Connect = connections.uri, *, held: bool = False, consent: Approval | None = None
+) -> Report:
+    """Show an audited candidate to readers, in one transaction; with a person's `consent` one that is held.
+
+    Publishing a published release again changes nothing. Raises `ReleaseHeld` where it waits for a consent.
+    """
     publisher_uri = connect_to("pdic_warehouse_publisher")
     began = time.monotonic()
     with transaction(publisher_uri, "publish") as publisher:
         if _status(publisher, release_id) == "published":
             return {"release_id": release_id, "status": "published"}
-        _require(publisher, release_id, "audited")
+        _require_publishable(publisher, release_id, consent)
 
-    with (
-        _alone(connect_to, f"release {release_id} publish", held=held),
-        closing(connect(publisher_uri, f"release {release_id} publish")) as publisher,
-    ):
-        _reshape(
-            publisher,
-            publisher_uri,
-            f"release {release_id} is not published yet",
-            lambda: _show(publisher, release_id, began),
-        )
-        slots.drop_retired(publisher)
+    with _alone(connect_to, f"release {release_id} publish", held=held):
+        try:
+            with closing(connect(publisher_uri, f"release {release_id} publish")) as publisher:
+                _reshape(
+                    publisher,
+                    publisher_uri,
+                    f"release {release_id} is not published yet",
+                    lambda: _show(publisher, release_id, began, consent),
+                )
+                slots.drop_retired(publisher)
+        except BaseException as error:
+            _not_published(release_id, error, connect_to)
+            raise
     seconds = {"publish": round(time.monotonic() - began, 3)}
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
     return {"release_id": release_id, "status": "published", "data_docs": docs, "seconds": seconds}
 
 
-def _show(publisher: Connection, release_id: int, began: float) -> None:
+def _require_publishable(publisher: Connection, release_id: int, consent: Approval | None) -> None:
+    """An audited release, or one that is held and that a person consents to. Raises `ReleaseHeld`, `ReleaseFenced`, `ReleaseError`."""
+    if consent is None:
+        if (why := _held_because(publisher, release_id)) is not None:
+            raise ReleaseHeld(why)
+        _require(publisher, release_id, "audited")
+        return
+    status = _status(publisher, release_id)
+    if status == "abandoned" and (newer := _newest_held(publisher)) is not None:
+        raise ReleaseFenced(
+            f"release {release_id} was overtaken by release {newer}, which is held too: look at `pdic release diff {newer}`, then approve "
+            f'that one: `pdic release approve {newer} --reason "…"`'
+        )
+    if status not in (HELD, "abandoned"):
+        raise ReleaseError(f"release {release_id} is {status} and not held: there is nothing to approve")
+    _require(publisher, release_id, HELD)
+
+
+def _newest_held(publisher: Connection) -> int | None:
+    with publisher.cursor() as cursor:
+        cursor.execute("select max(release_id) from control.release where status = %s", (HELD,))
+        found = one(cursor)[0]
+    return int(found) if found is not None else None
+
+
+def _held_because(publisher: Connection, release_id: int) -> str | None:
+    """Why a release is held; None where it is not."""
+    with publisher.cursor() as cursor:
+        cursor.execute("select message from control.release where release_id = %s and status = %s", (release_id, HELD))
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def _show(publisher: Connection, release_id: int, began: float, consent: Approval | None) -> None:
     with publisher.cursor() as cursor:
         cursor.execute("select from control.release where release_id = %s for update", (release_id,))
-        _require(publisher, release_id, "audited")
+        _require_publishable(publisher, release_id, consent)
+        if consent is not None:
+            approval.record(publisher, "release_id", release_id, consent, _held_because(publisher, release_id) or "")
+            cursor.execute("update control.release set status = 'audited' where release_id = %s", (release_id,))
         slot = slots.read(publisher, lock=True).building
         cursor.execute("select release_id = %s from control.slot_content where slot = %s", (release_id, slot))
         if not one(cursor)[0]:
@@ -403,7 +488,8 @@ def _show(publisher: Connection, release_id: int, began: float) -> None:
         _record_publication(publisher, release_id, "publish", before.live_release_id)
         _move_on(publisher, release_id, "published", {"publish": time.monotonic() - began})
         cursor.execute(
-            "update control.release set published_at = clock_timestamp() where release_id = %s", (release_id,)
+            "update control.release set published_at = clock_timestamp(), message = null where release_id = %s",
+            (release_id,),
         )
 
 
@@ -463,11 +549,7 @@ def rollback(connect_to: Connect = connections.uri) -> Report:
                 "brought back. Mend the cause and run `pdic release`; readers keep what they see until then"
             )
         slots.roll_back(publisher)
-        with publisher.cursor() as cursor:  # what was being built is not to be published on top of that
-            cursor.execute(
-                "update control.release set status = 'abandoned', message = 'a rollback came' where status = any(%s)",
-                (list(OPEN_STATES),),
-            )
+        _give_up_others(publisher, "a rollback came")  # what was being built is not to be published on top of that
         _record_publication(publisher, before.former_release_id, "rollback", before.live_release_id)
     return {"release_id": before.former_release_id, "status": "live", "seconds": round(time.monotonic() - began, 3)}
 
@@ -573,6 +655,27 @@ def _fail(release_id: int, error: BaseException, connect_to: Connect) -> None:
         )
 
 
+def _not_published(release_id: int, error: BaseException, connect_to: Connect) -> None:
+    """Keep why readers do not see an audited release: `pdic status` tells it. Where trying again can help, the release has not failed."""
+    refusal = failures.in_words(error)
+    if isinstance(refusal, ReleaseFenced):
+        return
+    if isinstance(error, Exception) and not (refusal is not None and refusal.retryable):
+        _fail(release_id, error, connect_to)
+        return
+    try:
+        with (
+            transaction(connect_to("pdic_warehouse_publisher"), f"release {release_id}") as publisher,
+            publisher.cursor() as cursor,
+        ):
+            cursor.execute(
+                "update control.release set message = %s where release_id = %s and status = 'audited'",
+                (f"it was not published: {failures.words(error)}", release_id),
+            )
+    except (psycopg2.Error, PdicError) as second:
+        _log.warning("release %s: why it was not published could not be kept (%s)", release_id, failures.kind(second))
+
+
 def _let_go(publisher: Connection, release_id: int) -> None:
     """Note that a step has ended, and that the next one takes the lock anew."""
     with publisher.cursor() as cursor:
@@ -596,13 +699,19 @@ def _require(publisher: Connection, release_id: int, state: str) -> None:
         raise ReleaseError(f"release {release_id} is {status}, not {state}: begin a new one with `pdic release`")
 
 
-def _move_on(publisher: Connection, release_id: int, status: str, seconds: dict[str, float]) -> None:
+def _move_on(
+    publisher: Connection, release_id: int, status: str, seconds: dict[str, float], message: str | None = None
+) -> None:
     """End a step. Raises `ReleaseFenced` where another release began meanwhile: then the session that held the lock was lost."""
     with publisher.cursor() as cursor:
         cursor.execute(
-            "update control.release set status = %s, seconds = seconds || %s where release_id = %s and status = any(%s)",
+            """
+            update control.release set status = %s, message = coalesce(%s, message), seconds = seconds || %s
+            where release_id = %s and status = any(%s)
+            """,
             (
                 status,
+                message,
                 json.dumps({name: round(value, 3) for name, value in seconds.items()}),
                 release_id,
                 list(OPEN_STATES),

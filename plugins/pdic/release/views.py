@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 SCHEMA: Final = "shared"
+MONEY: Final = "VND"
+"""What the unit of every amount of money holds ('VND', 'million VND')."""
 OWN: Final = ("release",)
 """Views of the schema that no contract asks for."""
 _SHOWS: Final = (
@@ -29,7 +32,11 @@ _SHOWS: Final = (
 
 @dataclass(frozen=True)
 class View:
-    """A reader's view: its name, its columns in order with their types, and its key. `closed` are columns that its table has beside."""
+    """A reader's view: its name, its columns in order with their types, and its key. `closed` are columns that its table has beside.
+
+    `required` are columns that always have a value, `amounts` those whose unit is money, `limits` what the contract says of how much a
+    release may differ in this table.
+    """
 
     name: str
     types: dict[str, str]
@@ -37,6 +44,9 @@ class View:
     key: tuple[str, ...]
     comment: str
     column_comments: dict[str, str]
+    required: frozenset[str] = frozenset()
+    amounts: tuple[str, ...] = ()
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 def views() -> tuple[View, ...]:
@@ -55,6 +65,9 @@ def _view(entry: dict[str, Any]) -> View:
         key=tuple(entry["key"]),
         comment=entry["comment"],
         column_comments={column["name"]: column["comment"] for column in columns},
+        required=frozenset(column["name"] for column in columns if column.get("required")),
+        amounts=tuple(column["name"] for column in columns if MONEY in column.get("unit", "")),
+        limits=entry.get("limits", {}),
     )
 
 

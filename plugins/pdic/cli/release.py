@@ -1,0 +1,177 @@
+"""`pdic release`: build, audit and publish; and what a person asks and decides of a release.
+
+Without a word after it, it makes a release.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pdic.cli.names import Json
+from pdic.cli.output import console, moment, print_items, print_json, print_table, say
+from pdic.cli.stack import ensure_warehouse
+
+Report = dict[str, Any]
+
+release_app = typer.Typer(
+    help="Build the candidate, audit it, publish it. Readers see it whole or not at all.", no_args_is_help=False
+)
+
+Number = Annotated[int, typer.Argument(metavar="N", help="Number of the release.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why it is right as it is; kept for good.")]
+By = Annotated[str | None, typer.Option("--by", help="Who decides it (default: the account that runs the command).")]
+FOUND = ("what", "holds", "message", "vi")
+LARGEST = 5
+"""So many communes or agencies of a table are shown: those that changed most. --json has all."""
+
+
+@release_app.callback(invoke_without_command=True)
+def release(
+    context: typer.Context,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything anew from raw.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build and publish although nothing is new.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Build the candidate, audit it, publish it. Readers see it whole or not at all.
+
+    One that is too unlike what readers see is held for a person to look at: exit code 1, and the reason.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from pdic import release as releasing
+
+    ensure_warehouse()
+    with console.status("release") as line:
+        report = releasing.release(full_refresh=full_refresh, force=force, progress=line.update)
+    _told(report, as_json)
+    if report["status"] == "held":
+        raise typer.Exit(1)
+
+
+@release_app.command()
+def show(number: Number, as_json: Json = False) -> None:
+    """One release: how far it came and why, its new batches, what differed, who approved it."""
+    from pdic.release import comparison
+
+    ensure_warehouse()
+    found = comparison.shown(number)
+    if as_json:
+        print_json(found)
+        return
+    about = found | {"what": f"release {number} of {moment(found['started_at'])}", "seconds": _total(found["seconds"])}
+    about |= {name: found[name] or None for name in ("live", "full_refresh")}
+    print_items([about], ["what", "status", "live", "full_refresh", "seconds", "published_at", "reason"])
+    _show_findings(found["findings"])
+    if found["approvals"]:
+        say("Approved:")
+    for each in found["approvals"]:
+        say(
+            f"- {moment(each['approved_at'])} by {each['said_by']} (account {each['os_user']}, role {each['db_role']}): {each['reason']}",
+            "  ",
+        )
+    if found["batches"]:
+        print_table(
+            "New batches",
+            found["batches"],
+            ["sector", "dataset", "batch_id", "rows_accepted", "rows_quarantined", "rows_deleted"],
+        )
+
+
+@release_app.command()
+def diff(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="Number of the release (default: the one that is held).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """How a release differs from the live one: rows, keys, sums, empty values.
+
+    By table, and by commune or agency. Tables that hold the same are left out.
+    """
+    from pdic.release import comparison
+
+    ensure_warehouse()
+    found = comparison.difference(number)
+    if as_json:
+        print_json(found)
+        return
+    say(f"release {found['release_id']} ({found['status']}) against the live release {found['live']}")
+    differing = [table for table in found["tables"] if not table["same"]]
+    rows = [
+        {
+            "table": table["table"],
+            "live": table["rows_live"],
+            "now": table["rows"],
+            "gone": table["keys_gone"],
+            "new": table["keys_new"],
+        }
+        for table in differing
+    ]
+    print_table("Rows, and keys that are gone and new", rows, ["table", "live", "now", "gone", "new"])
+    sums = [
+        {"table": f"{table['table']}.{column}", "live": _amount(pair["live"]), "now": _amount(pair["now"])}
+        for table in differing
+        for column, pair in table["sums"].items()
+        if pair["live"] != pair["now"]
+    ]
+    if sums:
+        print_table("Sums", sums, ["table", "live", "now"])
+    nulls = [
+        {"table": f"{table['table']}.{column}", "live_%": pair["live"], "now_%": pair["now"]}
+        for table in differing
+        for column, pair in table["nulls"].items()
+    ]
+    if nulls:
+        print_table("Rows without a value", nulls, ["table", "live_%", "now_%"])
+    groups = [
+        {"table": table["table"], "group": each["group"], "live": each["rows_live"], "now": each["rows"]}
+        for table in differing
+        for each in table["groups"][:LARGEST]
+    ]
+    if groups:
+        print_table("Communes and agencies that changed most, in rows", groups, ["table", "group", "live", "now"])
+    _show_findings(found["findings"])
+    if found["status"] == "held":
+        say(f'approve it: `pdic release approve {found["release_id"]} --reason "…"`')
+
+
+@release_app.command()
+def approve(number: Number, reason: Reason, by: By = None, as_json: Json = False) -> None:
+    """Publish a release that is held, and keep who decided it and why."""
+    from pdic import approval
+    from pdic import release as releasing
+
+    consent = approval.given(reason, by)
+    ensure_warehouse()
+    with console.status("publish"):
+        report = releasing.approve(number, consent)
+    _told(report, as_json)
+
+
+def _told(report: Report, as_json: bool) -> None:
+    """Print what became of a release."""
+    if as_json:
+        print_json(report)
+        return
+    say(f"release {report['release_id']}: {report['status']}")
+    if report.get("message"):
+        say(report["message"])
+
+
+def _show_findings(findings: list[Report]) -> None:
+    for holds, title in ((True, "What holds it:"), (False, "Warnings:")):
+        some = [each for each in findings if each["holds"] is holds]
+        if some:
+            say(title)
+        for each in some:
+            say(f"- {each['message']} | {each['message_vi']}", "  ")
+
+
+def _total(seconds: dict[str, float]) -> float:
+    return round(sum(seconds.values()), 1)
+
+
+def _amount(value: Any) -> str | None:
+    return None if value is None else f"{value:,.0f}"

@@ -1,0 +1,311 @@
+"""A release that is too unlike the live one is held before readers see it, told in one sentence, and published once a person consents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from pdic import approval, connections, embedded, history, release, status, warehouse
+from pdic.cli import app as cli
+from pdic.cli import release as cli_release
+from pdic.errors import PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, TableHeld
+from pdic.problems import problems
+from pdic.quality.results import ReleaseVerdict
+from pdic.release import comparison, slots, steps
+from pdic.release import views as readers_views
+from pdic.release.views import View
+from pdic.warehouse import connect
+
+PAYMENT = View(
+    name="fct_payment",
+    types={
+        "payment_key": "text",
+        "commune_unit_key": "text",
+        "paid_vnd": "numeric(18,2)",
+        "funding_source": "text",
+    },
+    closed={},
+    key=("payment_key",),
+    comment="Payments",
+    column_comments=dict.fromkeys(("payment_key", "commune_unit_key", "paid_vnd", "funding_source"), ""),
+    required=frozenset({"payment_key"}),
+    amounts=("paid_vnd",),
+)
+STILL = View("dim_still", {"still_key": "text"}, {}, ("still_key",), "Nothing changes here", {"still_key": ""})
+CONSENT = approval.Approval("lan", "Nguyễn Thị Lan", "the agency closed these payments")
+
+
+@pytest.fixture(scope="module")
+def home(new_home: Callable[[], Path]) -> Iterator[Path]:
+    """A warehouse of its own: releases are published in it."""
+    found = new_home()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PDIC_HOME", str(found))
+        embedded.start(found)
+        warehouse.migrate(connections.warehouse("admin"))
+        for module in (readers_views, steps, comparison):
+            patch.setattr(module, "views", lambda: (PAYMENT, STILL))
+        patch.setattr(steps, "_write_docs", lambda *_: "not asked for")
+        patch.setattr(
+            steps.quality,
+            "audit_release",
+            lambda _uri, release_id, *_, **__: ReleaseVerdict(release_id, (), {}, passed=True, message=""),
+        )
+        yield found
+        embedded.stop(found)
+
+
+def ask(statement: str, role: str = "publisher") -> list[tuple[Any, ...]]:
+    with psycopg.connect(connections.warehouse(role)) as connection:
+        cursor = connection.execute(statement)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
+
+
+def build(change: str = "", *, batch: int | None = None) -> int:
+    """Open a release, bring its slot to what the live one holds, change it by `change` (`t` is the table), and end the build."""
+    with connect(connections.warehouse("publisher"), "test") as publisher, publisher.cursor() as cursor:
+        steps._give_up_others(publisher, "a newer release began")
+        cursor.execute("insert into control.release (status, code_digest) values ('built', 'x') returning release_id")
+        ((release_id,),) = cursor.fetchall()
+        slots.ensure_tables(publisher, [PAYMENT, STILL])
+        now = slots.read(publisher)
+        if now.live is None:
+            cursor.execute(
+                f"insert into slot_{now.building}.fct_payment "
+                "select %s, 'p' || n, 'xa:' || n %% 4, 100 + n %% 50, case when n %% 10 > 0 then 'oda' end, null, n, 1 "
+                "from generate_series(1, 2000) as n",
+                (now.building,),
+            )
+        else:
+            slots.copy_live(publisher, [PAYMENT, STILL])
+        if change:
+            cursor.execute(change.replace(" t ", f" slot_{now.building}.fct_payment "))
+        if change or now.live is None:
+            cursor.execute(
+                "insert into published.table_content values (%s, 'fct_payment', %s)"
+                " on conflict (slot, model) do update set release_id = excluded.release_id",
+                (now.building, release_id),
+            )
+        if now.live is None:
+            cursor.execute(
+                "insert into published.table_content values (%s, 'dim_still', %s)", (now.building, release_id)
+            )
+        cursor.execute("update control.slot_content set release_id = %s where slot = %s", (release_id, now.building))
+        return int(release_id)
+
+
+def released(change: str = "") -> dict[str, Any]:
+    """Build, audit, publish."""
+    release_id = build(change)
+    audited = release.audit(release_id)
+    return audited if audited["status"] == "held" else release.publish(release_id)
+
+
+def live() -> tuple[int, int]:
+    """The release that readers see, and its rows in fct_payment."""
+    ((number,),) = ask("select release_id from shared.release", "reader")
+    ((rows,),) = ask("select count(*) from shared.fct_payment", "reader")
+    return number, rows
+
+
+@pytest.fixture
+def whole(home: Path) -> Iterator[int]:
+    """The live release holds 2,000 payments, whatever another test left."""
+    if not ask("select 1 from control.slot where live is not null"):
+        assert released()["status"] == "published"
+    elif live()[1] != 2000 or ask("select 1 from shared.fct_payment where paid_vnd > 150"):
+        raise AssertionError("a test left another release live")
+    number, rows = live()
+    assert rows == 2000
+    yield number
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        steps._give_up_others(publisher, "the test is over")
+
+
+TOO_UNLIKE = [
+    ("delete from t where _row_hash % 5 < 2", "fct_payment has 1,200 rows, and 2,000 in the live release (-40%)"),
+    ("delete from t where _row_hash % 2 = 0", "fct_payment has 1,000 rows, and 2,000 in the live release (-50%)"),
+    (
+        "update t set paid_vnd = paid_vnd * 1000000 where payment_key = 'p7'",
+        "fct_payment: paid_vnd adds up to",
+    ),
+    ("update t set funding_source = null", "fct_payment: funding_source is empty in 100% of the rows"),
+    ("update t set payment_key = 'q' || payment_key", "2,000 of the 2,000 keys of the live release are gone"),
+    ("delete from t where commune_unit_key = 'xa:3'", "fct_payment, commune_unit_key xa:3, has 0 rows"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), TOO_UNLIKE)
+def test_readers_keep_the_live_release_and_a_person_is_told_why(whole: int, change: str, said: str) -> None:
+    report = released(change)
+    assert report["status"] == "held"
+    assert said in report["message"]
+    assert live() == (whole, 2000)
+    with pytest.raises(ReleaseHeld, match="is held, and readers keep release"):
+        release.publish(report["release_id"])
+    assert release.audit(report["release_id"])["message"] == report["message"], "the step may be tried again"
+    (newest, *_) = history.releases(limit=1)
+    assert (newest["status"], newest["reason"]) == ("held", report["message"])
+    (problem,) = release_problems()
+    assert problem == report["message"]
+
+
+def release_problems() -> list[str]:
+    report = {"datasets": [], "unreadable": [], "slots": [], "release": status.releases()}
+    return [found["what"] for found in problems(report) if found["where"] == "release"]
+
+
+def test_an_ordinary_change_goes_out(whole: int) -> None:
+    report = released("update t set funding_source = 'state' where _row_hash % 20 = 0")
+    assert report["status"] == "published"
+    assert ask(f"select count(*) from control.release_finding where release_id = {report['release_id']}") == [(0,)]
+
+
+def test_a_table_that_did_not_change_is_not_read_again(whole: int) -> None:
+    first = ask("select min(release_id) from control.release_profile where table_name = 'dim_still'")[0][0]
+    report = released("update t set funding_source = 'state' where payment_key = 'p20'")
+    described = dict(
+        ask(
+            f"select table_name, profile_release_id from control.release_table where release_id = {report['release_id']}"
+        )
+    )
+    assert described == {"fct_payment": report["release_id"], "dim_still": first}
+    assert released()["status"] == "published"
+    ((profiled,),) = ask("select max(release_id) from control.release_profile")
+    assert profiled == report["release_id"], "nothing changed, and nothing was read"
+
+
+def test_profiles_hold_counts_and_sums_and_nothing_of_few_rows(whole: int) -> None:
+    rows = ask(
+        "select grouped_by, group_key, rows, nulls, sums from control.profile_of_release"
+        f" where release_id = {whole} and table_name = 'fct_payment' order by 1, 2"
+    )
+    assert [(row[0], row[1], row[2]) for row in rows[:2]] == [("", "", 2000), ("commune_unit_key", "xa:0", 500)]
+    assert rows[0][3]["paid_vnd"] == 0
+    assert float(rows[0][4]["paid_vnd"]) == 249_000
+    release_id = build("delete from t where commune_unit_key = 'xa:2' and payment_key <> 'p2'")
+    release.audit(release_id)
+    (few,) = ask(
+        "select rows, nulls, sums, digits from control.release_profile"
+        f" where release_id = {release_id} and group_key = 'xa:2'"
+    )
+    assert few == (1, {}, {}, {})
+
+
+def test_approved_with_a_reason_it_goes_out_once_and_that_is_kept(whole: int) -> None:
+    held = released(TOO_UNLIKE[0][0])["release_id"]
+    with pytest.raises(PdicError, match="an approval says why"):
+        approval.given("  ")
+    assert release.approve(held, CONSENT)["status"] == "published"
+    assert live() == (held, 1200)
+    assert release.approve(held, CONSENT)["status"] == "published", "a second time changes nothing"
+    kept = ask(f"select os_user, said_by, db_role, reason, findings from control.approval where release_id = {held}")
+    assert [row[:4] for row in kept] == [("lan", "Nguyễn Thị Lan", "pdic_publisher", CONSENT.reason)]
+    assert "fct_payment has 1,200 rows" in kept[0][4]
+    shown = comparison.shown(held)
+    assert (shown["status"], shown["reason"], shown["approvals"][0]["said_by"]) == ("published", None, "Nguyễn Thị Lan")
+    release.rollback()
+    assert live() == (whole, 2000)
+
+
+@pytest.mark.parametrize("column", ["reason", "os_user"])
+def test_an_approval_is_changed_by_nobody(whole: int, column: str) -> None:
+    for role in ("publisher", "loader", "auditor", "transformer"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask(f"update control.approval set {column} = 'x'", role)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ask(
+            "insert into control.approval (release_id, os_user, said_by, reason, findings, db_role) values (1, 'a', 'b', 'c', 'd', 'e')"
+        )
+
+
+def test_an_approval_that_dies_is_whole_or_not_there(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = released(TOO_UNLIKE[1][0])["release_id"]
+    monkeypatch.setattr(steps.slots, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        release.approve(held, CONSENT)
+    monkeypatch.undo()
+    assert live() == (whole, 2000)
+    assert ask(f"select status from control.release where release_id = {held}") == [("held",)]
+    assert ask(f"select count(*) from control.approval where release_id = {held}") == [(0,)]
+
+
+def test_a_newer_release_overtakes_one_that_is_held(whole: int) -> None:
+    first = released(TOO_UNLIKE[0][0])["release_id"]
+    second = released(TOO_UNLIKE[1][0])["release_id"]
+    with pytest.raises(ReleaseFenced, match=f"overtaken by release {second}, which is held too"):
+        release.approve(first, CONSENT)
+    assert "a newer release began; before that: release" in comparison.shown(first)["reason"]
+
+
+def test_a_release_that_cannot_be_shown_to_readers_is_told_until_it_can(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_id = build("update t set funding_source = 'state' where payment_key = 'p30'")
+    assert release.audit(release_id)["status"] == "audited"
+
+    def refuse(error: Exception) -> None:
+        monkeypatch.setattr(steps, "bring_up", lambda _: (_ for _ in ()).throw(error))
+
+    refuse(TableHeld("shared.fct_payment is held by session 7"))
+    with pytest.raises(TableHeld):
+        release.publish(release_id)
+    (problem,) = release_problems()
+    assert problem.startswith(
+        f"release {release_id} is built and audited, and readers see release {whole}: it was not published"
+    )
+    assert "held by session 7" in problem
+    refuse(ReleaseError("shared.fct_payment would be taken from readers"))
+    with pytest.raises(ReleaseError):
+        release.publish(release_id)
+    (problem,) = release_problems()
+    assert problem.startswith(
+        f"release {release_id} failed, and readers see release {whole}: shared.fct_payment would be taken"
+    )
+    monkeypatch.undo()
+    assert live() == (whole, 2000)
+
+
+def test_why_a_release_was_not_published_is_known_after_the_next_began(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_id = build("update t set funding_source = 'state' where payment_key = 'p40'")
+    release.audit(release_id)
+    monkeypatch.setattr(steps, "bring_up", lambda _: (_ for _ in ()).throw(TableHeld("somebody holds a view")))
+    with pytest.raises(TableHeld):
+        release.publish(release_id)
+    monkeypatch.undo()
+    build()
+    found = comparison.shown(release_id)
+    assert found["status"] == "abandoned"
+    assert found["reason"] == "a newer release began; before that: it was not published: somebody holds a view"
+
+
+def test_what_is_held_is_shown_on_a_screen_of_80_columns(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = released(TOO_UNLIKE[0][0])["release_id"]
+    for module in (cli, cli_release):
+        monkeypatch.setattr(module, "ensure_warehouse", lambda: None)
+    run = CliRunner()
+    shown = run.invoke(cli.app, ["release", "show", str(held)])
+    assert shown.exit_code == 0, shown.output
+    assert "status held" in shown.output
+    differing = run.invoke(cli.app, ["release", "diff"])
+    assert differing.exit_code == 0, differing.output
+    assert f"release {held} (held) against the live release {whole}" in differing.output
+    assert "1,200" in differing.output
+    assert "dim_still" not in differing.output
+    long = [line for line in (shown.output + differing.output).splitlines() if len(line) > 80]
+    assert [line for line in long if "`" not in line] == []
+    found = json.loads(run.invoke(cli.app, ["release", "diff", str(held), "--json"]).stdout)
+    payment = next(each for each in found["tables"] if each["table"] == "fct_payment")
+    assert (payment["rows_live"], payment["rows"], payment["keys_gone"], payment["keys_new"]) == (2000, 1200, 800, 0)
+    done = run.invoke(cli.app, ["release", "approve", str(held), "--reason", "closed by the agency", "--by", "Lan"])
+    assert done.exit_code == 0, done.output
+    assert live() == (held, 1200)
+    release.rollback()
