@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -22,6 +23,7 @@ from pdic import (
     connections,
     demo_service,
     embedded,
+    held,
     history,
     load,
     onboard,
@@ -41,6 +43,7 @@ from pdic.errors import LoadError, PdicError
 from pdic.onboard import review, share, update
 from pdic.quality import coverage, data_docs, score, trial
 from pdic.quarantine import correction, desk
+from pdic.release import comparison
 from pdic.sources.cdc import retire, watch
 
 SECTOR = "quan_ly_ho_so_mot_cua_cap_xa"
@@ -179,6 +182,48 @@ RELEASE = {
     "live": True,
     "reason": SENTENCE,
 }
+FOUND = {
+    "place": 1,
+    "table": TABLE,
+    "grouped_by": "commune_unit_key",
+    "group_key": "xa:19333",
+    "what": "rows",
+    "column": "",
+}
+SHOWN = RELEASE | {
+    "seconds": {"audit": 12_345.6},
+    "findings": [
+        FOUND | {"holds": True, "message": SENTENCE, "message_vi": NFD},
+        FOUND | {"holds": False, "message": SENTENCE, "message_vi": NFD},
+    ],
+    "approvals": [
+        {
+            "approved_at": AT,
+            "said_by": "Nguyễn Văn A",
+            "os_user": "airflow",
+            "db_role": "pdic_publisher",
+            "reason": SENTENCE,
+        }
+    ],
+    "batches": [BATCH],
+}
+DIFFERING = SHOWN | {
+    "status": "held",
+    "live": 11,
+    "tables": [
+        {
+            "table": TABLE,
+            "same": False,
+            "rows_live": MANY,
+            "rows": MANY,
+            "keys_gone": MANY,
+            "keys_new": MANY,
+            "sums": {"disbursed_vnd_million": {"live": Decimal(MANY) ** 2, "now": Decimal(1)}},
+            "nulls": {"so_dinh_danh": {"live": Decimal("0.1"), "now": Decimal("99.9")}},
+            "groups": [{"grouped_by": "commune_unit_key", "group": "xa:19333", "rows_live": MANY, "rows": 1}],
+        }
+    ],
+}
 DRAFTED = {
     "sector": SECTOR,
     "datasets": [DATASET],
@@ -210,6 +255,9 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("rollback",): (),
     ("status",): ("--checksums",),
     ("history",): (NAME,),
+    ("release", "show"): ("12",),
+    ("release", "diff"): (),
+    ("release", "approve"): ("12", "--reason", "x"),
     ("releases",): (),
     ("reconcile",): (),
     ("onboard", "review"): (),
@@ -220,6 +268,7 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("slot", "list"): (),
     ("slot", "drop"): (NAME,),
     ("slot", "renew"): (NAME,),
+    ("quality", "approve"): (NAME, "--reason", "x"),
     ("quality", "coverage"): (),
     ("quality", "docs"): (),
     ("quality", "score"): (),
@@ -273,6 +322,11 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(status, "status", dict(STATUS))
     answers(history, "of_dataset", [BATCH | {"started_at": AT, "seconds": 1.5, "error_kind": "E", "reason": SENTENCE}])
     answers(history, "releases", [RELEASE])
+    answers(comparison, "shown", SHOWN)
+    answers(comparison, "difference", DIFFERING)
+    answers(release, "approve", {"release_id": 12, "status": "published"})
+    answers(held, "approve", BATCH)
+    answers(held, "waiting", [BATCH])
     counts = {"source_rows": MANY, "late": MANY, "changed": MANY, "news": MANY, "deleted": MANY}
     answers(reconcile, "reconcile", [BATCH | counts | {"seconds": {"total": 1.5}}])
     answers(retry, "retry", [BATCH])

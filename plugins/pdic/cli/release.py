@@ -52,7 +52,10 @@ def release(
 
 @release_app.command()
 def show(number: Number, as_json: Json = False) -> None:
-    """One release: how far it came and why, its new batches, what differed, who approved it."""
+    """One release: how it stands, what differed, who approved it.
+
+    And the batches that are new in it.
+    """
     from pdic.release import comparison
 
     ensure_warehouse()
@@ -86,9 +89,9 @@ def diff(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """How a release differs from the live one: rows, keys, sums, empty values.
+    """How a release differs from the live one.
 
-    By table, and by commune or agency. Tables that hold the same are left out.
+    Rows, keys, sums and empty values by table, and by commune or agency. Tables that hold the same are left out.
     """
     from pdic.release import comparison
 
@@ -139,7 +142,7 @@ def diff(
 
 @release_app.command()
 def approve(number: Number, reason: Reason, by: By = None, as_json: Json = False) -> None:
-    """Publish a release that is held, and keep who decided it and why."""
+    """Publish a release that is held; who decided and why is kept."""
     from pdic import approval
     from pdic import release as releasing
 
