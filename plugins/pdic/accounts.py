@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 
 from pdic import connections, logins
 from pdic.logins import Login, new_password
-from pdic.warehouse import connect_psycopg
+from pdic.warehouse import connect_psycopg, rights
 
 __all__ = ["create_database", "create_login", "ensure", "new_password", "provide_demo", "provide_warehouse"]
 
@@ -47,6 +47,7 @@ def provide_warehouse(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]
         for login in logins.SERVICES:
             # The admin's migrations make objects that belong to these roles, so it must be able to act as each.
             server.execute(sql.SQL("grant {} to pdic_admin").format(sql.Identifier(login.role)))
+    rights.provide(superuser_uri)
 
 
 def provide_demo(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]) -> None:

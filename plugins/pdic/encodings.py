@@ -149,24 +149,28 @@ def sql_functions() -> str:
 _FUNCTIONS: Final = r"""
 -- Made from plugins/pdic/encodings.py. `value` holds a letter of Latin-1 for each byte.
 create or replace function clean.from_tcvn3(value text) returns text
-language sql immutable strict parallel safe as $$
-    select translate(value, '{tcvn3_from}', '{tcvn3_to}')
-$$;
+language sql immutable strict parallel safe
+begin atomic
+    select translate(value, '{tcvn3_from}', '{tcvn3_to}');
+end;
 
 create or replace function clean.from_vni(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select normalize(translate(
         regexp_replace(
             regexp_replace(value, '[{circumflex}]', U&'\0302\005C&', 'g'),
             '[{breve}]', U&'\0306\005C&', 'g'
         ),
         '{vni_from}', '{vni_to}'
-    ), nfc)
-$$;
+    ), nfc);
+end;
 
 -- A text of an encoding that its database does not name. Bytes that cannot be read become letters from U+F780 to U+F7FF.
 create or replace function clean.read_as(value bytea, encoding text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     carried text := convert_from(value, 'LATIN1');
     marked text;

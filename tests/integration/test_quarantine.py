@@ -271,16 +271,18 @@ def test_rows_are_judged_again_when_a_rule_was_wrong(sector: Sector, table: Call
     assert retry.retry([f"giu.{name}"], connect_to=sector.connect_to) == []
 
 
-def test_rows_held_before_there_was_a_register_get_their_record(sector: Sector, table: Callable[..., str]) -> None:
+def test_rows_held_before_there_was_a_register_get_their_record(
+    sector: Sector, table: Callable[..., str], postgres: Postgres
+) -> None:
     name = table()
     sector.source(f"insert into {name} values (1, null), (2, null), (3, 'good')")
     sector.load(name)
-    with psycopg.connect(connections.warehouse("loader")) as loader:
-        loader.execute(
+    with psycopg.connect(postgres.uri("warehouse")) as superuser:
+        superuser.execute(
             "delete from quarantine.event where record_id in (select record_id from quarantine.record where dataset = %s)",
             (name,),
         )
-        loader.execute("delete from quarantine.record where dataset = %s", (name,))
+        superuser.execute("delete from quarantine.record where dataset = %s", (name,))
     sector.source(f"""update {name} set "Nhãn X" = 'good', "sửa" = clock_timestamp() where id = 1""")
     sector.load(name)
     assert [(record["key"], record["standing"]) for record in records(sector, name)] == [

@@ -218,6 +218,7 @@ def test_the_transformer_writes_in_the_slot_that_is_open_and_in_none_once_it_is_
     """
     with publisher.cursor() as cursor:
         for slot in slots.NAMES:
+            cursor.execute("update control.slot set building = %s", (slot,))
             slots.open_for_building(publisher, slot)
             cursor.execute(may)
             assert cursor.fetchone() == ([slot],)

@@ -14,8 +14,8 @@ from psycopg2 import errors, sql
 
 from pdic import encodings
 from pdic.errors import Busy, PdicError
-from pdic.warehouse import locks
-from pdic.warehouse.connect import connect, one, transaction
+from pdic.warehouse import locks, rights
+from pdic.warehouse.connect import connect, connect_psycopg, one, transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FUNCTIONS = Path(__file__).parent / "functions"
@@ -41,6 +41,7 @@ def migrate(admin_uri: str) -> None:
         with _alone(admin_uri):
             if not _is_newest(admin_uri):
                 _upgrade(admin_uri)
+                _seal(admin_uri)
     replace_functions(admin_uri)
 
 
@@ -94,6 +95,17 @@ def _upgrade(admin_uri: str, revision: str = "head") -> None:
             f"the warehouse cannot be migrated to {newest()} while its tables are in use: they were waited for {_LOCK_S} s. Wait until "
             "the load or the release that runs has ended, then run the command again"
         ) from None
+
+
+def _seal(admin_uri: str) -> None:
+    """Have registers that were just made taken from everybody, and the declared grants made (`rights`).
+
+    Where the superuser did not put the rules in yet, that is done when he does.
+    """
+    with connect_psycopg(admin_uri, "migrate") as database:
+        if database.execute("select to_regprocedure('rights.seal()') is not null").fetchone() == (True,):
+            database.execute("select rights.seal()")
+            rights.bring_up(database)
 
 
 @dataclass(frozen=True)

@@ -4,34 +4,38 @@
 
 -- Text without zero-width characters, with single blanks between words and none around.
 create or replace function clean.blanks(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select btrim(regexp_replace(
         regexp_replace(value, '[\u200b-\u200d\u2060\ufeff]', '', 'g'),
         '[\s\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+', ' ', 'g'
-    ), ' ')
-$$;
+    ), ' ');
+end;
 
 -- Without accents, in small letters: for comparisons only.
 create or replace function clean.folded(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select translate(
         lower(regexp_replace(normalize(value, nfd), '[\u0300-\u036f]', '', 'g') collate clean.letters), 'đ', 'd'
-    )
-$$;
+    );
+end;
 
 -- Whether a text is a word for nothing.
 create or replace function clean.is_nothing(value text) returns boolean
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select value ~ '^[-–—.*?/_ ]*$' or clean.folded(value) in (
         'null', '(null)', 'none', 'n/a', '#n/a', 'khong co', 'khong co thong tin', 'khong co du lieu', 'chua co',
         'chua co thong tin', 'chua cap nhat', 'dang cap nhat'
-    )
-$$;
+    );
+end;
 
 -- Whether every word that is not plain ASCII has the shape of a Vietnamese syllable, or of one in the names of the highlands
 -- (Krông, Đắk Pxi, Păh, Đakrông).
 create or replace function clean.is_vietnamese(value text) returns boolean
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select not exists (
         select 1
         from regexp_split_to_table(
@@ -52,14 +56,16 @@ language sql immutable strict parallel safe as $$
                     '(ng|nh|ch|[chklmnprst])?$'
                 )
             )
-    )
-$$;
+    );
+end;
 
 -- Text in the older encodings TCVN3 (TCVN 5712:1993) and VNI whose bytes were read as Latin-1, decoded (the tables are in
 -- plugins/pdic/encodings.py); lookalikes of đ made đ. A text is taken for such only where it is no Vietnamese as it stands and is once decoded. Capitals with accents
 -- are small letters in TCVN3: they are capitals where all others are.
 create or replace function clean.decoded(value text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     plain text := translate(value, U&'\00D0\00F0\0189\0256', 'ĐđĐđ');
     decoded text;
@@ -96,7 +102,9 @@ $$;
 
 -- NFC, and the tone where this house writes it: hòa, khỏe, thủy; toàn, ngoài, huỳnh; quý, già.
 create or replace function clean.toned(value text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     tone constant text := '([\u0300\u0301\u0303\u0309\u0323])';
     letters text := normalize(value, nfd);
@@ -114,7 +122,9 @@ $$;
 
 -- Free text.
 create or replace function clean.words(value text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     text_ text := clean.toned(clean.decoded(clean.blanks(value)));
 begin
@@ -124,7 +134,8 @@ $$;
 
 -- Whether a word is a family name in Vietnam (Kinh, Hoa and the smaller peoples), as names are written.
 create or replace function clean.is_family_name(word text) returns boolean
-language sql immutable parallel safe as $$
+language sql immutable parallel safe
+begin atomic
     select word in (
         'Nguyễn', 'Trần', 'Lê', 'Phạm', 'Hoàng', 'Huỳnh', 'Phan', 'Vũ', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Hồ', 'Ngô', 'Dương', 'Lý', 'Âu', 'Bá',
         'Bạch', 'Bành', 'Bế', 'Biện', 'Ca', 'Cái', 'Cam', 'Cao', 'Cát', 'Chu', 'Chung', 'Chử', 'Chế', 'Cung', 'Cù', 'Dã', 'Danh', 'Diệp',
@@ -147,31 +158,35 @@ language sql immutable parallel safe as $$
         'Eban', 'Hmok', 'Hđơk', 'Hdơk', 'Kriêng', 'Krông', 'Kdăm', 'Kđăm', 'Ndrông', 'Arul', 'Zơ', 'Râm', 'Tơ', 'Pơ', 'Ating', 'Blúp', 'Hốih',
         'Kring', 'Bhnướch', 'Rơmah', 'Rơchâm', 'Jơr', 'Bkrông', 'Mlo', 'Nie', 'Hạng', 'Hờ', 'Phàng', 'Lừu', 'Khoàng', 'Pờ', 'Chẻo', 'Phùn',
         'Chảo', 'Lèo', 'Cút', 'Moong', 'Cụt', 'Xeo', 'Ngần', 'Khuỷu'
-    )
-$$;
+    );
+end;
 
 -- Whether a word is a family name and hardly ever a middle one, as names are written.
 create or replace function clean.is_frequent_family_name(word text) returns boolean
-language sql immutable parallel safe as $$
+language sql immutable parallel safe
+begin atomic
     select word in (
         'Nguyễn', 'Trần', 'Lê', 'Phạm', 'Huỳnh', 'Phan', 'Vũ', 'Võ', 'Đặng', 'Bùi', 'Đỗ', 'Hồ', 'Ngô', 'Dương', 'Lý', 'Đoàn', 'Trương',
         'Trịnh', 'Đinh', 'Phùng', 'Tạ', 'Đào'
-    )
-$$;
+    );
+end;
 
 -- A name in capitals throughout, or without any, as names are written.
 create or replace function clean.capitals(name text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select case
         when name in (lower(name collate clean.letters), upper(name collate clean.letters)) then initcap(name collate clean.letters)
         else name
-    end
-$$;
+    end;
+end;
 
 -- A person's name: honorifics dropped, capitals where names have them, the family name first. Names whose words are all of
 -- one case are the only ones whose letters change; an honorific or an order is changed only where it cannot be right.
 create or replace function clean.name(value text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     whole text := clean.words(value);
     words text[] := string_to_array(clean.capitals(whole), ' ');
@@ -221,33 +236,37 @@ $$;
 
 -- A code: nothing around it, and nothing for empty.
 create or replace function clean.code(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select case when not clean.is_nothing(code.cleaned) then code.cleaned end
-    from (select normalize(clean.blanks(value), nfc) as cleaned) as code
-$$;
+    from (select normalize(clean.blanks(value), nfc) as cleaned) as code;
+end;
 
 -- A code of `width` digits, which may have lost zeros at its front.
 create or replace function clean.digits(value text, width integer) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select case
         when code.cleaned ~ '^\d+(\.0+)?$' and length(split_part(code.cleaned, '.', 1)) <= width
             then lpad(split_part(code.cleaned, '.', 1), width, '0')
         else code.cleaned
     end
-    from (select clean.code(value) as cleaned) as code
-$$;
+    from (select clean.code(value) as cleaned) as code;
+end;
 
 -- The code of an administrative unit of any level: 2, 3 or 5 digits. What lost a zero is seen of 5 and of 2 only.
 create or replace function clean.unit_code(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select case when code.cleaned ~ '^(\d|\d{4})$' then '0' || code.cleaned else code.cleaned end
-    from (select clean.code(value) as cleaned) as code
-$$;
+    from (select clean.code(value) as cleaned) as code;
+end;
 
 -- The number of an identity paper: no blanks, dots, hyphens; zeros that a spreadsheet dropped at the front of a personal
 -- number (12 digits, always 0 first for those born in Vietnam) or of a former card (9 digits).
 create or replace function clean.personal_id(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select case
         when number.bare ~ '^[1-9]\d{9,10}$' then lpad(number.bare, 12, '0')
         when number.bare ~ '^\d{8}$' then '0' || number.bare
@@ -256,12 +275,14 @@ language sql immutable strict parallel safe as $$
     from (
         select case when code.cleaned ~ '^[\d .-]+$' then translate(code.cleaned, ' .-', '') else code.cleaned end as bare
         from (select clean.code(value) as cleaned) as code
-    ) as number
-$$;
+    ) as number;
+end;
 
 -- A telephone number in the form of today, from 0. Mobile numbers of eleven digits became ones of ten in 2018.
 create or replace function clean.phone(value text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     code text := clean.code(value);
     digits text := regexp_replace(translate(code, ' .-()', ''), '^(\+84|0084|84(?=\d{9,10}$))0?', '0');
@@ -292,7 +313,9 @@ $$;
 -- where it is none. Two digits of a year up to 29 are of this century, others of the last. Where the second number can be
 -- no month and the first can, the month came first.
 create or replace function clean.date_digits(value text) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     text_ text := regexp_replace(clean.blanks(value), '[ T]\d{1,2}:\d\d(:\d\d(\.\d+)?)?$', '');
     parts text[];
@@ -344,7 +367,8 @@ $$;
 
 -- The civil registry's dd.mm.yyyy, mm.yyyy or yyyy; what cannot be read stays as it is.
 create or replace function clean.dotted_date(value text) returns text
-language sql immutable strict parallel safe as $$
+language sql immutable strict parallel safe
+begin atomic
     select case
         when date_.digits is null then clean.code(value)
         else
@@ -352,12 +376,14 @@ language sql immutable strict parallel safe as $$
             || case when substr(date_.digits, 5, 2) <> '00' then substr(date_.digits, 5, 2) || '.' else '' end
             || left(date_.digits, 4)
     end
-    from (select clean.date_digits(value) as digits) as date_
-$$;
+    from (select clean.date_digits(value) as digits) as date_;
+end;
 
 -- The health insurance's yyyymmdd (`width` 8) or yyyymmddHHMM (12), zeros for what is not known.
 create or replace function clean.compact_date(value text, width integer) returns text
-language plpgsql immutable strict parallel safe as $$
+language plpgsql immutable strict parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
 declare
     cleaned text := clean.code(value);
     digits text := clean.date_digits(value);

@@ -21,7 +21,7 @@ $$;
 create or replace function clean.key_block(purpose text, pad integer) returns bytea
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
-as $$
+begin atomic
     select clean.hmac_block(
         sha256(
             clean.hmac_block(decode(current_setting('pdic.key_root'), 'hex'), 92)
@@ -31,15 +31,15 @@ as $$
             )
         ),
         pad
-    )
-$$;
+    );
+end;
 
 -- The key of a value, by the two blocks of its purpose. Without settings of its own, so that PostgreSQL takes it into the statement.
 create or replace function clean.key_of(value text, inner_block bytea, outer_block bytea) returns text
 language sql immutable parallel safe
-as $$
+begin atomic
     select translate(
         left(encode(sha256(outer_block || sha256(inner_block || convert_to(value, 'UTF8'))), 'hex'), 32),
         '0123456789abcdef', 'ghijklmnopqrstuv'
-    )
-$$;
+    );
+end;

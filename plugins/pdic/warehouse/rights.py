@@ -1,0 +1,263 @@
+"""Which role may do what in the warehouse, and what no step may do whatever it owns: docs/rights.md.
+
+`RELATIONS`, `SCHEMAS`, `FUNCTIONS` and `DATABASE` say it once; `bring_up` makes the grants, and a test compares the catalogue with them.
+`rights.sql`, which only the server's superuser can put in, keeps one role's statements from running with the rights of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg import sql
+
+from pdic import logins
+from pdic.warehouse.connect import connect_psycopg
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+KEEPER: Final = "pdic_keeper"
+"""Owns what is only ever added to. Nobody can log in by it, and nobody is a member of it."""
+PINNED: Final = "pg_catalog, pg_temp"
+"""The search_path of every role that works in the warehouse: all names there are written with their schema."""
+READER: Final = "pdic_reader"
+
+OWNER: Final = "owner"
+"""Stands for every right. A table's owner is the role that makes it; a migration makes it for that role."""
+
+SCHEMAS: Final[Mapping[str, str]] = {
+    "candidate": "publisher: owner; transformer auditor: usage",
+    "clean": "loader transformer auditor publisher: usage",
+    "control": "loader transformer auditor publisher: usage",
+    "landing": "loader: owner",
+    "published": "publisher: owner; transformer: usage",
+    "quarantine": "loader: usage create; transformer auditor: usage",
+    "raw": "loader: owner; transformer auditor: usage",
+    "raw_batch": "loader: owner; auditor: usage",
+    "retired": "publisher: owner",
+    "rights": "public: usage",
+    "shared": "publisher: owner; reader: usage",
+    "slot_a": "publisher: owner; transformer: usage",
+    "slot_b": "publisher: owner; transformer: usage",
+    "slot_c": "publisher: owner; transformer: usage",
+    "staging": "transformer: owner",
+    "valid": "loader transformer auditor publisher: usage",
+    "vault": "transformer: owner",
+}
+"""Schema → roles → rights. What is not said of a role it has not; the rest belongs to pdic_admin or the superuser."""
+
+RELATIONS: Final[Mapping[str, str]] = {
+    "candidate.*": "publisher: owner; transformer auditor: select",
+    "control.agency_check": "auditor: select insert; loader transformer publisher: select",
+    "control.agency_failure": "auditor: select insert; loader transformer publisher: select",
+    "control.alembic_version": "",
+    "control.approval": "loader transformer auditor publisher: select",  # and what COLUMNS says
+    "control.approval_approval_id_seq": "",
+    "control.batch": "loader: select insert update; transformer auditor publisher: select",
+    "control.batch_freshness": "auditor: select insert update; loader transformer publisher: select",
+    "control.batch_id": "loader: usage",
+    "control.batch_profile": "auditor: select insert; loader transformer publisher: select",
+    "control.building": "loader transformer auditor publisher: select",
+    "control.building_batch": "loader transformer auditor publisher: select",
+    "control.dataset": "loader: select insert update; transformer auditor publisher: select",
+    "control.expectation_result": "auditor: select insert; loader transformer publisher: select",
+    "control.expectation_result_id_seq": "",
+    "control.key_check": "publisher: select insert",
+    "control.key_count": "loader: select insert update",
+    "control.model_result": "publisher: select insert update delete",
+    "control.ledger_entry": "auditor publisher: select",
+    "control.ledger_head": "auditor publisher: select",
+    "control.profile_of_release": "auditor publisher: select",
+    "control.publication": "publisher: select insert; loader auditor: select",
+    "control.publication_publication_id_seq": "",
+    "control.reconciliation": "loader: select insert; transformer auditor publisher: select",
+    "control.release": "publisher: select insert update; loader transformer auditor: select",
+    "control.release_batch": "publisher: select insert; loader transformer auditor: select",
+    "control.release_dataset": "publisher: select insert delete; loader transformer: select",
+    "control.release_finding": "auditor: select insert delete; publisher: select",
+    "control.release_id": "publisher: usage",
+    "control.release_profile": "auditor: select insert delete; publisher: select",
+    "control.release_table": "auditor: select insert delete; publisher: select",
+    "control.shown_view": "publisher: select insert update delete",
+    "control.slot": "publisher: select update; transformer auditor: select",
+    "control.slot_content": "publisher: select update",
+    "control.source_shape": "loader: select insert update",
+    "landing.*": "loader: owner",
+    "published.*": "publisher: owner",
+    "published.applied_release": "publisher: owner; transformer: select insert update",
+    "published.table_content": "publisher: owner; transformer: select insert update",
+    "quarantine.*": "loader: owner; transformer auditor: select",
+    "quarantine.event": "loader: select insert",
+    "quarantine.event_event_id_seq": "",
+    "quarantine.record": "loader: owner; transformer: select",
+    "quarantine.record_record_id_seq": "loader: owner",
+    "quarantine.standing": "loader: owner; transformer: select",
+    "raw.*": "loader: owner; transformer auditor: select",
+    "raw_batch.*": "loader: owner; transformer auditor: select",
+    "shared.*": "publisher: owner; reader: select",
+    "staging.*": "transformer: owner",
+    "valid.unit": "loader transformer auditor publisher: select",
+    "vault.*": "transformer: owner",
+}
+"""Table, view or sequence, or all others of a schema → roles → rights, where they do not change with a release's steps."""
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "control.approval": (
+        "pdic_loader INSERT batch_id, findings, os_user, reason, said_by",
+        "pdic_publisher INSERT findings, os_user, reason, release_id, said_by",
+    ),
+}
+"""Rights to columns alone: they came with the migration that made the table."""
+
+OPENED: Final[Mapping[str, str]] = {
+    "retired.*": "publisher: owner",
+    "slot_a.*": "publisher: owner",
+    "slot_b.*": "publisher: owner",
+    "slot_c.*": "publisher: owner",
+}
+"""The same of a published table's slots: the one that is being built is opened to the transformer, and closed for the audit.
+`retired` is the release from before there were slots, until the first publish."""
+
+WHILE_BUILDING: Final = "transformer: select insert update delete"
+
+FUNCTIONS: Final[Mapping[str, str]] = {
+    "clean.*": "public: execute",
+    "control.append_to_ledger": "publisher: execute",
+    "control.refuse_change": "",
+    "published.sample_where_it_grew": "publisher: owner; transformer: execute",
+    "rights.*": "public: execute",
+    "rights.seal": "",
+    "valid.*": "public: execute",
+}
+DATABASE: Final = (
+    "loader transformer auditor publisher reader: connect; loader transformer auditor: temporary"  # temporary tables
+)
+
+_SCRIPT: Final = Path(__file__).with_name("rights.sql")
+_TRIGGERS: Final = {"pdic_refuse_command": "ddl_command_start", "pdic_refuse_code": "ddl_command_end"}
+_log = logging.getLogger(__name__)
+
+
+@cache
+def granted(said: str) -> dict[str, frozenset[str]]:
+    """What a line of the declaration says: role → its rights, upper-case as the catalogue has them."""
+    found: dict[str, frozenset[str]] = {}
+    for part in filter(None, said.split(";")):
+        roles, _, rights = part.partition(":")
+        for role in roles.split():
+            name = "public" if role == "public" else f"pdic_{role}"
+            found[name] = found.get(name, frozenset()) | {right.upper() for right in rights.split()}
+    return found
+
+
+def declared(declaration: Mapping[str, str], schema: str, name: str) -> dict[str, frozenset[str]] | None:
+    """Role → rights of an object, by its own line or its schema's; None where nothing is said of either."""
+    said = declaration.get(f"{schema}.{name}", declaration.get(f"{schema}.*"))
+    return None if said is None else granted(said)
+
+
+def provide(superuser_uri: str) -> None:
+    """Put the rules into the database `warehouse`, pin the search path of its roles, make the grants. Doing it again changes nothing."""
+    with connect_psycopg(superuser_uri, "rights", dbname="warehouse") as database:
+        if database.execute("select to_regrole(%s) is null", (KEEPER,)).fetchone() == (True,):
+            database.execute(sql.SQL("create role {} nologin").format(sql.Identifier(KEEPER)))
+        for login in (logins.ADMIN, *logins.SERVICES):
+            if login.role != READER:
+                _pin(database, login.role)
+        if not _are_in(database):
+            _put_in(database)
+        database.execute("select rights.seal()")
+        bring_up(database)
+        for relation, what in database.execute("select relation, what from rights.kept_by_steps()"):
+            _log.warning(
+                "%s: %s would run for whoever uses it; see who made it, and drop it as the superuser", relation, what
+            )
+
+
+def bring_up(database: Connection[Any]) -> None:
+    """Make the grants of every table, view and sequence of which the declaration says something, and take those that it does not say."""
+    for statement in list(_differences(database)):
+        database.execute(statement)
+
+
+def _differences(database: Connection[Any]) -> Iterator[sql.Composed]:
+    found = database.execute(
+        """
+        select
+            relation.relnamespace::regnamespace::text, relation.relname, relation.relkind = 'S', relation.relowner::regrole::text,
+            array(
+                select coalesce(role.rolname, 'public') || ' ' || entry.privilege_type
+                from aclexplode(relation.relacl) as entry
+                left join pg_roles as role on role.oid = entry.grantee
+                where entry.grantee <> relation.relowner
+            )
+        from pg_class as relation
+        where relation.relnamespace::regnamespace::text = any(%s) and relation.relkind in ('r', 'p', 'v', 'm', 'S')
+            and relation.relowner <> to_regrole(%s)
+        order by 1, 2
+        """,
+        (list(SCHEMAS), KEEPER),
+    )
+    for schema, name, is_sequence, owner, entries in found.fetchall():
+        wanted = declared(RELATIONS, schema, name)
+        if wanted is None:
+            continue
+        ours = {role: rights for role, rights in wanted.items() if role != owner and OWNER.upper() not in rights}
+        should = {(role, right) for role, rights in ours.items() for right in rights}
+        has = {tuple(entry.rsplit(" ", 1)) for entry in entries}
+        kind, relation = sql.SQL("sequence" if is_sequence else "table"), sql.Identifier(schema, name)
+        for verb, link, pairs in (("grant", "to", should - has), ("revoke", "from", has - should)):
+            for role, right in sorted(pairs):
+                whom = sql.SQL("public") if role == "public" else sql.Identifier(role)
+                yield sql.SQL("{} {} on {} {} {} {}").format(
+                    sql.SQL(verb), sql.SQL(right), kind, relation, sql.SQL(link), whom
+                )
+
+
+def _pin(database: Connection[Any], role: str) -> None:
+    found = database.execute(
+        "select %s = any(setconfig) from pg_db_role_setting where setrole = %s::regrole and setdatabase = 0",
+        (f"search_path={PINNED}", role),
+    ).fetchone()
+    if found != (True,):
+        database.execute(sql.SQL("alter role {} set search_path = {}").format(sql.Identifier(role), sql.SQL(PINNED)))
+
+
+def _comment() -> str:
+    digest = hashlib.sha256(_SCRIPT.read_bytes()).hexdigest()
+    return f"What no step may do, whatever it owns (docs/rights.md); file {digest}."
+
+
+def _are_in(database: Connection[Any]) -> bool:
+    """Are the rules of this version in, and in force?"""
+    found = database.execute(
+        """
+        select
+            coalesce(obj_description(to_regnamespace('rights'), 'pg_namespace') = %s, false)
+            and (select count(*) from pg_event_trigger where evtname = any(%s) and evtenabled = 'O') = %s
+        """,
+        (_comment(), list(_TRIGGERS), len(_TRIGGERS)),
+    ).fetchone()
+    return found == (True,)
+
+
+def _put_in(database: Connection[Any]) -> None:
+    database.execute("create schema if not exists rights")
+    database.execute("grant usage on schema rights to public")
+    database.execute(_SCRIPT.read_bytes())
+    database.execute("revoke all on function rights.seal() from public")
+    database.execute("grant execute on function rights.seal() to pdic_admin")
+    for name, event in _TRIGGERS.items():
+        trigger = sql.Identifier(name)
+        database.execute(sql.SQL("drop event trigger if exists {}").format(trigger))
+        database.execute(
+            sql.SQL("create event trigger {} on {} execute function {}()").format(
+                trigger, sql.SQL(event), sql.Identifier("rights", name.removeprefix("pdic_"))
+            )
+        )
+    database.execute(sql.SQL("comment on schema rights is {}").format(sql.Literal(_comment())))

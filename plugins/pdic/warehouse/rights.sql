@@ -1,0 +1,191 @@
+-- What keeps one role's statements from running under another role: docs/rights.md. Made by the server's superuser and by nobody else,
+-- in the schema `rights`, whose functions every role may call: they only tell and refuse.
+
+-- The role of a step that runs a statement, if it is one. Whoever is somebody else (the owner of the database, the superuser) is trusted.
+create or replace function rights.step() returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select role_name
+    from unnest(array[session_user, current_user]::text[]) as role_name
+    where role_name in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher', 'pdic_reader')
+    limit 1;
+end;
+
+-- What a table, view or index keeps that PostgreSQL would run for whoever uses it, and that is more than a constant, the clock, or
+-- an immutable function of PostgreSQL's own (only such functions can neither read nor write anything). NULL: nothing.
+create or replace function rights.kept_code(relation oid) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    with expression (what, tree) as (
+        select format('the default of %I', attribute.attname), kept.adbin::text
+        from pg_attrdef as kept
+        inner join pg_attribute as attribute on attribute.attrelid = kept.adrelid and attribute.attnum = kept.adnum
+        where kept.adrelid = relation
+        union all
+        select format('the check %I', conname), conbin::text from pg_constraint where conrelid = relation
+        union all
+        select format('the index %s', indexrelid::regclass), concat(indexprs::text, indpred::text)
+        from pg_index where relation in (indrelid, indexrelid)
+        union all
+        select 'its partitions', partexprs::text from pg_partitioned_table where partrelid = relation
+        union all
+        select 'its query', ev_action::text from pg_rewrite where ev_class = relation and rulename = '_RETURN'
+    ),
+
+    called (what, function) as (
+        select expression.what, found.named[1]::oid
+        from expression
+        cross join regexp_matches(tree, ':(?:funcid|opfuncid|negfuncid|hashfuncid|aggfnoid|winfnoid) (\d+)', 'g') as found (named)
+        union all
+        select expression.what, operator.oprcode::oid
+        from expression
+        cross join regexp_matches(tree, ':opno (\d+)', 'g') as found (named)
+        inner join pg_operator as operator on operator.oid = found.named[1]::oid
+    ),
+
+    kept (what) as (
+        select format('%s calls %s', called.what, called.function::regproc)
+        from called
+        left join pg_proc as function on function.oid = called.function
+        where called.function <> 0
+            and (
+                function.pronamespace is distinct from 'pg_catalog'::regnamespace
+                or (function.provolatile <> 'i' and function.proname not in ('clock_timestamp', 'now'))
+            )
+        union all
+        select format('the trigger %I', tgname) from pg_trigger where tgrelid = relation and not tgisinternal
+        union all
+        select format('the rule %I', rulename) from pg_rewrite where ev_class = relation and rulename <> '_RETURN'
+        union all
+        select format('the policy %I', polname) from pg_policy where polrelid = relation
+        union all
+        select 'row level security' from pg_class where oid = relation and relrowsecurity
+    )
+
+    select what from kept order by what limit 1;
+end;
+
+-- What was kept before these rules came: everything that belongs to a step and would run for another role.
+create or replace function rights.kept_by_steps(out relation text, out what text) returns setof record
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select relation.oid::regclass::text, rights.kept_code(relation.oid)
+    from pg_class as relation
+    where relation.relowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
+        and relation.relkind in ('r', 'p', 'v', 'm', 'f') and rights.kept_code(relation.oid) is not null
+    union all
+    select function.oid::regprocedure::text, 'the function'
+    from pg_proc as function
+    where function.proowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
+        and function.oid <> coalesce(to_regprocedure('published.sample_where_it_grew(text)'), 0);
+end;
+
+-- A command that changes what the database consists of, by a step that needs no such command: refused before it does anything.
+create or replace function rights.refuse_command() returns event_trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    step constant text := rights.step();
+    allowed text[] := array[
+        'CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'ALTER TABLE', 'DROP TABLE', 'CREATE INDEX', 'DROP INDEX', 'COMMENT'
+    ];
+begin
+    if step is null then
+        return;
+    end if;
+    if step = 'pdic_publisher' then
+        allowed := allowed || array['CREATE VIEW', 'DROP VIEW', 'GRANT', 'REVOKE', 'DROP SCHEMA'];
+    end if;
+    if tg_tag <> all (allowed) then
+        raise insufficient_privilege using message = format(
+            '%s may not %s: a step keeps nothing in the warehouse that would run for another role, and gives no rights away; '
+            'have pdic_admin do it in a migration (docs/rights.md)',
+            step, lower(tg_tag)
+        );
+    end if;
+end
+$$;
+
+-- Whether the owner of a table may let another role use it so.
+create or replace function rights.may_be_given(relation oid, role_name text, privilege text, with_grant boolean) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    place constant text := (select relnamespace::regnamespace::text from pg_class where oid = relation);
+begin
+    if with_grant then
+        return false;
+    end if;
+    if privilege = 'SELECT' then
+        return role_name in ('pdic_transformer', 'pdic_auditor') or (role_name = 'pdic_reader' and place = 'shared');
+    end if;
+    return role_name = 'pdic_transformer' and privilege in ('INSERT', 'UPDATE', 'DELETE') and (
+        place = 'slot_' || (select building::text from control.slot)
+        or relation in (to_regclass('published.applied_release'), to_regclass('published.table_content'))
+    );
+end
+$$;
+
+-- Take the registers that are only ever added to from everybody, their former owner and the owner of the database included: they belong
+-- to a role by which nobody can log in, and so does their schema, whose owner could drop them. Doing it again changes nothing.
+create or replace function rights.seal() returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (select relowner <> 'pdic_keeper'::regrole from pg_class where oid = to_regclass('quarantine.event')) then
+        alter schema quarantine owner to pdic_keeper;
+        grant usage, create on schema quarantine to pdic_loader;
+        alter table quarantine.event owner to pdic_keeper;
+        revoke all on quarantine.event from pdic_keeper, pdic_loader;
+        grant select, insert on quarantine.event to pdic_loader;
+    end if;
+end
+$$;
+
+-- The same once the command has been done, for what its name does not tell: the transaction is undone where this raises.
+create or replace function rights.refuse_code() returns event_trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    step constant text := rights.step();
+    done record;
+    found text;
+begin
+    if step is null then
+        return;
+    end if;
+    if tg_tag = 'GRANT' then
+        select format('%s on %s to %s', lower(granted.privilege_type), relation.oid::regclass, coalesce(role.rolname, 'everybody'))
+        into found
+        from pg_class as relation
+        cross join aclexplode(relation.relacl) as granted
+        left join pg_roles as role on role.oid = granted.grantee
+        where relation.relowner = step::regrole and granted.grantee <> relation.relowner
+            and not rights.may_be_given(relation.oid, coalesce(role.rolname, ''), granted.privilege_type, granted.is_grantable)
+        limit 1;
+        if found is not null then
+            raise insufficient_privilege using message = format(
+                '%s may not grant %s: nobody is to have that right; plugins/pdic/warehouse/rights.py says who has which', step, found
+            );
+        end if;
+        return;
+    end if;
+    for done in select * from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass loop
+        found := rights.kept_code(done.objid);
+        if found is not null then
+            raise insufficient_privilege using message = format(
+                '%s may not keep this in %s: %s would run for another role; use constants and immutable functions of PostgreSQL''s own, '
+                'or have pdic_admin do it in a migration (docs/rights.md)',
+                step, done.object_identity, found
+            );
+        end if;
+    end loop;
+end
+$$;
