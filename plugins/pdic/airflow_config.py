@@ -26,7 +26,7 @@ PASSWORDS = "airflow_passwords.json"  # noqa: S105 (the name of the file)
 DATABASE = "airflow_database"
 Sections = Mapping[str, Mapping[str, object]]
 
-BACKEND = "airflow.secrets.local_filesystem.LocalFilesystemBackend"
+BACKEND = "pdic.airflow_secrets.SecretFiles"
 
 
 def write(home: Path, port: int, parallelism: int) -> bool:
@@ -86,7 +86,7 @@ def _text(home: Path, port: int, parallelism: int) -> str:
     base_url = f"http://{HOST}:{port}"
     log = home / "log" / "airflow"
     return render(
-        common(read, settings.project_root(), settings.secret_path(connections.FILE, home), log),
+        common(read, settings.project_root(), log),
         {
             "core": {
                 "executor": "LocalExecutor",
@@ -101,9 +101,8 @@ def _text(home: Path, port: int, parallelism: int) -> str:
     )
 
 
-def common(read: Callable[[str], str], root: Path, connections_file: Path, log: Path) -> Sections:
+def common(read: Callable[[str], str], root: Path, log: Path) -> Sections:
     """The settings that every way to run shares. `read` gives the command that prints a secret, `log` is the log folder."""
-    backend_kwargs = json.dumps({"connections_file_path": str(connections_file)})
     return {
         "core": {
             "dags_folder": root / "dags",
@@ -123,10 +122,9 @@ def common(read: Callable[[str], str], root: Path, connections_file: Path, log: 
             "instance_name": "PDIC",
         },
         "api_auth": {"jwt_secret_cmd": read("airflow_jwt")},
-        "secrets": {"backend": BACKEND, "backend_kwargs": backend_kwargs},
+        # Tasks alone know connections: what runs elsewhere has no use for a login of a source or of the warehouse.
         "workers": {
             "secrets_backend": BACKEND,
-            "secrets_backend_kwargs": backend_kwargs,
             "execution_api_timeout": 30,
         },
         "logging": {

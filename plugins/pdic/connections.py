@@ -22,8 +22,10 @@ from pdic.errors import PdicError, instead_of
 from pdic.logins import SERVICE_ROLES
 
 FILE = "connections.json"
-MORE_FILES = ("connections_admin.json", "connections_demo.json")
-"""Where each service is given no more than it needs (containers), the owners' logins lie in files of their own."""
+OWNERS_FILES = ("connections_admin.json", "connections_demo.json")
+ROLE_FILES = {role: f"connections_{role}.json" for role in SERVICE_ROLES}
+MORE_FILES = (*OWNERS_FILES, *ROLE_FILES.values())
+"""Where each service is given no more than it needs (containers), owners' logins and each step's lie in files of their own."""
 
 WAREHOUSE_ROLES = ("admin", *SERVICE_ROLES)
 

@@ -112,7 +112,8 @@ class Stack:
 
     def uri(self, conn_id: str) -> str:
         """The URI of a warehouse login from this host, through the port that is published for readers."""
-        entry = json.loads((self.secrets / connections.FILE).read_text(encoding="utf-8"))[conn_id]
+        file = connections.ROLE_FILES[conn_id.removeprefix("pdic_warehouse_")]
+        entry = json.loads((self.secrets / file).read_text(encoding="utf-8"))[conn_id]
         return connections.to_uri(entry | {"host": ports.HOST, "port": self.reader_port})
 
     def status_code(self, method: str, path: str, **what: Any) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import json
 import stat
 import subprocess
 from pathlib import Path
@@ -41,9 +40,13 @@ def test_everything_is_on_this_machine_and_tasks_report_to_this_api_server(home:
     config = read(home)
     assert config["api"]["host"] == "127.0.0.1"
     assert config["core"]["execution_api_server_url"] == "http://127.0.0.1:20001/execution/"
-    assert json.loads(config["workers"]["secrets_backend_kwargs"]) == {
-        "connections_file_path": str(home / "secrets" / "connections.json")
-    }
+
+
+def test_only_tasks_are_given_connections(home: Path) -> None:
+    airflow_config.write(home, 20001, 4)
+    config = read(home)
+    assert config["workers"]["secrets_backend"] == "pdic.airflow_secrets.SecretFiles"
+    assert not config.has_option("secrets", "backend")
 
 
 def test_secrets_are_read_by_commands_that_work_at_any_path(home: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pdic import connections, embedded
+from pdic import connections, embedded, logins
 from pdic.containers import jobs, secret_files
 from pdic.errors import PdicError
 from pdic.reach import Runner
@@ -138,7 +138,54 @@ def test_what_can_wait_waits_for_its_secrets_and_databases() -> None:
 
 def test_a_worker_is_given_no_more_than_it_needs() -> None:
     given = {entry if isinstance(entry, str) else entry["source"] for entry in COMPOSE["services"]["worker"]["secrets"]}
-    assert given == {"airflow_api", "celery_broker", "celery_result", "identity_key", "connections"}
+    assert given == {"airflow_api", "celery_broker", "celery_result", "identity_key", "connections", *ROLES}
+
+
+ROLES = {f"connections_{role}" for role in logins.SERVICE_ROLES}
+
+
+@pytest.mark.parametrize(
+    ("service", "roles"),
+    [
+        *(
+            (service, set())
+            for service in ("api-server", "scheduler", "dag-processor", "triggerer", "demo", "one-stop")
+        ),
+        *((service, ROLES) for service in ("worker", "pdic", "init", "secrets")),
+    ],
+)
+def test_logins_of_the_warehouse_are_given_to_what_runs_its_steps_and_makes_them(service: str, roles: set[str]) -> None:
+    given = {entry if isinstance(entry, str) else entry["source"] for entry in COMPOSE["services"][service]["secrets"]}
+    assert given & (ROLES | {"connections_admin"}) == roles | (
+        {"connections_admin"} if service in ("init", "secrets") else set()
+    )
+    assert ("connections" in given) == (service in ("worker", "pdic", "secrets", "demo")), "the sources' logins"
+
+
+def test_each_role_of_the_warehouse_has_a_file_with_its_own_login_alone(folder: Path) -> None:
+    for role, name in connections.ROLE_FILES.items():
+        assert set(json.loads((folder / name).read_text(encoding="utf-8"))) == {f"pdic_warehouse_{role}"}
+    together = json.loads((folder / connections.FILE).read_text(encoding="utf-8"))
+    assert {name.partition("_warehouse_")[0] for name in together} == set(together)
+
+
+def test_logins_that_lie_together_get_files_of_their_own_and_keep_their_passwords(folder: Path) -> None:
+    """A stack of a former version; killed half-way, it is done again."""
+    logins_of = {
+        name: entry
+        for file in connections.ROLE_FILES.values()
+        for name, entry in json.loads((folder / file).read_text(encoding="utf-8")).items()
+    }
+    path = folder / connections.FILE
+    sources = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(sources | logins_of), encoding="utf-8")
+    for file in list(connections.ROLE_FILES.values())[1:]:
+        (folder / file).unlink()
+    assert set(secret_files.make(folder)) == set(list(connections.ROLE_FILES.values())[1:])
+    assert json.loads(path.read_text(encoding="utf-8")) == sources
+    for role, file in connections.ROLE_FILES.items():
+        name = f"pdic_warehouse_{role}"
+        assert json.loads((folder / file).read_text(encoding="utf-8")) == {name: logins_of[name]}
 
 
 def test_the_server_decides_results_as_the_embedded_one_does(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def airflow_config() -> str:
         return f"cat /run/secrets/{name}"
 
     return config.render(
-        config.common(read, settings.project_root(), Path("/run/secrets", connections.FILE), Path("/var/log/pdic")),
+        config.common(read, settings.project_root(), Path("/var/log/pdic")),
         {
             "core": {
                 "executor": "CeleryExecutor",

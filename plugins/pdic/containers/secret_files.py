@@ -22,7 +22,7 @@ ONE_STOP_PORT = 8080
 PORT = 5432
 BROKER = "redis:6379"
 
-CONNECTIONS, ADMIN_CONNECTIONS, DEMO_CONNECTIONS = connections.FILE, *connections.MORE_FILES
+CONNECTIONS, ADMIN_CONNECTIONS, DEMO_CONNECTIONS = connections.FILE, *connections.OWNERS_FILES
 REDIS = "redis.conf"
 NAMES = (
     "postgres_superuser",
@@ -39,6 +39,7 @@ NAMES = (
     CONNECTIONS,
     ADMIN_CONNECTIONS,
     DEMO_CONNECTIONS,
+    *connections.ROLE_FILES.values(),
 )
 
 
@@ -84,8 +85,7 @@ def make(folder: Path) -> list[str]:
         CONNECTIONS,
         lambda: (
             json.dumps(
-                logins.entries(logins.SERVICES, {}, WAREHOUSE_HOST, PORT)
-                | logins.entries(logins.DEMO_READERS, {}, DEMO_HOST, PORT)
+                logins.entries(logins.DEMO_READERS, {}, DEMO_HOST, PORT)
                 # The service has the file of the demo's owners, those who ask it have this one.
                 | {name: entry for name, entry in known(DEMO_CONNECTIONS).items() if name == logins.ONE_STOP_SOURCE},
                 indent=2,
@@ -94,6 +94,7 @@ def make(folder: Path) -> list[str]:
             + "\n"
         ),
     )
+    made += _give_each_role_its_file(folder)
     if {REDIS, "celery_broker", "celery_result"} - {path.name for path in folder.iterdir()}:
         password = logins.new_password()  # the three belong together: one that is missing has all made anew
         texts = {
@@ -105,6 +106,29 @@ def make(folder: Path) -> list[str]:
             settings.write_private(folder / name, text)
             made.append(name)
     return made
+
+
+def _give_each_role_its_file(folder: Path) -> list[str]:
+    """Makes the file of every role of the warehouse that has none. Returns their names.
+
+    A stack of a former version has all logins in `connections.json`: they move, each with its password and address.
+    """
+    path = folder / CONNECTIONS
+    together = dict(json.loads(path.read_text(encoding="utf-8")))
+    made = []
+    for login, name in zip(logins.SERVICES, connections.ROLE_FILES.values(), strict=True):
+        if not (folder / name).exists():
+            new = logins.entries([login], {}, WAREHOUSE_HOST, PORT)
+            _write_json(folder / name, {login.conn_id: together.get(login.conn_id, new[login.conn_id])})
+            made.append(name)
+    left = {name: entry for name, entry in together.items() if name not in {login.conn_id for login in logins.SERVICES}}
+    if left != together:  # only now: a kill in between leaves the login in both
+        _write_json(path, left)
+    return made
+
+
+def _write_json(path: Path, entries: dict[str, object]) -> None:
+    settings.write_private(path, json.dumps(entries, indent=2, sort_keys=True) + "\n")
 
 
 def check(folder: Path, names: Iterable[str] = NAMES) -> None:
