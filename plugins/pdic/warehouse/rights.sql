@@ -142,7 +142,7 @@ begin
         alter schema quarantine owner to pdic_keeper;
         grant usage, create on schema quarantine to pdic_loader;
         alter table quarantine.event owner to pdic_keeper;
-        revoke all on quarantine.event from pdic_keeper, pdic_loader;
+        revoke all on quarantine.event from pdic_loader;
         grant select, insert on quarantine.event to pdic_loader;
     end if;
 end
