@@ -24,6 +24,7 @@ from pdic.operators import (
     STEP_RETRIES,
     AcceptOperator,
     ApproveDeletionsOperator,
+    AuditOperator,
     CatchUpOperator,
     CheckOperator,
     ExtractOperator,
@@ -320,6 +321,23 @@ def test_a_step_of_a_release_that_a_newer_one_overtook(monkeypatch: pytest.Monke
     assert str(raised.value).startswith("release 10 overtook release 9" if newer else "release 9 was overtaken")
 
 
+HELD = {"release_id": 9, "status": "held", "message": "release 9 is held, and readers keep release 8: …"}
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"), [("open_release", OpenOperator), ("audit", AuditOperator), ("publish", PublishOperator)]
+)
+def test_a_run_whose_release_is_held_fails_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, step: str, kind: type[Any]
+) -> None:
+    """So that a person sees it: whether the audit holds it, or all that is new is in a release that is held already."""
+    monkeypatch.setattr(release, "settle", lambda seconds, connect_to: 0.0)
+    monkeypatch.setattr(release, step, lambda *_, **__: HELD)
+    operator = kind(task_id=step, **({} if step == "open_release" else {"opened": "open"}))
+    with pytest.raises(errors.ReleaseHeld, match="release 9 is held, and readers keep release 8"):
+        operator.execute(context(Task(open={"release_id": 9}), full_refresh=False))
+
+
 class TestErrors:
     """No value of a row reaches a task's log through an error."""
 
@@ -456,6 +474,7 @@ class TestRetries:
             (errors.DriftError("x"), "fail", "fail"),
             (errors.BatchRejected("x"), "fail", "fail"),
             (errors.ReleaseFenced("x"), "fail", "fail"),
+            (errors.ReleaseHeld("x"), "fail", "fail"),
             (errors.SourceUnreachable("x"), "retry", "retry"),
             (errors.WarehouseUnavailable("x"), "retry", "retry"),
             (errors.SourceRefused("x"), "fail", "fail"),
