@@ -27,7 +27,7 @@ def given(reason: str, by: str | None = None) -> Approval:
     """The consent of who runs this process, or of `by` on whose behalf. Raises PdicError without a reason."""
     reason, account = " ".join(reason.split()), getpass.getuser()
     if not reason:
-        raise PdicError('an approval says why: add --reason "…" with a few words')
+        raise PdicError("an approval says why: add --reason WHY with a few words")
     return Approval(account, " ".join((by or "").split()) or account, reason)
 
 

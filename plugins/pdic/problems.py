@@ -66,7 +66,7 @@ def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[
     if (compared := dataset["last_reconcile"]) and compared["held"]:
         yield (
             f"{compared['deleted']:,} rows are gone at the source, and their deletion waits for an approval: look at the source, "
-            f'then run `pdic reconcile {name} --approve --reason "…"`'
+            f"then run `pdic reconcile {name} --approve --reason WHY`"
         )
 
 

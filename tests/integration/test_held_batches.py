@@ -62,7 +62,7 @@ def test_two_fifths_bad_rows_are_held_and_told_in_one_sentence(sector: Sector, t
         f"{NAME}.{name}: batch {report['batch_id']} is held: 725 of 1,810 rows (40%) would go to quarantine, by "
         f"{name}.Nhãn_X.required (725); usual are 0.0%. Accepted data is untouched: have Sở Thử nghiệm put the source right"
     )
-    assert f'`pdic quality approve {NAME}.{name} --reason "…"`' in said
+    assert f"`pdic quality approve {NAME}.{name} --reason WHY`" in said
     assert len(sector.raw(name)) == 1810, "nothing was accepted"
     assert said in [batch["message"] for batch in held.waiting(sector.connect_to)]
     assert history.of_dataset(NAME, name, sector.connect_to)[0]["reason"] == said
@@ -169,7 +169,7 @@ def test_a_source_that_lost_half_its_rows_is_held_until_a_person_says_that_it_is
     (report,) = load.load([f"{NAME}.{name}"], sector.connect_to, full=full)
     assert report["status"] == "rejected"
     assert "905 of 1810 known rows (50.0%) are gone at the source" in report["message"]
-    assert f'`pdic reconcile {NAME}.{name} --approve --reason "…"`' in report["message"]
+    assert f"`pdic reconcile {NAME}.{name} --approve --reason WHY`" in report["message"]
     assert report["message"] in [batch["message"] for batch in held.waiting(sector.connect_to)]
     done = held.approve(NAME, name, CONSENT, sector.connect_to)
     assert (done["status"], done["rows_deleted"]) == ("accepted", 905)

@@ -137,7 +137,7 @@ def diff(
         print_table("Communes and agencies that changed most, in rows", groups, ["table", "group", "live", "now"])
     _show_findings(found["findings"])
     if found["status"] == "held":
-        say(f'approve it: `pdic release approve {found["release_id"]} --reason "…"`')
+        say(f"approve it: `pdic release approve {found['release_id']} --reason WHY`")
 
 
 @release_app.command()

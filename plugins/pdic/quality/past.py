@@ -60,7 +60,7 @@ def _held(contract: Contract, batch_id: int, halting: Sequence[RuleResult]) -> s
     why = "; ".join(result.finding or result.rule.id for result in halting)
     return (
         f"{contract.id}: batch {batch_id} is held: {why}. Accepted data is untouched: have {contract.owner_agency} put the source right, "
-        f'then load it again; where the batch is right as it is, run `pdic quality approve {contract.id} --reason "…"`; the limits are in '
+        f"then load it again; where the batch is right as it is, run `pdic quality approve {contract.id} --reason WHY`; the limits are in "
         "expectations/history.yaml"
     )
 

@@ -119,7 +119,7 @@ def held_message(release_id: int, live: int, findings: Sequence[Finding]) -> str
     more = f"; and {len(holding) - NAMED} more" if len(holding) > NAMED else ""
     return (
         f"release {release_id} is held, and readers keep release {live}: {'; '.join(holding[:NAMED])}{more}. Look at `pdic release diff "
-        f'{release_id}`; where it is right, run `pdic release approve {release_id} --reason "…"`; else have the source put right, load '
+        f"{release_id}`; where it is right, run `pdic release approve {release_id} --reason WHY`; else have the source put right, load "
         "it and release again"
     )
 

@@ -450,7 +450,7 @@ def _require_publishable(publisher: Connection, release_id: int, consent: Approv
     if status == "abandoned" and (newer := _newest_held(publisher)) is not None:
         raise ReleaseFenced(
             f"release {release_id} was overtaken by release {newer}, which is held too: look at `pdic release diff {newer}`, then approve "
-            f'that one: `pdic release approve {newer} --reason "…"`'
+            f"that one: `pdic release approve {newer} --reason WHY`"
         )
     if status not in (HELD, "abandoned"):
         raise ReleaseError(f"release {release_id} is {status} and not held: there is nothing to approve")

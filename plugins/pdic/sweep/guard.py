@@ -62,5 +62,5 @@ def objection(
     )
     return (
         f"{contract.id}: {reason}{seen}.{more} Nothing was changed. If {contract.owner_agency} says that this is right, {fewest}run "
-        f'`pdic reconcile {contract.sector}.{contract.dataset} --approve --reason "…"`; else have the source put right and run again.'
+        f"`pdic reconcile {contract.sector}.{contract.dataset} --approve --reason WHY`; else have the source put right and run again."
     )
