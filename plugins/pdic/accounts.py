@@ -6,6 +6,7 @@ reach the server as scram verifiers, so no statement ever holds one.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, LiteralString
@@ -13,13 +14,15 @@ from typing import Any, LiteralString
 from psycopg import Connection, sql
 
 from pdic import connections, logins
+from pdic.errors import PdicError
 from pdic.logins import Login, new_password
-from pdic.warehouse import connect_psycopg, rights
+from pdic.warehouse import connect_psycopg, readers, rights
 
 __all__ = ["create_database", "create_login", "ensure", "new_password", "provide_demo", "provide_warehouse"]
 
 WITH_TEMPORARY_TABLES = ("loader", "transformer", "auditor")
 WAREHOUSE = (logins.ADMIN, logins.AIRFLOW)
+_log = logging.getLogger(__name__)
 EMBEDDED = (*WAREHOUSE, *logins.SERVICES, *logins.DEMO_OWNERS, *logins.DEMO_READERS)
 
 
@@ -39,15 +42,27 @@ def ensure(home: Path, superuser_uri: str, host: str, port: int) -> None:
 def provide_warehouse(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]) -> None:
     """Makes the warehouse and Airflow's database on a server, with the logins of both. Passwords come from `known`."""
     with connect_psycopg(superuser_uri, "accounts", autocommit=True) as server:
-        _provide(server, WAREHOUSE, logins.SERVICES, known)
+        _provide(server, WAREHOUSE, logins.STEPS, known)
         for role in WITH_TEMPORARY_TABLES:
             server.execute(
                 sql.SQL("grant temporary on database warehouse to {}").format(sql.Identifier(f"pdic_{role}"))
             )
-        for login in logins.SERVICES:
+        for login in logins.STEPS:
             # The admin's migrations make objects that belong to these roles, so it must be able to act as each.
             server.execute(sql.SQL("grant {} to pdic_admin").format(sql.Identifier(login.role)))
+    _provide_readers(superuser_uri, known[logins.READER.conn_id])
     rights.provide(superuser_uri)
+
+
+def _provide_readers(superuser_uri: str, usual: Mapping[str, Any]) -> None:
+    """Makes what readers have. `usual` is the connection of the one that is always there."""
+    if usual["login"] != logins.READER.role:
+        raise PdicError(
+            f"the connection {logins.READER.conn_id} names the login {usual['login']}, and readers log in as {logins.READER.role} now: "
+            "run `make init`, which corrects secrets/connections.json, then `docker-compose up -d`"
+        )
+    for sentence in readers.provide(superuser_uri, usual["password"]):
+        _log.warning("%s", sentence)
 
 
 def provide_demo(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]) -> None:

@@ -35,13 +35,18 @@ def uri(conn_id: str) -> str:
 
     Raises PdicError where the file or the name is missing.
     """
+    return to_uri(entry(conn_id))
+
+
+def entry(conn_id: str) -> dict[str, Any]:
+    """The fields of a connection of this installation, password included. Raises PdicError where the file or the name is missing."""
     known = load(settings.home())
     if conn_id not in known:
         raise PdicError(
             f"there is no connection {conn_id!r} in {settings.secret_path(FILE)} ({instead_of(conn_id, known)}): "
             "start the embedded PostgreSQL (`pdic up`) or add it there"
         )
-    return to_uri(known[conn_id])
+    return known[conn_id]
 
 
 def warehouse(role: str) -> str:
@@ -83,6 +88,12 @@ def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:
     settings.write_private(settings.secret_path(FILE, of), json.dumps(merged, indent=2, sort_keys=True) + "\n")
 
 
+def extra_of(connection: Mapping[str, Any]) -> dict[str, Any]:
+    """A connection's `extra`, which is an object or JSON text."""
+    extra = connection.get("extra") or {}
+    return dict(json.loads(extra) if isinstance(extra, str) else extra)
+
+
 def to_uri(connection: Mapping[str, Any]) -> str:
     """One URI from a connection's fields, by its `conn_type`.
 
@@ -91,9 +102,7 @@ def to_uri(connection: Mapping[str, Any]) -> str:
     web address with the login in front; `schema` says https (the default) or http, and the whole `extra` travels as JSON in
     the parameter `extra` (`pdic.sources.rest.endpoint` reads it).
     """
-    extra = connection.get("extra") or {}
-    if isinstance(extra, str):
-        extra = json.loads(extra)
+    extra = extra_of(connection)
     if connection.get("conn_type") == "http":
         return _to_http_uri(connection, extra)
     database = quote(str(connection.get("schema") or ""), safe="")

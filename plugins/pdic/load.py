@@ -44,7 +44,7 @@ from pdic import (
 from pdic.arrival import Arrival
 from pdic.errors import BatchFenced, BatchRejected, Busy, LoadError, PdicError
 from pdic.sources import cdc, postgres, rest
-from pdic.warehouse import Connect, connect, locks, one, transaction
+from pdic.warehouse import Connect, connect, locks, one, readers, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -499,6 +499,7 @@ def load(
     """
     tell = progress or (lambda _dataset, _step: None)
     chosen = resolve_targets(targets)
+    readers.watch(connect_to)
     memory.forget_peak()
     sectors = [_SectorLoad(sector, datasets, connect_to, tell, full=full) for sector, datasets in chosen.items()]
     try:

@@ -13,7 +13,8 @@ SECTORS = ("civil_registry", "education", "health", "investment")
 ONE_STOP = "one_stop"
 """The sector of the demo province that gives its data by a service; only that enters its database."""
 
-SERVICE_ROLES = ("auditor", "loader", "publisher", "reader", "transformer")
+STEP_ROLES = ("auditor", "loader", "publisher", "transformer")
+SERVICE_ROLES = (*STEP_ROLES, "reader")
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,10 @@ class Login:
 
 AIRFLOW = Login("airflow_db", "airflow", "airflow")
 ADMIN = Login("pdic_warehouse_admin", "pdic_admin", "warehouse")
-SERVICES = tuple(Login(f"pdic_warehouse_{role}", f"pdic_{role}", "warehouse") for role in SERVICE_ROLES)
+STEPS = tuple(Login(f"pdic_warehouse_{role}", f"pdic_{role}", "warehouse") for role in STEP_ROLES)
+READER = Login("pdic_warehouse_reader", "reader_analyst", "warehouse")
+"""The reader that is always there. `pdic reader add` makes others; the role pdic_reader, which holds their rights, cannot log in."""
+SERVICES = (*STEPS, READER)
 DEMO_OWNERS = tuple(Login(f"pdic_demo_{name}", f"{name}_owner", name) for name in (*SECTORS, ONE_STOP, "truth"))
 DEMO_READERS = tuple(Login(f"pdic_source_{sector}", f"pdic_reader_{sector}", sector) for sector in SECTORS)
 ONE_STOP_OWNER = f"pdic_demo_{ONE_STOP}"

@@ -14,7 +14,7 @@ OF_SOURCES: Final = frozenset(kind.__name__ for kind in (SourceUnavailable, Sour
 
 Report = Mapping[str, Any]
 Problem = dict[str, str]
-"""`where` (SECTOR.DATASET, release, disk, airflow) and `what`, a sentence."""
+"""`where` (SECTOR.DATASET, release, readers, disk, airflow) and `what`, a sentence."""
 
 
 LITTLE_ROOM: Final = 256_000_000
@@ -39,6 +39,7 @@ def problems(report: Report) -> list[Problem]:
         if slot["warning"]
     ]
     found += [{"where": "release", "what": what} for what in _of_releases(report["release"])]
+    found += [{"where": "readers", "what": what} for what in (report.get("readers") or {}).get("problems", ())]
     found += [{"where": "disk", "what": what} for what in _of_disk(report.get("disk"))]
     return found + [{"where": "airflow", "what": what} for what in _of_airflow(report.get("airflow"))]
 

@@ -120,6 +120,19 @@ def seconds(name: str, default: float) -> float:
     return found
 
 
+def number(name: str, default: int, *, least: int, most: int) -> int:
+    """A setting of the environment that is a whole number; `default` where it is not set.
+
+    Raises PdicError where it is none from `least` to `most`.
+    """
+    said = os.environ.get(name) or str(default)
+    if not said.isascii() or not said.isdigit() or not least <= int(said) <= most:
+        raise PdicError(
+            f"{name} is {said!r}, which is no whole number from {least:,} to {most:,}: set it to one like {default}, or take it out"
+        )
+    return int(said)
+
+
 def write_private(path: Path, text: str) -> None:
     """Replaces `path` by `text` in one step, readable by its owner only; a crash leaves the old or the new, never half."""
     whole_files.write(path, text)

@@ -12,7 +12,7 @@ from pdic import balance, connections, contracts, history, sweep
 from pdic.quarantine import desk
 from pdic.release.views import OWN
 from pdic.sources.cdc import watch
-from pdic.warehouse import Connect, one, records, transaction
+from pdic.warehouse import Connect, one, readers, records, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -49,6 +49,7 @@ def status(
         "quarantine": desk.counts(connect_to),
         "slots": watch.slots(connect_to, sector),
         "shared": shared_tables(connect_to, checksums=checksums),
+        "readers": readers.status(connect_to),
     }
 
 
@@ -201,11 +202,12 @@ def quality(connect_to: Connect = connections.uri) -> list[Report]:
 
 
 def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = False) -> list[Report]:
-    """Every table a reader sees, with its rows, read as the reader: not what `shared` says about the release itself.
+    """Every table a reader sees, with its rows: not what `shared` says about the release itself.
 
     Tables about the loads themselves (`quality_…`) have the checksum None: two ways to the same data differ in them.
     """
-    with transaction(connect_to("pdic_warehouse_reader"), "status") as reader, reader.cursor() as cursor:
+    # By the owner of their views: no reader can use up the connections that this needs.
+    with transaction(connect_to("pdic_warehouse_publisher"), "status") as publisher, publisher.cursor() as cursor:
         # Values are compared as text: the session decides how times are written.
         cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1")
         cursor.execute("select table_name from information_schema.tables where table_schema = 'shared' order by 1")

@@ -20,7 +20,7 @@ from pdic.settings import project_root
 
 DAGS = project_root() / "dags"
 OWNERS = {"pdic"}
-TAGS = {"catch_up", "load", "reconcile", "release", *SECTORS}
+TAGS = {"catch_up", "load", "readers", "reconcile", "release", *SECTORS}
 ASKING = "approve."
 """Tasks that wait for an operator, not for a machine, start with this."""
 PASSING = {
@@ -66,6 +66,7 @@ def test_every_file_imports_and_every_sector_has_its_load(parsed: dict[str, Any]
     assert parsed["import_errors"] == {}
     assert set(parsed["dags"]) == {
         "catch_up",
+        "readers",
         "release",
         *(f"{kind}_{sector}" for kind in ("load", "reconcile") for sector in SECTORS),
     }

@@ -45,6 +45,7 @@ from pdic.quality import coverage, data_docs, score, trial
 from pdic.quarantine import correction, desk
 from pdic.release import comparison
 from pdic.sources.cdc import retire, watch
+from pdic.warehouse import readers
 
 SECTOR = "quan_ly_ho_so_mot_cua_cap_xa"
 DATASET = "ket_qua_giai_quyet_thu_tuc_hanh_chinh_theo_tung_don_vi_hang_nam"
@@ -57,7 +58,14 @@ SENTENCE = (
 )
 NFD = unicodedata.normalize("NFD", SENTENCE)
 PATH = "/srv/pdic/" + "thu_muc_rat_dai/" * 8 + "index.html"
-DSN = "postgresql://pdic_reader:" + "p" * 60 + "@127.0.0.1:5432/warehouse"
+READER = {
+    "conn_type": "postgres",
+    "login": "reader_analyst",
+    "password": "p" * 60,
+    "host": "127.0.0.1",
+    "port": 5432,
+} | {"schema": "warehouse"}
+DSN = connections.to_uri(READER)
 AT = datetime(2026, 11, 27, 5, 10, tzinfo=UTC)
 TABLE = "mart_civil_registry__vital_events_by_commune_and_month_of_year"
 
@@ -127,6 +135,7 @@ STATUS = {
     "quarantine": dict.fromkeys(desk.STANDINGS, MANY),
     "slots": [SLOT],
     "unreadable": [],
+    "readers": {"problems": [SENTENCE], "ended": [SENTENCE]},
     "shared": [{"table": TABLE, "rows": MANY, "checksum": "9" * 30}],
 }
 STACK = {
@@ -265,6 +274,9 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("share",): (NAME,),
     ("connection", "add"): ("pdic_source_x", "--host", "h", "--database", "d", "--user", "u"),
     ("contracts", "compile"): ("--check",),
+    ("reader", "add"): ("an_nguyen",),
+    ("reader", "list"): (),
+    ("reader", "remove"): ("an_nguyen",),
     ("slot", "list"): (),
     ("slot", "drop"): (NAME,),
     ("slot", "renew"): (NAME,),
@@ -305,7 +317,7 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in vars(pdic.cli).values():
         if hasattr(module, "ensure_warehouse"):
             answers(module, "ensure_warehouse", Path("/srv/pdic"))
-    for name in ("app", "demo", "quality_reports", "quarantine", "slots", "status"):
+    for name in ("app", "demo", "quality_reports", "quarantine", "reader", "slots", "status"):
         module = __import__(f"pdic.cli.{name}", fromlist=["x"])
         for function, value in (("ensure_warehouse", Path("/srv/pdic")), ("describe", STACK)):
             if hasattr(module, function):
@@ -316,6 +328,12 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(warehouse, "migrate", None)
     answers(connections, "warehouse", DSN)
     answers(connections, "uri", DSN)
+    answers(connections, "entry", READER)
+    answers(pdic.cli.reader, "is_embedded", True)
+    of_reader = {"reader": "a" * 40, "login": f"reader_{'a' * 40}", "connections": 1000}
+    answers(readers, "add", of_reader)
+    answers(readers, "remove", of_reader | {"sessions_ended": 1000})
+    answers(readers, "listed", [of_reader | {"open": 1000, "made_at": AT}])
     answers(load, "load", [BATCH])
     answers(release, "release", {"release_id": 12, "status": "published"})
     answers(release, "rollback", {"release_id": 12, "seconds": 0.1})
@@ -574,7 +592,7 @@ class TestStatus:
     }
 
     def report(self, monkeypatch: pytest.MonkeyPatch, datasets: list[dict[str, Any]], **others: Any) -> None:
-        fine = {"slots": [], "release": {**STATUS["release"], "newest": []}}
+        fine = {"slots": [], "readers": {"problems": [], "ended": []}, "release": {**STATUS["release"], "newest": []}}
         monkeypatch.setattr(status, "status", lambda *_, **__: STATUS | fine | {"datasets": datasets} | others)
         healthy = {
             "airflow": {

@@ -11,12 +11,13 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from pdic import failures, settings, stopping
+from pdic import connections, failures, settings, stopping
 from pdic.cli import loads, logs
 from pdic.cli.names import Json, Targets, complete_sector
 from pdic.cli.output import console, give, print_json, say, tell
 from pdic.cli.quality_reports import add_reports
 from pdic.cli.quarantine import quarantine_app
+from pdic.cli.reader import reader_app
 from pdic.cli.release import release_app
 from pdic.cli.slots import slot_app
 from pdic.cli.stack import describe, ensure_warehouse
@@ -43,6 +44,7 @@ app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(reader_app, name="reader")
 app.add_typer(release_app, name="release")
 
 
@@ -64,7 +66,7 @@ def up(
 
     They listen on free ports of 127.0.0.1. What runs and is well is left as it is; what is dead or silent is started anew.
     """
-    from pdic import airflow_stack, connections, demo_service, embedded, warehouse
+    from pdic import airflow_stack, demo_service, embedded, warehouse
 
     home = settings.home()
     tell(f"PostgreSQL in {home} …")
@@ -110,30 +112,62 @@ def dsn(
             help="warehouse: reader (default), loader, transformer, auditor, publisher, admin; source: reader (default), owner."
         ),
     ] = None,
+    reader: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="warehouse: the address of this reader (`pdic reader list`)."),
+    ] = None,
+    pgpass: Annotated[
+        bool, typer.Option("--pgpass", help="Without the password: the address names a file that holds it.")
+    ] = False,
+    service_file: Annotated[
+        bool,
+        typer.Option(
+            "--service-file", help="Print the path of a service file instead, whose service `pdic` is the address."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Print the address of a database, password included.
 
-    It is a libpq URI, as psql and BI tools take it. Pass it on to them; keep it out of logs.
+    It is a libpq URI, as psql and BI tools take it. Pass it on to them; keep it out of logs. Other users of a machine see what stands
+    on a command line: there, use --pgpass or --service-file.
     """
-    from pdic import connections
+    from pdic import clients
 
     ensure_warehouse()
-    if kind == "warehouse":
-        uri = (
-            connections.warehouse(role or "reader")
-            if (role or "reader") in connections.WAREHOUSE_ROLES
-            else _unknown_role(role)
-        )
-    elif kind == "source" and name:
-        prefix = {"reader": "pdic_source_", "owner": "pdic_demo_"}.get(role or "reader")
-        uri = connections.uri(f"{prefix}{name}") if prefix else _unknown_role(role)
-    else:
-        raise PdicError("say `pdic dsn warehouse [--role R]` or `pdic dsn source SECTOR [--role R]`")
+    connection = _connection(kind, name, role, reader)
+    if not (pgpass or service_file):
+        uri = connections.to_uri(connection)
+        print_json({"uri": uri}) if as_json else give(uri)
+        return
+    files = clients.write(settings.home(), connection)
     if as_json:
-        print_json({"uri": uri})
+        print_json(
+            {"uri": files.uri, "pgpass": files.pgpass, "service_file": files.service_file, "service": clients.SERVICE}
+        )
     else:
-        give(uri)
+        give(files.service_file if service_file else files.uri)
+
+
+def _connection(kind: str, name: str | None, role: str | None, reader: str | None) -> dict[str, Any]:
+    """The connection that the words of `pdic dsn` mean. Raises PdicError where they mean none."""
+    if reader is not None and (kind != "warehouse" or role not in (None, "reader")):
+        raise PdicError("--reader goes with `pdic dsn warehouse` alone: leave out the other words")
+    if kind == "warehouse" and not name:
+        if reader is not None:
+            from pdic.warehouse import readers
+
+            return readers.address(settings.home(), reader)
+        role = role or "reader"
+        return connections.entry(
+            f"pdic_warehouse_{role}" if role in connections.WAREHOUSE_ROLES else _unknown_role(role)
+        )
+    if kind == "source" and name:
+        prefix = {"reader": "pdic_source_", "owner": "pdic_demo_"}.get(role or "reader")
+        return connections.entry(f"{prefix}{name}" if prefix else _unknown_role(role))
+    raise PdicError(
+        "say `pdic dsn warehouse [--role R]`, `pdic dsn warehouse --reader NAME` or `pdic dsn source SECTOR [--role R]`"
+    )
 
 
 @app.command()

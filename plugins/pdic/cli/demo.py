@@ -172,7 +172,7 @@ def _show(report: dict[str, Any], home: Path) -> None:
     login = airflow_stack.login(home)
     say(f"release {report['release']['live']} is live")
     command = _pdic_command()
-    give(f'  psql "$({command} dsn warehouse --role reader)"', "look at it:")
+    give(f'  psql "$({command} dsn warehouse --pgpass)"', "look at it:")
     give(f"  {report['airflow']['url']}", f"Airflow, as the user {login['username']}:")
     give(f"  {login['password']}", "its password:")
     give(f"  {command} down", "stop it:")

@@ -75,6 +75,8 @@ def _show(report: Report, *, everything: bool, sector: str | None, checksums: bo
         print_slots(report["slots"], warnings=False)
     if sector is None:
         print_table("Shared tables", report["shared"], ["table", "rows"] + (["checksum"] if checksums else []))
+        for sentence in report["readers"]["ended"]:
+            say(sentence)
         say("quarantine: " + ", ".join(f"{count:,} {state}" for state, count in report["quarantine"].items()))
 
 

@@ -95,6 +95,8 @@ def make(folder: Path) -> list[str]:
         ),
     )
     made += _give_each_role_its_file(folder)
+    if _correct_reader(folder / connections.ROLE_FILES["reader"]):
+        made.append(connections.ROLE_FILES["reader"])
     if {REDIS, "celery_broker", "celery_result"} - {path.name for path in folder.iterdir()}:
         password = logins.new_password()  # the three belong together: one that is missing has all made anew
         texts = {
@@ -129,6 +131,20 @@ def _give_each_role_its_file(folder: Path) -> list[str]:
 
 def _write_json(path: Path, entries: dict[str, object]) -> None:
     settings.write_private(path, json.dumps(entries, indent=2, sort_keys=True) + "\n")
+
+
+def _correct_reader(file: Path) -> bool:
+    """Name the login of the usual reader as it is called now, where the file has the former one; returns whether. It keeps its password."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        entry = found[logins.READER.conn_id]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return False  # `check` says what is wrong with it
+    if entry.get("login") != "pdic_reader":
+        return False
+    found[logins.READER.conn_id] = {**entry, "login": logins.READER.role}
+    _write_json(file, found)
+    return True
 
 
 def check(folder: Path, names: Iterable[str] = NAMES) -> None:

@@ -2,6 +2,7 @@
 
     ExtractOperator, CheckOperator, AcceptOperator, ReportOperator     the steps of a sector's load
     ReconcileOperator, ApproveDeletionsOperator, HealApprovedOperator  a dataset's reconcile
+    ReadersOperator                                                     keeps readers within their limits
     CatchUpOperator                                                     asks a sector again whose source was away
     OpenOperator, ConformOperator, AuditOperator, PublishOperator      the steps of a release
     sector_asset, dataset_asset, shared_asset, datasets_with_news      what they announce to other DAGs: docs/airflow.md
@@ -14,6 +15,7 @@ from pdic.operators.assets import dataset_asset, datasets_with_news, sector_asse
 from pdic.operators.catch_up import CatchUpOperator
 from pdic.operators.check import CheckOperator
 from pdic.operators.extract import ExtractOperator
+from pdic.operators.readers import ReadersOperator
 from pdic.operators.reconcile import ApproveDeletionsOperator, HealApprovedOperator, ReconcileOperator
 from pdic.operators.release import AuditOperator, ConformOperator, OpenOperator, PublishOperator
 from pdic.operators.report import ReportOperator
@@ -35,6 +37,7 @@ __all__ = [
     "HealApprovedOperator",
     "OpenOperator",
     "PublishOperator",
+    "ReadersOperator",
     "ReconcileOperator",
     "ReportOperator",
     "dataset_asset",

@@ -23,7 +23,10 @@ def scores(
     """
     scopes = [scope] if scope else list(SCOPES[:3])
     measures = ", ".join(f"{measure}::float" for measure in MEASURES)
-    with transaction(connect_to("pdic_warehouse_reader"), "quality score") as reader, reader.cursor() as cursor:
+    with (
+        transaction(connect_to("pdic_warehouse_publisher"), "quality score") as publisher,
+        publisher.cursor() as cursor,
+    ):
         try:
             cursor.execute(
                 f"""

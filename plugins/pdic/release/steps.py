@@ -20,7 +20,7 @@ from pdic.quality.coverage import coverage_of
 from pdic.release import code, comparison, dbt, keys, slots
 from pdic.release.seeds import load_seeds
 from pdic.release.views import bring_up, views
-from pdic.warehouse import Connect, connect, locks, one, transaction
+from pdic.warehouse import Connect, connect, locks, one, readers, transaction
 from pdic.warehouse.statements import execute_values
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def release(
     unlike the live one, and waits for a person (`approve`): `message` says why.
     """
     tell = progress or (lambda _step: None)
+    readers.watch(connect_to)
     with locks.Session(connect_to, "pdic_warehouse_publisher", "release") as session:
         try:
             _take_turn(session, connect_to, RELEASE_WAIT_S)

@@ -25,7 +25,6 @@ KEEPER: Final = "pdic_keeper"
 """Owns what is only ever added to. Nobody can log in by it, and nobody is a member of it."""
 PINNED: Final = "pg_catalog, pg_temp"
 """The search_path of every role that works in the warehouse: all names there are written with their schema."""
-READER: Final = "pdic_reader"
 
 OWNER: Final = "owner"
 """Stands for every right. A table's owner is the role that makes it; a migration makes it for that role."""
@@ -39,6 +38,7 @@ SCHEMAS: Final[Mapping[str, str]] = {
     "quarantine": "loader: usage create; transformer auditor: usage",
     "raw": "loader: owner; transformer auditor: usage",
     "raw_batch": "loader: owner; auditor: usage",
+    "readers": "loader publisher: usage",
     "retired": "publisher: owner",
     "rights": "public: usage",
     "shared": "publisher: owner; reader: usage",
@@ -99,6 +99,10 @@ RELATIONS: Final[Mapping[str, str]] = {
     "quarantine.standing": "loader: owner; transformer: select",
     "raw.*": "loader: owner; transformer auditor: select",
     "raw_batch.*": "loader: owner; transformer auditor: select",
+    "readers.event": "admin loader publisher: select",
+    "readers.event_event_id_seq": "",
+    "readers.limits": "admin loader publisher: select",
+    "readers.login": "",  # but what COLUMNS says: all but the verifier of the password
     "shared.*": "publisher: owner; reader: select",
     "staging.*": "transformer: owner",
     "valid.unit": "loader transformer auditor publisher: select",
@@ -110,6 +114,9 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "control.approval": (
         "pdic_loader INSERT batch_id, findings, os_user, reason, said_by",
         "pdic_publisher INSERT findings, os_user, reason, release_id, said_by",
+    ),
+    "readers.login": tuple(
+        f"pdic_{role} SELECT connections, login, made_at" for role in ("admin", "loader", "publisher")
     ),
 }
 """Rights to columns alone: they came with the migration that made the table."""
@@ -130,6 +137,9 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "control.append_to_ledger": "publisher: execute",
     "control.refuse_change": "",
     "published.sample_where_it_grew": "publisher: owner; transformer: execute",
+    "readers.*": "",
+    "readers.end_beyond_limits": "loader publisher: execute",
+    "readers.put_right": "loader publisher: execute",
     "rights.*": "public: execute",
     "rights.seal": "",
     "valid.*": "public: execute",
@@ -166,9 +176,8 @@ def provide(superuser_uri: str) -> None:
     with connect_psycopg(superuser_uri, "rights", dbname="warehouse") as database:
         if database.execute("select to_regrole(%s) is null", (KEEPER,)).fetchone() == (True,):
             database.execute(sql.SQL("create role {} nologin").format(sql.Identifier(KEEPER)))
-        for login in (logins.ADMIN, *logins.SERVICES):
-            if login.role != READER:
-                _pin(database, login.role)
+        for login in (logins.ADMIN, *logins.STEPS):  # (those of readers: pdic.warehouse.readers)
+            _pin(database, login.role)
         if not _are_in(database):
             _put_in(database)
         database.execute("select rights.seal()")
