@@ -14,7 +14,7 @@ OF_SOURCES: Final = frozenset(kind.__name__ for kind in (SourceUnavailable, Sour
 
 Report = Mapping[str, Any]
 Problem = dict[str, str]
-"""`where` (SECTOR.DATASET, release, readers, disk, airflow) and `what`, a sentence."""
+"""`where` (SECTOR.DATASET, release, readers, disk, rights, airflow) and `what`, a sentence."""
 
 
 LITTLE_ROOM: Final = 256_000_000
@@ -41,6 +41,7 @@ def problems(report: Report) -> list[Problem]:
     found += [{"where": "release", "what": what} for what in _of_releases(report["release"])]
     found += [{"where": "readers", "what": what} for what in (report.get("readers") or {}).get("problems", ())]
     found += [{"where": "disk", "what": what} for what in _of_disk(report.get("disk"))]
+    found += [{"where": "rights", "what": what} for what in _of_rights(report.get("rights"))]
     return found + [{"where": "airflow", "what": what} for what in _of_airflow(report.get("airflow"))]
 
 
@@ -91,6 +92,15 @@ def _of_airflow(airflow: Report | None) -> Iterator[str]:
     parts = airflow["components"]
     if unwell := sorted(name for name, state in parts.items() if state != "healthy"):
         yield f"it is not whole ({', '.join(f'{name}: {parts[name]}' for name in unwell)}): run `pdic up`, which mends it"
+
+
+def _of_rights(rights: Report | None) -> Iterator[str]:
+    """What keeps a step from running under another role (docs/rights.md) is gone: after a restore, or switched off."""
+    if rights and not rights["in_force"]:
+        yield (
+            "what keeps one step's code from running as another role is not in force: run `pdic up` (in containers "
+            "`docker-compose up init`), which puts it back"
+        )
 
 
 def _of_disk(disk: Report | None) -> Iterator[str]:

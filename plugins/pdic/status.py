@@ -12,7 +12,7 @@ from pdic import balance, connections, contracts, history, sweep
 from pdic.quarantine import desk
 from pdic.release.views import OWN
 from pdic.sources.cdc import watch
-from pdic.warehouse import Connect, one, readers, records, transaction
+from pdic.warehouse import Connect, one, readers, records, rights, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -50,6 +50,7 @@ def status(
         "slots": watch.slots(connect_to, sector),
         "shared": shared_tables(connect_to, checksums=checksums),
         "readers": readers.status(connect_to),
+        "rights": {"in_force": rights.in_force(connect_to("pdic_warehouse_publisher"))},
     }
 
 

@@ -200,7 +200,9 @@ def test_a_batch_is_compared_with_those_before_it_once_there_are_enough(
     for turn in range(1, 6):
         load_more(1000 * turn + 1, 1000 * turn + 100)
     usual, large = load_more(6001, 6120), load_more(7001, 7600)
-    found = sector.warehouse(results + "and rule_id !~ '(quarantined_share|quarantined_jump|freshness)$' order by batch_id, rule_id")
+    found = sector.warehouse(
+        results + "and rule_id !~ '(quarantined_share|quarantined_jump|freshness)$' order by batch_id, rule_id"
+    )
     named = [f"{name}.history.{what}" for what in ("Nhãn_X.null_share", "id.null_share", "rows", "sửa.null_share")]
     assert found == [(batch, rule, batch == usual or rule != named[2]) for batch in (usual, large) for rule in named]
 

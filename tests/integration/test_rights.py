@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from pdic import connections
+from pdic.problems import problems
 from pdic.release import slots
 from pdic.release.views import View
 from pdic.warehouse import connect, rights
@@ -346,6 +347,8 @@ CODE = [
 ]
 """What one role makes and PostgreSQL runs for another: {table} is one of the step's own, with a column `key`."""
 
+NO_RELEASE = {"newest": [], "live": None}
+
 OWN_TABLES = {
     "pdic_loader": "raw_batch.mine_to_try",
     "pdic_transformer": "staging.of_rights",
@@ -519,5 +522,9 @@ def test_rules_that_were_switched_off_are_in_force_again(
 ) -> None:
     superuser.execute("alter event trigger pdic_refuse_command disable")
     assert attempt("pdic_loader", "create view raw.mine as select 1 as a") == "it was done"
+    found = {"in_force": rights.in_force(connections.warehouse("publisher"))}
+    (told,) = problems({"datasets": [], "unreadable": [], "slots": [], "release": NO_RELEASE, "rights": found})
+    assert (told["where"], "run `pdic up`" in told["what"]) == ("rights", True)
     rights.provide(postgres.uri("warehouse"))
+    assert rights.in_force(connections.warehouse("publisher"))
     assert "may not create view" in attempt("pdic_loader", "create view raw.mine as select 1 as a")

@@ -20,8 +20,9 @@ def ensure_warehouse() -> Path:
     home = settings.home()
     if is_embedded(home):
         from pdic import demo_service, embedded, warehouse
+        from pdic.warehouse import rights
 
-        if embedded.status(home) is None:
+        if embedded.status(home) is None or not rights.in_force(connections.warehouse("admin")):
             embedded.start(home)
         warehouse.mend_by(partial(embedded.revive, home))
         warehouse.migrate(connections.warehouse("admin"))

@@ -242,8 +242,13 @@ def _comment() -> str:
     return f"What no step may do, whatever it owns (docs/rights.md); file {digest}."
 
 
+def in_force(uri: str) -> bool:
+    """Are the rules of this version in, and in force? Any role of the warehouse may ask."""
+    with connect_psycopg(uri, "rights") as database:
+        return _are_in(database)
+
+
 def _are_in(database: Connection[Any]) -> bool:
-    """Are the rules of this version in, and in force?"""
     found = database.execute(
         """
         select
