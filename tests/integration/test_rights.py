@@ -86,6 +86,8 @@ def differences(superuser: psycopg.Connection[Any], open_slot: str | None = None
     """Role × table, view or sequence × right, where the catalogue and the declaration differ."""
     wrong = []
     of_roles = roles(superuser)
+    since_17 = superuser.info.server_version >= 170000
+    table_rights = (*TABLE_RIGHTS, *(["MAINTAIN"] if since_17 else []))
     for schema, name, oid, kind, owner in relations(superuser):
         declared = rights.declared({**rights.RELATIONS, **rights.OPENED}, schema, name)
         if declared is None:
@@ -93,7 +95,7 @@ def differences(superuser: psycopg.Connection[Any], open_slot: str | None = None
             continue
         if schema == open_slot:
             declared = declared | rights.granted(rights.WHILE_BUILDING)
-        of_kind = SEQUENCE_RIGHTS if kind == "S" else TABLE_RIGHTS
+        of_kind = SEQUENCE_RIGHTS if kind == "S" else table_rights
         has = superuser.execute(
             sql.SQL(
                 "select role, privilege from unnest(%s::text[]) as role, unnest(%s::text[]) as privilege where {}(role, %s::oid, privilege)"
@@ -415,7 +417,7 @@ ESCALATIONS = {
         ("alter event trigger pdic_refuse_code disable", "must be owner of event trigger"),
         ("create or replace function rights.step() returns text language sql as 'select null'", "may not create function"),
         ("set session_replication_role = replica", "permission denied to set parameter"),
-        ("copy raw_batch.mine_to_try from program 'id'", "permission denied to COPY"),
+        ("copy raw_batch.mine_to_try from program 'id'", "permission denied to COPY|pg_execute_server_program"),
     ],
     "pdic_transformer": [
         ("update slot_a.of_rights set rows = 0", "permission denied for table of_rights"),
@@ -460,6 +462,9 @@ ESCALATIONS = {
         ("create view shared.mine as select pg_sleep(1)::text as a", "calls pg_sleep"),
         ("grant select on published.of_rights to public", "may not grant select on published.of_rights to everybody"),
         ("grant select on published.of_rights to pdic_reader", "may not grant select on published.of_rights to pdic_reader"),
+        ("grant select (rows) on published.of_rights to public", "may not grant select on published.of_rights to everybody"),
+        ("grant usage on schema published to pdic_reader", "may not grant rights to a schema"),
+        ("grant execute on function published.sample_where_it_grew to public", "may not grant rights to a function"),
         ("grant select on shared.release to pdic_reader with grant option", "may not grant select on shared.release"),
         ("update control.publication set kind = 'rollback'", "permission denied for table publication"),
         ("delete from control.release", "permission denied for table release"),

@@ -164,12 +164,22 @@ begin
     if tg_tag = 'GRANT' then
         select format('%s on %s to %s', lower(granted.privilege_type), relation.oid::regclass, coalesce(role.rolname, 'everybody'))
         into found
-        from pg_class as relation
-        cross join aclexplode(relation.relacl) as granted
+        from (
+            select oid, relowner, relacl as acl from pg_class
+            union all
+            select relation.oid, relation.relowner, column_of.attacl
+            from pg_class as relation inner join pg_attribute as column_of on column_of.attrelid = relation.oid
+            where column_of.attacl is not null
+        ) as relation
+        cross join aclexplode(relation.acl) as granted
         left join pg_roles as role on role.oid = granted.grantee
         where relation.relowner = step::regrole and granted.grantee <> relation.relowner
             and not rights.may_be_given(relation.oid, coalesce(role.rolname, ''), granted.privilege_type, granted.is_grantable)
         limit 1;
+        found := coalesce(found, (
+            select format('rights to a %s', lower(object_type))
+            from pg_event_trigger_ddl_commands() where object_type <> 'TABLE' limit 1
+        ));
         if found is not null then
             raise insufficient_privilege using message = format(
                 '%s may not grant %s: nobody is to have that right; plugins/pdic/warehouse/rights.py says who has which', step, found
