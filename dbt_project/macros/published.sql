@@ -41,7 +41,7 @@
             inserted=affected_by(insert_new(target, given, key, columns, follows)),
         ) -%}
     {%- endif -%}
-    {%- do run_query(remember_content(counts.values() | sum)) -%}
+    {%- do run_query(remember_content(columns, counts.values() | sum)) -%}
     {%- do store_raw_result(
         'main',
         message=counts.get('inserted', 0) ~ ' new, ' ~ counts.get('changed', 0) ~ ' changed, ' ~ counts.get('removed', 0) ~ ' removed',
@@ -149,13 +149,17 @@ hashtextextended(row({{ alias }}.{{ columns | join(', ' ~ alias ~ '.') }})::text
 {%- endmacro %}
 
 {#-
-    The mark of what the slot's table holds: the release that last changed a row of it. It is written with the rows, so that it is right
-    however a build ends.
+    The mark of what the slot's table holds: the release that last changed a row of it, and the columns of which the rows' hashes are
+    made. It is written with the rows, so that it is right however a build ends.
 -#}
-{% macro remember_content(changed) -%}
-insert into published.table_content (slot, model, release_id)
-values ('{{ building_slot() }}', '{{ this.identifier }}', {{ building_release() }})
-on conflict (slot, model) do {{ 'update set release_id = excluded.release_id' if changed else 'nothing' }}
+{% macro remember_content(columns, changed) -%}
+insert into published.table_content (slot, model, release_id, columns)
+values ('{{ building_slot() }}', '{{ this.identifier }}', {{ building_release() }}, array[
+    {%- for column in columns -%}
+'{{ column[1:-1] | replace('""', '"') | replace("'", "''") }}'{{ ', ' if not loop.last }}
+    {%- endfor -%}
+]::text[])
+on conflict (slot, model) do {{ 'update set release_id = excluded.release_id, columns = excluded.columns' if changed else 'nothing' }}
 {%- endmacro %}
 
 {#- How many rows a statement touched. -#}

@@ -52,7 +52,7 @@ def found_citizens(transformer_uri: str, secret: bytes) -> int:
                     and mention.founding_mention is not null
                     -- Older mentions were founded by the build that brought them.
                     and mention._release_id > coalesce(
-                        (select max(release_id) from control.release where status in ('built', 'audited', 'published')), 0
+                        (select max(release_id) from control.release where status in ('built', 'audited', 'held', 'ready', 'published')), 0
                     )
                 """
             )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+from pdic.airflow_names import TIME_ZONE
 from pdic.errors import SourceRefused, SourceUnavailable, SourceUnreachable
 from pdic.quality.freshness import words
 
@@ -74,6 +76,8 @@ def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[
 
 def _of_releases(release: Report) -> Iterator[str]:
     newest = release["newest"][:1]
+    if pinned := release.get("pin"):
+        yield kept_back(pinned, newest)
     if not newest or not (why := newest[0]["message"]):
         return
     number, status, sees = newest[0]["release_id"], newest[0]["status"], release["live"] or "none"
@@ -83,6 +87,22 @@ def _of_releases(release: Report) -> Iterator[str]:
         yield f"release {number} failed, and readers see release {sees}: {why}"
     elif status == "audited":
         yield f"release {number} is built and audited, and readers see release {sees}: {why}; run `pdic release`"
+
+
+def kept_back(pinned: Report, newest: Sequence[Report]) -> str:
+    """Who keeps releases from going out, since when and why, and what to do."""
+    at = datetime.fromisoformat(pinned["pinned_at"]).astimezone(ZoneInfo(TIME_ZONE))
+    ready = newest[0]["release_id"] if newest and newest[0]["status"] == "ready" else None
+    waits = (
+        f"release {ready} is ready, and is not published"
+        if ready
+        else "releases are built and audited, and not published"
+    )
+    return (
+        f"{waits}: {pinned['by_person']} took release {pinned['taken_back_release_id']} back on {at:%Y-%m-%d %H:%M} "
+        f"({pinned['reason']}), and readers see release {pinned['shown_release_id']}. Once the cause is mended, run "
+        "`pdic release resume --reason WHY`"
+    )
 
 
 def _of_airflow(airflow: Report | None) -> Iterator[str]:

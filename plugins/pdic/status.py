@@ -10,6 +10,7 @@ from psycopg2 import sql
 
 from pdic import balance, connections, contracts, history, sweep
 from pdic.quarantine import desk
+from pdic.release import pin
 from pdic.release.views import OWN
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, readers, records, rights, transaction
@@ -134,7 +135,10 @@ def _ledger(loader: Connection) -> dict[tuple[str, str], Report]:
 
 
 def releases(connect_to: Connect = connections.uri) -> Report:
-    """The live release, the one a rollback would bring back (None where there is none whole), and the newest attempts."""
+    """The live release, the one a rollback would bring back (None where there is none whole), and the newest attempts.
+
+    `pin` says who took a release back and why, while that keeps releases from going out; else None.
+    """
     with transaction(connect_to("pdic_warehouse_publisher"), "status") as publisher, publisher.cursor() as cursor:
         cursor.execute("select live_release_id, former_release_id from control.slot")
         live, former = one(cursor)
@@ -155,6 +159,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
         since = cursor.fetchone()
         cursor.execute("select data_docs from control.release where release_id = %s", (live,))
         live_docs = cursor.fetchone()
+        pinned = pin.read(publisher)
     for release in newest:
         for name in ("started_at", "published_at"):
             release[name] = release[name].isoformat() if release[name] else None
@@ -164,6 +169,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
         "former": former,
         "data_docs": live_docs[0] if live_docs else None,
         "newest": newest,
+        "pin": pinned.as_report() if pinned else None,
     }
 
 

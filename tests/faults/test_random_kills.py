@@ -80,6 +80,7 @@ class Killer:
     def calm(self) -> None:
         """Every command, undisturbed. Nothing is left of what was killed."""
         self.look()
+        self.home.run("release", "resume")  # a rollback that was killed may have kept releases from going out
         for name, words in COMMANDS.items():
             if name in ("publish", "rollback"):
                 continue
@@ -89,6 +90,7 @@ class Killer:
         began = monotonic()
         self.home.run("rollback")
         self.usual["rollback"] = monotonic() - began
+        self.home.run("release", "resume")
         self.home.run(*COMMANDS["release"])  # from which a rollback that is killed may go back
         self.usual["publish"] = self.usual["release"]
         assert list(left_over(self.home)) == []

@@ -74,6 +74,7 @@ def test_no_step_changes_the_ledger(postgres: Postgres, role: str, statement: st
     connection = connect(connections.warehouse(role), "test")
     try:
         with pytest.raises(psycopg2.errors.InsufficientPrivilege), connection:
+            run(connection, "set transaction read write")  # what keeps a reader from writing is not this
             run(connection, statement)
     finally:
         connection.close()

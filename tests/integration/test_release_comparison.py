@@ -211,6 +211,7 @@ def test_approved_with_a_reason_it_goes_out_once_and_that_is_kept(whole: int) ->
     shown = comparison.shown(held)
     assert (shown["status"], shown["reason"], shown["approvals"][0]["said_by"]) == ("published", None, "Nguyễn Thị Lan")
     release.rollback()
+    release.resume()
     assert live() == (whole, 2000)
 
 
@@ -309,3 +310,4 @@ def test_what_is_held_is_shown_on_a_screen_of_80_columns(whole: int, monkeypatch
     assert done.exit_code == 0, done.output
     assert live() == (held, 1200)
     release.rollback()
+    release.resume()

@@ -183,13 +183,35 @@ def test_a_load_without_news_changes_nothing(first: Province) -> None:
 
 def test_rollback_shows_the_former_release(first: Province, days: list[dict[str, str]]) -> None:
     ((building,),) = first.query("admin", "select building::text from control.slot")
-    report = first.pdic("rollback")
+    report = first.pdic("rollback", "--reason", "a trial")
     assert first.checksums() == days[-2] != days[-1]
-    assert first.pdic("status")["release"]["live"] == report["release_id"]
+    found = first.pdic("status")["release"]
+    assert (found["live"], found["pin"]["reason"]) == (report["release_id"], "a trial")
     assert first.query("admin", "select building::text from control.slot") == [(building,)], "nothing was built"
-    with pytest.raises(Refused, match="there is no former release to go back to"):
-        first.pdic("rollback")
+    assert first.pdic("rollback")["status"] == "unchanged"
     assert first.checksums() == days[-2], "a second rollback changes nothing"
+    assert first.pdic("release", "verify")["wrong"] == []
+
+
+def test_a_release_after_a_rollback_waits_until_a_person_lets_it_go_out(
+    first: Province, days: list[dict[str, str]]
+) -> None:
+    report = first.pdic("release")
+    assert report["status"] == "ready"
+    again = first.pdic("release")
+    assert (again["release_id"], again["status"]) == (report["release_id"], "ready"), (
+        "nothing is new: none is built again"
+    )
+    assert first.checksums() == days[-2]
+    resumed = first.pdic("release", "resume", "--reason", "the trial is over")
+    assert (resumed["release_id"], resumed["status"]) == (report["release_id"], "published")
+    assert first.checksums() == days[-1]
+    found = first.pdic("release", "notes")
+    assert {line["table"] for line in found["notes"] if line["topic"] == "table"} >= {
+        table for table in days[-1] if days[-1][table] != days[-2][table]
+    }
+    assert {"batches", "quality"} <= {line["topic"] for line in found["notes"]}
+    assert first.pdic("release", "verify")["wrong"] == []
 
 
 def test_the_unit_tests_of_the_models_pass(first: Province, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -324,6 +346,7 @@ def test_a_failed_audit_keeps_the_former_release(first: Province, later: dict[st
     assert status["newest"][0]["status"] == "failed"
     assert first.pdic("rollback")["release_id"] == status["former"], "a failed audit takes nothing away"
     first.pdic("release")
+    first.pdic("release", "resume")
     assert first.checksums() == before
 
 

@@ -43,7 +43,7 @@ from pdic.errors import LoadError, PdicError
 from pdic.onboard import review, share, update
 from pdic.quality import coverage, data_docs, score, trial
 from pdic.quarantine import correction, desk
-from pdic.release import comparison
+from pdic.release import comparison, notes
 from pdic.sources.cdc import retire, watch
 from pdic.warehouse import readers
 
@@ -122,6 +122,10 @@ SLOT = {
     "safe": MANY,
     "warning": SENTENCE,
 }
+PIN = {"pinned_at": AT.isoformat(), "by_person": "root", "reason": SENTENCE} | {
+    "taken_back_release_id": 123,
+    "shown_release_id": 122,
+}
 STATUS = {
     "datasets": [STANDING],
     "release": {
@@ -130,6 +134,7 @@ STATUS = {
         "former": 122,
         "data_docs": PATH,
         "newest": [{"release_id": 124, "status": "failed", "message": SENTENCE}],
+        "pin": PIN,
     },
     "quality": [{"sector": SECTOR, "rules": MANY, "hold": MANY, "failures_quarantined": MANY, "failures_warned": MANY}],
     "quarantine": dict.fromkeys(desk.STANDINGS, MANY),
@@ -261,6 +266,9 @@ COMMANDS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("dsn",): ("warehouse",),
     ("load",): (),
     ("release",): (),
+    ("release", "resume"): (),
+    ("release", "notes"): (),
+    ("release", "verify"): (),
     ("rollback",): (),
     ("status",): ("--checksums",),
     ("history",): (NAME,),
@@ -336,7 +344,14 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(readers, "listed", [of_reader | {"open": 1000, "made_at": AT}])
     answers(load, "load", [BATCH])
     answers(release, "release", {"release_id": 12, "status": "published"})
-    answers(release, "rollback", {"release_id": 12, "seconds": 0.1})
+    answers(release, "rollback", {"release_id": 12, "message": SENTENCE})
+    answers(release, "resume", {"release_id": 12, "message": SENTENCE})
+    wrong = [SENTENCE, f"shared.{TABLE} holds 1,234,567 rows, and release 12 was published with 1,234,568"]
+    answers(
+        release, "verify", {"release_id": 12, "entries": MANY, "tables": 60, "last_hash": "ab" * 32, "wrong": wrong}
+    )
+    line = {"topic": "table", "table": TABLE, "vi": SENTENCE, "en": SENTENCE}
+    answers(notes, "of_release", {"release_id": 12, "published_at": AT.isoformat(), "notes": [line]})
     answers(status, "status", dict(STATUS))
     answers(history, "of_dataset", [BATCH | {"started_at": AT, "seconds": 1.5, "error_kind": "E", "reason": SENTENCE}])
     answers(history, "releases", [RELEASE])
@@ -592,7 +607,11 @@ class TestStatus:
     }
 
     def report(self, monkeypatch: pytest.MonkeyPatch, datasets: list[dict[str, Any]], **others: Any) -> None:
-        fine = {"slots": [], "readers": {"problems": [], "ended": []}, "release": {**STATUS["release"], "newest": []}}
+        fine = {
+            "slots": [],
+            "readers": {"problems": [], "ended": []},
+            "release": {**STATUS["release"], "newest": [], "pin": None},
+        }
         monkeypatch.setattr(status, "status", lambda *_, **__: STATUS | fine | {"datasets": datasets} | others)
         healthy = {
             "airflow": {

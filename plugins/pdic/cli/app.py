@@ -18,7 +18,7 @@ from pdic.cli.output import console, give, print_json, say, tell
 from pdic.cli.quality_reports import add_reports
 from pdic.cli.quarantine import quarantine_app
 from pdic.cli.reader import reader_app
-from pdic.cli.release import release_app
+from pdic.cli.release import release_app, rollback
 from pdic.cli.slots import slot_app
 from pdic.cli.stack import describe, ensure_warehouse
 from pdic.cli.version import print_version
@@ -39,6 +39,7 @@ containers_app = typer.Typer(help="What docker-compose.yml runs once.", no_args_
 quality_app = typer.Typer(help="What rules cover and what they found.", no_args_is_help=True)
 add_reports(quality_app)
 app.add_typer(demo_app, name="demo")
+app.add_typer(release_app, name="release")
 app.add_typer(slot_app, name="slot")
 app.add_typer(containers_app, name="containers", hidden=True)
 app.add_typer(contracts_app, name="contracts")
@@ -197,17 +198,7 @@ def load(
         raise typer.Exit(1)
 
 
-@app.command()
-def rollback(as_json: Json = False) -> None:
-    """Bring the former release back before readers. A second rollback undoes the first."""
-    from pdic import release as releasing
-
-    ensure_warehouse()
-    report = releasing.rollback()
-    if as_json:
-        print_json(report)
-    else:
-        say(f"release {report['release_id']} is live again ({report['seconds']} s)")
+app.command()(rollback)
 
 
 @contracts_app.command("compile")

@@ -138,7 +138,8 @@ def _wait_for_release(home: Path, timeout: float) -> None:
     The loads' news start the release. Where they had none, but an earlier release failed or was rolled back, nothing would:
     then one is asked for.
     """
-    from pdic import airflow_stack, connections, release
+    from pdic import airflow_stack, connections, release, status
+    from pdic.problems import kept_back
 
     former = {run["dag_run_id"] for run in airflow_stack.dag_runs(home, "release")}
     asked = False
@@ -150,6 +151,8 @@ def _wait_for_release(home: Path, timeout: float) -> None:
         elif release.is_current(connections.uri):
             return
         elif time.monotonic() - idle_since > NEWS_TAKES_S:
+            if (found := status.releases(connections.uri))["pin"]:
+                raise PdicError(kept_back(found["pin"], found["newest"]))
             if asked or any(run["state"] == "failed" and run["dag_run_id"] not in former for run in runs):
                 url = airflow_stack.health(home)["url"]
                 raise PdicError(f"the release failed: see {url}/dags/release, or `pdic status`")

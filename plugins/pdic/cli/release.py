@@ -1,16 +1,17 @@
-"""`pdic release`: build, audit and publish; and what a person asks and decides of a release.
+"""`pdic release` and `pdic rollback`: build, audit and publish; and what a person asks and decides of a release.
 
-Without a word after it, it makes a release.
+Without a word after it, `pdic release` makes a release.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from pdic.cli.names import Json
-from pdic.cli.output import console, moment, print_items, print_json, print_table, say
+from pdic.cli.output import console, give, moment, print_items, print_json, print_table, say
 from pdic.cli.stack import ensure_warehouse
 
 Report = dict[str, Any]
@@ -21,6 +22,9 @@ release_app = typer.Typer(
 
 Number = Annotated[int, typer.Argument(metavar="N", help="Number of the release.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why it is right as it is; kept for good.")]
+WhyNot = Annotated[
+    str | None, typer.Option("--reason", help="Why, in a sentence: `pdic status` and the ledger say it.")
+]
 By = Annotated[str | None, typer.Option("--by", help="Who decides it (default: the account that runs the command).")]
 FOUND = ("what", "holds", "message", "vi")
 LARGEST = 5
@@ -37,6 +41,7 @@ def release(
     """Build the candidate, audit it, publish it. Readers see it whole or not at all.
 
     One that is too unlike what readers see is held for a person to look at: exit code 1, and the reason.
+    After a rollback it is built and audited, and not published until `pdic release resume`.
     """
     if context.invoked_subcommand is not None:
         return
@@ -151,6 +156,97 @@ def approve(number: Number, reason: Reason, by: By = None, as_json: Json = False
     with console.status("publish"):
         report = releasing.approve(number, consent)
     _told(report, as_json)
+
+
+@release_app.command()
+def resume(reason: WhyNot = None, as_json: Json = False) -> None:
+    """Let releases go out again after a rollback.
+
+    The newest one that was built and audited meanwhile is published at once; where there is none, the next one is.
+    """
+    from pdic import release as releasing
+
+    ensure_warehouse()
+    _answered(releasing.resume(reason), as_json)
+
+
+@release_app.command()
+def notes(
+    release_id: Annotated[
+        int | None, typer.Argument(metavar="RELEASE", help="Its number; nothing means the live one.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a release changed: tables, batches, quality, who approved it. In Vietnamese and English."""
+    from pdic.release import notes as written
+
+    ensure_warehouse()
+    found = written.of_release(release_id)
+    if as_json:
+        print_json(found)
+        return
+    say(f"release {found['release_id']}, published {moment(datetime.fromisoformat(found['published_at']))}")
+    for line in found["notes"]:
+        say(line["table"] or line["topic"])
+        say(f"  {line['vi']}")
+        say(f"  {line['en']}")
+
+
+@release_app.command()
+def verify(
+    expected: Annotated[
+        str | None,
+        typer.Option(
+            "--expect", metavar="HASH", help="The hash of an entry that was noted elsewhere; the ledger must have it."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Whether readers see what was published.
+
+    Row by row, and whether the ledger is whole. Exit code 1 where something is wrong.
+
+    Note the last hash somewhere else: who owns the database could write the ledger anew, and `--expect` finds that.
+    """
+    from pdic import release as releasing
+
+    ensure_warehouse()
+    with console.status("verify"):
+        report = releasing.verify(expected)
+    if as_json:
+        print_json(report)
+    else:
+        for sentence in report["wrong"]:
+            say(sentence)
+        if report["release_id"] is None:
+            say("nothing is published yet")
+        elif not report["wrong"]:
+            say(
+                f"release {report['release_id']} is what was published ({report['tables']} tables), and the ledger is whole "
+                f"({report['entries']} entries)"
+            )
+        give(report["last_hash"], "the hash of its last entry:")
+    if report["wrong"]:
+        raise typer.Exit(1)
+
+
+def rollback(reason: WhyNot = None, as_json: Json = False) -> None:
+    """Bring the former release back before readers, and keep it there.
+
+    Releases are built and audited from then on, and not published until `pdic release resume`. A second rollback changes nothing.
+    """
+    from pdic import release as releasing
+
+    ensure_warehouse()
+    _answered(releasing.rollback(reason), as_json)
+
+
+def _answered(report: Report, as_json: bool) -> None:
+    """Print what a person's word did."""
+    if as_json:
+        print_json(report)
+    else:
+        say(report["message"])
 
 
 def _told(report: Report, as_json: bool) -> None:

@@ -5,6 +5,9 @@
     audit          every rule of every published table, in that slot; and how it differs from the live one: too much holds it
     publish        one row says that it is live
 
+    rollback       the former release is live again, and none is published until `resume`
+    verify         what readers see is what was published, and the ledger is whole
+
 Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
 """
 
@@ -19,8 +22,10 @@ from pdic.release.steps import (
     overtaken_by,
     publish,
     release,
+    resume,
     rollback,
 )
+from pdic.release.verify import verify
 
 __all__ = [
     "Progress",
@@ -32,6 +37,8 @@ __all__ = [
     "overtaken_by",
     "publish",
     "release",
+    "resume",
     "rollback",
     "settle",
+    "verify",
 ]

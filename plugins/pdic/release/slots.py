@@ -155,8 +155,8 @@ def copy_live(connection: Connection, views: Iterable[View]) -> None:
         cursor.execute("delete from published.table_content where slot = %s", (found.building,))
         cursor.execute(
             """
-            insert into published.table_content (slot, model, release_id)
-            select %s, model, release_id from published.table_content where slot = %s
+            insert into published.table_content (slot, model, release_id, columns)
+            select %s, model, release_id, columns from published.table_content where slot = %s
             """,
             (found.building, found.live),
         )

@@ -17,9 +17,9 @@ from pdic.approval import Approval
 from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, WarehouseUnavailable
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
-from pdic.release import code, comparison, dbt, keys, slots
+from pdic.release import code, comparison, content, dbt, keys, ledger, notes, pin, slots
 from pdic.release.seeds import load_seeds
-from pdic.release.views import bring_up, views
+from pdic.release.views import bring_up, go_back_to, views
 from pdic.warehouse import Connect, connect, locks, one, readers, transaction
 from pdic.warehouse.statements import execute_values
 
@@ -34,10 +34,12 @@ Report = dict[str, Any]
 OPEN_STATES = ("building", "built", "audited")
 HELD: Final = "held"
 """Built and audited, and too unlike the live one: it waits for a person, and for no process. A newer release overtakes it."""
+READY: Final = "ready"
+"""A release that is built and audited, and waits until releases go out again (`pdic.release.pin`)."""
 RELEASE_WAIT_S: Final = 600.0
 """How long a release waits for another one that a living process builds."""
 STEP_WAIT_S: Final = 60.0
-"""How long a single step, or a rollback, does: a scheduler tries it again later."""
+"""How long a single step does: a scheduler tries it again later."""
 GRACE_S: Final = 60.0
 """How long the next step of a release may take to begin. Until then a release that nobody holds is a living one."""
 POLL_S: Final = 1.0
@@ -55,8 +57,8 @@ def release(
     """All four steps in one process, which holds the release's lock from the first to the last.
 
     Status `unchanged` where neither data nor code has news since the live release, `under way` where a living process builds
-    another release for longer than anybody waits: then nothing was done, and `message` says who it is. `held` where it is too
-    unlike the live one, and waits for a person (`approve`): `message` says why.
+    another release for longer than anybody waits, `held` where it is too unlike the live one and waits for a person (`approve`),
+    `ready` where a rollback keeps releases from going out (`resume`). `message` says why.
     """
     tell = progress or (lambda _step: None)
     readers.watch(connect_to)
@@ -66,7 +68,7 @@ def release(
         except Busy as busy:
             return {"release_id": _last(connect_to), "status": "under way", "message": str(busy)}
         opened = open_release(full_refresh=full_refresh, force=force, connect_to=connect_to, held=True)
-        if opened["status"] in ("unchanged", HELD):
+        if opened["status"] != "building":
             return opened
         release_id = opened["release_id"]
         for name, step in (("conform", conform), ("audit", audit), ("publish", publish)):
@@ -134,7 +136,7 @@ def overtaken_by(release_id: int, connect_to: Connect = connections.uri) -> int 
                 this.release_id = %s
                 and (newer.full_refresh or not this.full_refresh)
                 and (
-                    newer.status = 'published'
+                    newer.status in ('published', 'ready')
                     or newer.status = any(%s)
                     and (%s or newer.let_go_at > clock_timestamp() - make_interval(secs => %s))
                 )
@@ -164,9 +166,9 @@ def open_release(
 ) -> Report:
     """Begin a release: pin the newest accepted batch of every dataset. A former one that died is abandoned.
 
-    Returns its id and `building`, or the live release's id and `unchanged` where there is nothing to bring, or the id of the release that
-    is held with all that there is to bring, `held` and why. `held`: the caller
-    holds the release's lock, and will to the end; else a living release is waited for, at most `wait` seconds (`Busy`).
+    Returns its id and `building`; the live release's id and `unchanged` where there is nothing to bring; or `held` or `ready`, with a
+    `message`, and the id of the release that already waits with all that there is to bring. `held`: the caller holds the release's
+    lock, and will to the end; else a living release is waited for, at most `wait` seconds (`Busy`).
     """
     if held:
         return _open(full_refresh, force, connect_to, held=True)
@@ -215,30 +217,43 @@ def _newest(publisher: Connection) -> list[tuple[Any, ...]]:
 
 
 def _known(publisher: Connection, newest: list[tuple[Any, ...]], code_digest: str) -> Report | None:
-    """The live release, or one that is held, where it is made of these batches by this code: to build it again brings nothing."""
+    """The live release, or one that waits for a person, where it is made of these batches by this code: another would be the same."""
+    pinned = pin.read(publisher)
     with publisher.cursor() as cursor:
         cursor.execute(
             """
-            select release_id, case when status = %(held)s then %(held)s else 'unchanged' end, message
-            from control.release
-            where code_digest = %(code)s
-                and (status = %(held)s or release_id = (select live_release_id from control.slot where live is not null))
+            select release_id, status, message from control.release
+            where code_digest = %s
+                and (status = any(%s) or release_id = (select live_release_id from control.slot where live is not null))
             order by release_id desc
             """,
-            {"held": HELD, "code": code_digest},
+            (code_digest, [HELD, READY] if pinned else [HELD]),
         )
         for release_id, status, message in cursor.fetchall():
             cursor.execute(
                 "select sector, dataset, batch_id from control.release_batch where release_id = %s order by 1, 2",
                 (release_id,),
             )
-            if cursor.fetchall() == newest:
-                return {"release_id": release_id, "status": status} | ({"message": message} if status == HELD else {})
+            if cursor.fetchall() != newest:
+                continue
+            if status == HELD:
+                return {"release_id": release_id, "status": HELD, "message": message}
+            if pinned and status == READY:
+                return {"release_id": release_id, "status": READY, "message": pin.waiting(pinned, release_id)}
+            return {"release_id": release_id, "status": "unchanged"}
     return None
 
 
+def _waiting(publisher: Connection, status: str) -> int | None:
+    """The newest release that waits for a person: `HELD`, or `READY`."""
+    with publisher.cursor() as cursor:
+        cursor.execute("select max(release_id) from control.release where status = %s", (status,))
+        found = one(cursor)[0]
+    return int(found) if found is not None else None
+
+
 def _give_up_others(publisher: Connection, why: str) -> None:
-    """End every release that is not published yet: what it built is overwritten, or is not to be published any more.
+    """End every release that is not published yet: what it built is overwritten.
 
     What had kept one from readers stays readable.
     """
@@ -248,7 +263,7 @@ def _give_up_others(publisher: Connection, why: str) -> None:
             update control.release set status = 'abandoned', message = concat_ws('; before that: ', %s, message)
             where status = any(%s)
             """,
-            (why, [*OPEN_STATES, HELD]),
+            (why, [*OPEN_STATES, HELD, READY]),
         )
 
 
@@ -402,39 +417,66 @@ def audit(release_id: int, connect_to: Connect = connections.uri, *, held: bool 
 def approve(release_id: int, consent: Approval, connect_to: Connect = connections.uri) -> Report:
     """Publish a release that is held, because a person consents: both are kept in one transaction, or neither.
 
-    Approving what was approved and published changes nothing. Raises `ReleaseError` where it is not held, `ReleaseFenced`, `Busy`.
+    Status `ready` where a rollback keeps releases from going out: the consent is kept. Approving what was approved and published
+    changes nothing. Raises `ReleaseError` where it is not held, `ReleaseFenced`, `Busy`.
     """
-    return publish(release_id, connect_to, consent=consent)
+    return _publish(release_id, connect_to, held=False, word=_Word(consent=consent))
 
 
-def publish(
-    release_id: int, connect_to: Connect = connections.uri, *, held: bool = False, consent: Approval | None = None
-) -> Report:
-    """Show an audited candidate to readers, in one transaction; with a person's `consent` one that is held.
+def publish(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
+    """Show an audited candidate to readers, in one transaction. Publishing a published release again changes nothing.
 
-    Publishing a published release again changes nothing. Raises `ReleaseHeld` where it waits for a consent.
+    Status `ready`, with a `message`, where a rollback keeps releases from going out. Raises `ReleaseHeld` where it waits for a
+    consent.
     """
+    return _publish(release_id, connect_to, held=held, word=_Word())
+
+
+@dataclass(frozen=True)
+class _Word:
+    """What a person decides with a publish: that what was held is right, or that releases go out again, and why."""
+
+    consent: Approval | None = None
+    resume: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a publish writes down: the lines of the notes, and the ledger's entry."""
+
+    lines: list[notes.Line]
+    entry: dict[str, Any]
+
+
+def _publish(release_id: int, connect_to: Connect, *, held: bool, word: _Word) -> Report:
     publisher_uri = connect_to("pdic_warehouse_publisher")
     began = time.monotonic()
     with transaction(publisher_uri, "publish") as publisher:
         if _status(publisher, release_id) == "published":
             return {"release_id": release_id, "status": "published"}
-        _require_publishable(publisher, release_id, consent)
+        _require_publishable(publisher, release_id, word.consent)
 
+    seconds: dict[str, float] = {}
     with _alone(connect_to, f"release {release_id} publish", held=held):
         try:
             with closing(connect(publisher_uri, f"release {release_id} publish")) as publisher:
-                _reshape(
+                with _timed(seconds, "notes"):
+                    said = _said(publisher, release_id, word.consent)
+                pinned = _reshape(
                     publisher,
                     publisher_uri,
                     f"release {release_id} is not published yet",
-                    lambda: _show(publisher, release_id, began, consent),
+                    lambda: _show(publisher, release_id, began, said, word),
                 )
+                if pinned:
+                    message = pin.waiting(pinned, release_id)
+                    return {"release_id": release_id, "status": READY, "message": message, "seconds": seconds}
                 slots.drop_retired(publisher)
         except BaseException as error:
             _not_published(release_id, error, connect_to)
             raise
-    seconds = {"publish": round(time.monotonic() - began, 3)}
+    seconds["publish"] = round(time.monotonic() - began, 3)
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
     return {"release_id": release_id, "status": "published", "data_docs": docs, "seconds": seconds}
@@ -445,10 +487,10 @@ def _require_publishable(publisher: Connection, release_id: int, consent: Approv
     if consent is None:
         if (why := _held_because(publisher, release_id)) is not None:
             raise ReleaseHeld(why)
-        _require(publisher, release_id, "audited")
+        _require(publisher, release_id, "audited", READY)
         return
     status = _status(publisher, release_id)
-    if status == "abandoned" and (newer := _newest_held(publisher)) is not None:
+    if status == "abandoned" and (newer := _waiting(publisher, HELD)) is not None:
         raise ReleaseFenced(
             f"release {release_id} was overtaken by release {newer}, which is held too: look at `pdic release diff {newer}`, then approve "
             f"that one: `pdic release approve {newer} --reason WHY`"
@@ -456,13 +498,6 @@ def _require_publishable(publisher: Connection, release_id: int, consent: Approv
     if status not in (HELD, "abandoned"):
         raise ReleaseError(f"release {release_id} is {status} and not held: there is nothing to approve")
     _require(publisher, release_id, HELD)
-
-
-def _newest_held(publisher: Connection) -> int | None:
-    with publisher.cursor() as cursor:
-        cursor.execute("select max(release_id) from control.release where status = %s", (HELD,))
-        found = one(cursor)[0]
-    return int(found) if found is not None else None
 
 
 def _held_because(publisher: Connection, release_id: int) -> str | None:
@@ -473,25 +508,79 @@ def _held_because(publisher: Connection, release_id: int) -> str | None:
     return str(row[0]) if row else None
 
 
-def _show(publisher: Connection, release_id: int, began: float, consent: Approval | None) -> None:
+def _show(publisher: Connection, release_id: int, began: float, said: _Said, word: _Word) -> pin.Pin | None:
+    """Show the release; returns the pin, and shows nothing, where a rollback keeps releases from going out."""
     with publisher.cursor() as cursor:
         cursor.execute("select from control.release where release_id = %s for update", (release_id,))
-        _require_publishable(publisher, release_id, consent)
-        if consent is not None:
-            approval.record(publisher, "release_id", release_id, consent, _held_because(publisher, release_id) or "")
+        _require_publishable(publisher, release_id, word.consent)
+        if word.consent is not None:
+            _record_consent(publisher, release_id, word.consent)
             cursor.execute("update control.release set status = 'audited' where release_id = %s", (release_id,))
         slot = slots.read(publisher, lock=True).building
         cursor.execute("select release_id = %s from control.slot_content where slot = %s", (release_id, slot))
         if not one(cursor)[0]:
             raise ReleaseFenced(f"release {release_id}: slot {slot} holds another release; release again.")
+        if word.resume:
+            pin.take_away(publisher, word.reason)
+        elif pinned := pin.read(publisher):
+            cursor.execute("update control.release set status = %s where release_id = %s", (READY, release_id))
+            return pinned
         bring_up(publisher)
         before = slots.publish(publisher, release_id)
+        notes.keep(publisher, release_id, said.lines)
         _record_publication(publisher, release_id, "publish", before.live_release_id)
         _move_on(publisher, release_id, "published", {"publish": time.monotonic() - began})
         cursor.execute(
             "update control.release set published_at = clock_timestamp(), message = null where release_id = %s",
             (release_id,),
         )
+        ledger.append(publisher, "publish", {**said.entry, "former": before.live_release_id})
+    return None
+
+
+def _record_consent(publisher: Connection, release_id: int, consent: Approval) -> None:
+    because = _held_because(publisher, release_id) or ""
+    approval.record(publisher, "release_id", release_id, consent, because)
+    ledger.append(
+        publisher,
+        "approve",
+        {"release_id": release_id, "by": consent.said_by, "account": consent.os_user, "reason": consent.reason},
+    )
+
+
+def _said(publisher: Connection, release_id: int, consent: Approval | None) -> _Said:
+    """What is to be written down, once the release was compared with what readers see."""
+    shown = views()
+    content.compare(publisher, release_id, shown)
+    content.keep_shown(publisher, release_id, shown)
+    return _Said(notes.lines(publisher, release_id, shown, consent), _published(publisher, release_id))
+
+
+def _published(publisher: Connection, release_id: int) -> dict[str, Any]:
+    """What the ledger is to say of a release that is published: its batches and code by their digest, its tables one by one."""
+    with publisher, publisher.cursor() as cursor:
+        cursor.execute("select code_digest from control.release where release_id = %s", (release_id,))
+        (code_digest,) = one(cursor)
+        cursor.execute(
+            """
+            select encode(sha256(convert_to(
+                coalesce(string_agg(format('%%s.%%s=%%s', sector, dataset, batch_id), ',' order by sector, dataset), ''), 'UTF8'
+            )), 'hex')
+            from control.release_batch where release_id = %s
+            """,
+            (release_id,),
+        )
+        (batches,) = one(cursor)
+        return {
+            "release_id": release_id,
+            "by": ledger.person(),
+            "code": code_digest,
+            "batches": batches,
+            "tables": {
+                table: {"rows": holds.rows, "checksum": str(holds.checksum), "columns": holds.columns}
+                for table, holds in content.of_release(cursor, release_id).items()
+            },
+        }
 
 
 def _require_same_secret(publisher: Connection, secret: bytes) -> None:
@@ -538,21 +627,111 @@ def _write_docs(release_id: int, connect_to: Connect) -> str:
     return docs
 
 
-def rollback(connect_to: Connect = connections.uri) -> Report:
-    """Show the former release again. Raises `ReleaseError` where there is none, `Busy`."""
+def rollback(reason: str | None = None, connect_to: Connect = connections.uri) -> Report:
+    """Show the former release again, and keep releases from going out until `resume`.
+
+    A build that runs goes on meanwhile: it touches neither. Status `live`, with what was `taken_back`; or `unchanged` where a rollback
+    did so before: then nothing changes. Raises `ReleaseError` where there is no former release.
+    """
     began = time.monotonic()
     publisher_uri = connect_to("pdic_warehouse_publisher")
-    with _alone(connect_to, "rollback"), transaction(publisher_uri, "rollback") as publisher:
-        before = slots.read(publisher, lock=True)
-        if before.former is None or before.former_release_id is None:
-            raise ReleaseError(
-                f"there is no former release to go back to: none is kept from before release {before.live_release_id} was published or "
-                "brought back. Mend the cause and run `pdic release`; readers keep what they see until then"
-            )
-        slots.roll_back(publisher)
-        _give_up_others(publisher, "a rollback came")  # what was being built is not to be published on top of that
-        _record_publication(publisher, before.former_release_id, "rollback", before.live_release_id)
-    return {"release_id": before.former_release_id, "status": "live", "seconds": round(time.monotonic() - began, 3)}
+    with closing(connect(publisher_uri, "rollback")) as publisher:
+        with publisher:
+            before = slots.read(publisher, lock=True)
+            standing = pin.read(publisher)
+            if standing is None:
+                pinned = _take_back(publisher, before, reason)
+        tables = _go_back_to_views(
+            publisher, publisher_uri, before.live_release_id if standing else before.former_release_id
+        )
+    seconds = round(time.monotonic() - began, 3)
+    if standing:
+        message = f"nothing changed: {standing}; `pdic release resume --reason WHY` lets releases go out again"
+        report = {"release_id": standing.shown_release_id, "status": "unchanged"}
+    else:
+        message = (
+            f"release {pinned.taken_back_release_id} is taken back, and readers see release {pinned.shown_release_id} "
+            f"({seconds} s). Releases are built and audited from now on, and not published until `pdic release resume --reason WHY`"
+        )
+        report = {"release_id": pinned.shown_release_id, "status": "live", "taken_back": pinned.taken_back_release_id}
+    return {**report, "message": f"{message}{tables}", "pin": (standing or pinned).as_report(), "seconds": seconds}
+
+
+def _take_back(publisher: Connection, before: slots.Slots, reason: str | None) -> pin.Pin:
+    if before.former is None or before.former_release_id is None or before.live_release_id is None:
+        raise ReleaseError(
+            f"there is no former release to go back to: none is kept from before release {before.live_release_id} was published or "
+            "brought back. Mend the cause and run `pdic release`; readers keep what they see until then"
+        )
+    slots.roll_back(publisher)
+    pinned = pin.put(publisher, reason, before.live_release_id, before.former_release_id)
+    _record_publication(publisher, before.former_release_id, "rollback", before.live_release_id)
+    ledger.append(
+        publisher,
+        "rollback",
+        {
+            "release_id": pinned.shown_release_id,
+            "taken_back": pinned.taken_back_release_id,
+            "by": pinned.by_person,
+            "reason": pinned.reason,
+        },
+    )
+    return pinned
+
+
+def _go_back_to_views(publisher: Connection, publisher_uri: str, release_id: int | None) -> str:
+    """Show the tables that a release showed, and no others, once it is live again. Returns what to say where that fails: readers
+    see the release all the same."""
+    with publisher, publisher.cursor() as cursor:
+        former = content.shown(cursor, release_id)
+    if former is None:
+        return ""
+    try:
+        _reshape(publisher, publisher_uri, f"release {release_id} is live", lambda: go_back_to(publisher, former))
+    except PdicError as error:
+        return f". The tables that it does not have are still there, and empty, or those that only it has are missing: {error}"
+    return ""
+
+
+def resume(reason: str | None = None, connect_to: Connect = connections.uri) -> Report:
+    """Let releases go out again after a rollback, and publish the one that is ready.
+
+    Status `published`, `resumed` where none is ready, `unchanged` where nothing kept releases back; `message` says so.
+    """
+    with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher:
+        if pin.read(publisher) is None:
+            return {
+                "release_id": slots.read(publisher).live_release_id,
+                "status": "unchanged",
+                "message": "nothing changed: no rollback keeps releases from going out",
+            }
+    try:
+        with _alone(connect_to, "resume", wait=0.0):
+            with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher:
+                ready = _waiting(publisher, READY)
+            if ready is not None:
+                report = _publish(ready, connect_to, held=True, word=_Word(resume=True, reason=reason))
+                return report | {"message": f"releases go out again, and release {ready} is published"}
+            return _let_go_out(reason, connect_to)
+    except Busy:
+        return _let_go_out(reason, connect_to)
+
+
+def _let_go_out(reason: str | None, connect_to: Connect) -> Report:
+    """Take the pin away where no release is ready."""
+    with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher, publisher.cursor() as cursor:
+        live = slots.read(publisher, lock=True).live_release_id
+        pin.take_away(publisher, reason)
+        cursor.execute("select max(release_id) from control.release where status = any(%s)", (list(OPEN_STATES),))
+        (building,) = one(cursor)
+        waits = _waiting(publisher, HELD)
+    if building:
+        then = f"release {building} is being built, and is published once it has passed its audit"
+    elif waits:
+        then = f"release {waits} is held: look at `pdic release diff {waits}`, then `pdic release approve {waits} --reason WHY`"
+    else:
+        then = "none is ready: the next `pdic release` is published"
+    return {"release_id": live, "status": "resumed", "message": f"releases go out again; {then}"}
 
 
 def _live_is_by(publisher: Connection, logic: str) -> bool:
@@ -628,13 +807,13 @@ def _step(
 
 
 @contextmanager
-def _alone(connect_to: Connect, step: str, *, held: bool = False) -> Iterator[None]:
+def _alone(connect_to: Connect, step: str, *, held: bool = False, wait: float = STEP_WAIT_S) -> Iterator[None]:
     """Hold the release's lock, if the caller does not. Raises `Busy` where a step is under way elsewhere."""
     if held:
         yield
         return
     with locks.Session(connect_to, "pdic_warehouse_publisher", step) as session:
-        session.take(locks.RELEASE, STEP_WAIT_S)
+        session.take(locks.RELEASE, wait)
         yield
 
 
@@ -692,12 +871,12 @@ def _status(publisher: Connection, release_id: int) -> str:
     return str(row[0])
 
 
-def _require(publisher: Connection, release_id: int, state: str) -> None:
+def _require(publisher: Connection, release_id: int, *states: str) -> None:
     status = _status(publisher, release_id)
     if status == "abandoned":
         raise ReleaseFenced(f"release {release_id} was overtaken by a newer one; nothing to do")
-    if status != state:
-        raise ReleaseError(f"release {release_id} is {status}, not {state}: begin a new one with `pdic release`")
+    if status not in states:
+        raise ReleaseError(f"release {release_id} is {status}, not {states[0]}: begin a new one with `pdic release`")
 
 
 def _move_on(
@@ -715,7 +894,7 @@ def _move_on(
                 message,
                 json.dumps({name: round(value, 3) for name, value in seconds.items()}),
                 release_id,
-                list(OPEN_STATES),
+                [*OPEN_STATES, READY],
             ),
         )
         if cursor.rowcount != 1:

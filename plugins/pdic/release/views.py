@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCHEMA: Final = "shared"
 MONEY: Final = "VND"
 """What the unit of every amount of money holds ('VND', 'million VND')."""
-OWN: Final = ("release",)
+OWN: Final = ("release", "release_note")
 """Views of the schema that no contract asks for."""
 _SHOWS: Final = (
     "create or replace view {name} as select {columns} from {table} where _slot = (select live from control.slot)"
@@ -79,16 +79,10 @@ def bring_up(publisher: Connection) -> list[str]:
     """
     wanted = {view.name: view for view in views()}
     with publisher.cursor() as cursor:
-        cursor.execute(
-            "select relname from pg_class where relnamespace = to_regnamespace(%s) and relkind = 'v'", (SCHEMA,)
-        )
-        there = {name for (name,) in cursor.fetchall()} - set(OWN)
+        there = _there(cursor)
         cursor.execute("select name, statement, comments from control.shown_view")
         known = {name: (statement, comments) for name, statement, comments in cursor.fetchall() if name in there}
-        digests = {
-            name: (_digest(_SHOWS, view.types), _digest(view.comment, view.column_comments))
-            for name, view in wanted.items()
-        }
+        digests = {name: _digests(view) for name, view in wanted.items()}
         gone, changed = sorted(there - set(wanted)), []
         for name in gone:
             _drop(cursor, name)
@@ -99,16 +93,47 @@ def bring_up(publisher: Connection) -> list[str]:
                 _make(cursor, view)
                 changed.append(name)
             _comment(cursor, view)
-            cursor.execute(
-                """
-                insert into control.shown_view (name, statement, comments) values (%s, %s, %s)
-                on conflict (name) do update set statement = excluded.statement, comments = excluded.comments
-                """,
-                (name, *digests[name]),
-            )
-        if gone:
-            cursor.execute("delete from control.shown_view where name = any(%s)", (gone,))
+            _remember(cursor, name, digests[name])
     return [*gone, *changed]
+
+
+def go_back_to(publisher: Connection, former: Mapping[str, View]) -> list[str]:
+    """Show the tables that an earlier release showed, by name, and no others; returns the names of those that changed.
+
+    The views of tables that both have stay as they are: a column that came later is empty in the earlier release. Raises
+    `ReleaseError` where others have built on a view that would go.
+    """
+    with publisher.cursor() as cursor:
+        there = _there(cursor)
+        gone, back = sorted(there - set(former)), sorted(set(former) - there)
+        for name in gone:
+            _drop(cursor, name)
+        for name in back:
+            _make(cursor, former[name])
+            _comment(cursor, former[name])
+            _remember(cursor, name, _digests(former[name]))
+    return [*gone, *back]
+
+
+def _there(cursor: Cursor) -> set[str]:
+    """The views of tables that readers have now."""
+    cursor.execute("select relname from pg_class where relnamespace = to_regnamespace(%s) and relkind = 'v'", (SCHEMA,))
+    return {name for (name,) in cursor.fetchall()} - set(OWN)
+
+
+def _digests(view: View) -> tuple[str, str]:
+    """Of the statement that makes a view, and of its comments."""
+    return _digest(_SHOWS, view.types), _digest(view.comment, view.column_comments)
+
+
+def _remember(cursor: Cursor, name: str, digests: tuple[str, str]) -> None:
+    cursor.execute(
+        """
+        insert into control.shown_view (name, statement, comments) values (%s, %s, %s)
+        on conflict (name) do update set statement = excluded.statement, comments = excluded.comments
+        """,
+        (name, *digests),
+    )
 
 
 def _digest(*said: object) -> str:
@@ -118,6 +143,7 @@ def _digest(*said: object) -> str:
 def _drop(cursor: Cursor, name: str) -> None:
     try:
         cursor.execute(sql.SQL("drop view {}").format(sql.Identifier(SCHEMA, name)))
+        cursor.execute("delete from control.shown_view where name = %s", (name,))
     except psycopg2.errors.DependentObjectsStillExist as error:
         raise ReleaseError(
             f"shared.{name} would be taken from readers, and views or functions of others are built on it. Readers still see "

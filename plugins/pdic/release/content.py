@@ -1,0 +1,208 @@
+"""What each table of a release holds, in rows and a checksum, and how it differs from the release that readers see.
+
+The checksum is the sum of the rows' hashes: the same content gives the same one, in whichever slot and order. A table is read only
+where its build changed it; what is known of the rest is taken over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from psycopg2 import sql
+
+from pdic.release import slots
+from pdic.release.views import View
+from pdic.warehouse import one
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
+
+NOTHING: Final = 0
+"""What `control.release.compared_with` says where there was no release to compare with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What one table holds. `columns` are those of which its rows' hashes were made; None where that is not known."""
+
+    rows: int
+    checksum: Decimal
+    columns: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How a table differs from the release before. `rows_before` is None where that had no such table, and with it the rest."""
+
+    rows_before: int | None = None
+    added: int | None = None
+    changed: int | None = None
+    removed: int | None = None
+
+
+def compare(publisher: Connection, release_id: int, views: Iterable[View]) -> None:
+    """Record what each table of the slot that was built holds, and how it differs from what readers see.
+
+    To be called between transactions. Done once, and again where readers see another release meanwhile.
+    """
+    with publisher, publisher.cursor() as cursor:
+        found = slots.read(publisher)
+        against = found.live_release_id if found.live is not None else None
+        cursor.execute("select compared_with from control.release where release_id = %s", (release_id,))
+        if one(cursor)[0] == (against or NOTHING):
+            return
+        built, live = (_marks(cursor, slot) for slot in (found.building, found.live))
+        before = of_release(cursor, against)
+        cursor.execute("delete from control.release_content where release_id = %s", (release_id,))
+    for view in views:
+        with publisher, publisher.cursor() as cursor:
+            # The models' own: a join of two large tables is not to be written to a disk in pieces.
+            cursor.execute("set local work_mem = '128MB'; set local jit = off")
+            mark, columns = built.get(view.name, (None, None))
+            holds = of_release(cursor, mark, view.name).get(view.name) if mark != release_id else None
+            had = before.get(view.name)
+            if holds is not None and had == holds:
+                difference = Difference(had.rows, 0, 0, 0)
+            elif found.live is not None and (view.name in live or had is not None):
+                holds, difference = _differs(cursor, view, found.building, found.live, columns)
+            else:
+                holds, difference = _read(cursor, view.name, found.building, columns), Difference()
+            _record(cursor, release_id, view.name, holds, difference)
+    with publisher, publisher.cursor() as cursor:
+        cursor.execute(
+            "update control.release set compared_with = %s where release_id = %s", (against or NOTHING, release_id)
+        )
+
+
+def of_release(cursor: Cursor, release_id: int | None, table: str | None = None) -> dict[str, Holds]:
+    """What is recorded of a release's tables, or of one of them; nothing where it was never compared."""
+    cursor.execute(
+        """
+        select table_name, rows, checksum, columns from control.release_content
+        where release_id = %s and (%s::text is null or table_name = %s) order by 1
+        """,
+        (release_id, table, table),
+    )
+    return {
+        name: Holds(rows, checksum, tuple(columns) if columns else None)
+        for name, rows, checksum, columns in cursor.fetchall()
+    }
+
+
+def keep_shown(publisher: Connection, release_id: int, views: Iterable[View]) -> None:
+    """Keep by which views readers will see a release, for a rollback to it; those of releases that no rollback brings back go.
+
+    To be called between transactions.
+    """
+    with publisher, publisher.cursor() as cursor:
+        shown = json.dumps([asdict(view) for view in views], default=_plain)
+        cursor.execute("update control.release set shown = %s where release_id = %s", (shown, release_id))
+        cursor.execute(
+            """
+            update control.release set shown = null
+            where shown is not null and release_id <> %s and release_id not in (
+                select unnest(array[live_release_id, former_release_id]) from control.slot
+            )
+            """,
+            (release_id,),
+        )
+
+
+def shown(cursor: Cursor, release_id: int | None) -> dict[str, View] | None:
+    """By name, the views by which readers saw a release; None where that is not known."""
+    cursor.execute("select shown from control.release where release_id = %s", (release_id,))
+    row = cursor.fetchone()
+    if row is None or row[0] is None:
+        return None
+    return {entry["name"]: _view(entry) for entry in row[0]}
+
+
+def _view(entry: dict[str, Any]) -> View:
+    return View(
+        name=entry["name"],
+        types=entry["types"],
+        closed=entry["closed"],
+        key=tuple(entry["key"]),
+        comment=entry["comment"],
+        column_comments=entry["column_comments"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, in a view's own limits and sets."""
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _marks(cursor: Cursor, slot: str | None) -> dict[str, tuple[int, list[str] | None]]:
+    """By table of a slot, the release whose build last changed it, and of which columns its rows' hashes are made."""
+    cursor.execute("select model, release_id, columns from published.table_content where slot = %s", (slot,))
+    return {model: (release_id, columns) for model, release_id, columns in cursor.fetchall()}
+
+
+def _read(cursor: Cursor, table: str, slot: str, columns: list[str] | None) -> Holds:
+    cursor.execute(
+        sql.SQL("select count(*), coalesce(sum(_row_hash), 0) from {}").format(
+            sql.Identifier(slots.schema_of(slot), table)
+        )
+    )
+    rows, checksum = one(cursor)
+    return Holds(rows, checksum, tuple(columns) if columns else None)
+
+
+def _differs(
+    cursor: Cursor, view: View, building: str, live: str, columns: list[str] | None
+) -> tuple[Holds, Difference]:
+    """Both sides are read once."""
+    same_key = sql.SQL(" and ").join(
+        sql.SQL("built.{0} = live.{0}").format(sql.Identifier(column)) for column in view.key
+    )
+    cursor.execute(
+        sql.SQL(
+            """
+            select
+                count(built._row_hash),
+                coalesce(sum(built._row_hash), 0),
+                count(live._row_hash),
+                count(*) filter (where live._row_hash is null),
+                count(*) filter (where live._row_hash <> built._row_hash),
+                count(*) filter (where built._row_hash is null)
+            from {built} as built
+            full join {live} as live on {same_key}
+            """
+        ).format(
+            built=sql.Identifier(slots.schema_of(building), view.name),
+            live=sql.Identifier(slots.schema_of(live), view.name),
+            same_key=same_key,
+        )
+    )
+    rows, checksum, rows_before, added, changed, removed = one(cursor)
+    holds = Holds(rows, checksum, tuple(columns) if columns else None)
+    return holds, Difference(rows_before, added, changed, removed)
+
+
+def _record(cursor: Cursor, release_id: int, table: str, holds: Holds, difference: Difference) -> None:
+    cursor.execute(
+        """
+        insert into control.release_content (
+            release_id, table_name, rows, checksum, columns, rows_before, added, changed, removed
+        ) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+        """,
+        (
+            release_id,
+            table,
+            holds.rows,
+            holds.checksum,
+            list(holds.columns) if holds.columns else None,
+            difference.rows_before,
+            difference.added,
+            difference.changed,
+            difference.removed,
+        ),
+    )

@@ -1,0 +1,531 @@
+"""Going back and staying there, what a release says of itself, and whether readers see what was published."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from pdic import connections, problems, release, status, warehouse
+from pdic.errors import ReleaseError, ReleaseFenced
+from pdic.release import announced, ledger, notes, slots, steps
+from pdic.release import views as readers_views
+from pdic.release.views import View
+from pdic.warehouse import connect, locks
+from tests.conftest import Postgres
+
+SCHOOL = View(
+    name="school",
+    types={"school_key": "text", "pupils": "integer"},
+    closed={"head": "text"},
+    key=("school_key",),
+    comment="Schools",
+    column_comments={"school_key": "Key", "pupils": "Pupils"},
+)
+CLINIC = View("clinic", {"clinic_key": "text", "beds": "integer"}, {}, ("clinic_key",), "Clinics", {})
+HASH = "hashtextextended(row({})::text, 0)"
+
+
+@dataclass
+class Warehouse:
+    """A warehouse in which releases are built by hand: rows by table, each a tuple of the contract's columns."""
+
+    admin: str
+    connect_to: Any
+    views: tuple[View, ...] = (SCHOOL, CLINIC)
+    built: list[int] = field(default_factory=list)
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.admin, autocommit=True) as connection:
+            cursor = connection.execute(query, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def build(self, status_of: str = "audited", **tables: Mapping[str, int]) -> int:
+        """Builds a release of these rows (key → number) as dbt does, up to a state; what is not named stays as the slot has it."""
+        ((release_id,),) = self.sql(
+            "insert into control.release (status, code_digest) values ('building', 'x') returning release_id"
+        )
+        self.built.append(release_id)
+        with closing(connect(self.connect_to("pdic_warehouse_publisher"), "test")) as publisher, publisher:
+            slots.ensure_tables(publisher, self.views)
+            slot = slots.read(publisher).building
+            slots.open_for_building(publisher, slot)
+        self.sql(
+            "update control.slot_content set release_id = %s, logic_digest = null where slot = %s", release_id, slot
+        )
+        for view in self.views:
+            self._fill(view, slot, release_id, tables.get(view.name, {}))
+        with closing(connect(self.connect_to("pdic_warehouse_publisher"), "test")) as publisher, publisher:
+            slots.close(publisher)
+        self.sql("update control.release set status = %s where release_id = %s", status_of, release_id)
+        return int(release_id)
+
+    def _fill(self, view: View, slot: str, release_id: int, rows: Mapping[str, int]) -> None:
+        table, columns = f"slot_{slot}.{view.name}", [*view.types, *view.closed]
+        with psycopg.connect(self.connect_to("pdic_warehouse_transformer")) as transformer:
+            transformer.execute(f"create temporary table given (like {table}) on commit drop")
+            for key, number in rows.items():
+                content = [key, number, *["x"] * (len(columns) - 2)]
+                marks = ", ".join(["%s"] * len(columns))
+                transformer.execute(
+                    f"insert into given ({', '.join(columns)}, _slot, _row_hash, _release_id) values ({marks}, '{slot}', 0, {release_id})",
+                    content,
+                )
+            given = HASH.format(", ".join(f"given.{name}" for name in columns))
+            transformer.execute(f"update given set _row_hash = {given}")
+            changed = transformer.execute(
+                f"delete from {table} where (select count(*) from given where given._row_hash = {view.name}._row_hash) = 0"
+            ).rowcount
+            changed += transformer.execute(
+                f"insert into {table} select given.* from given where given._row_hash not in (select _row_hash from {table})"
+            ).rowcount
+            transformer.execute(
+                f"""
+                insert into published.table_content (slot, model, release_id, columns) values (%s, %s, %s, %s)
+                on conflict (slot, model) do {"update set release_id = excluded.release_id" if changed else "nothing"}
+                """,
+                (slot, view.name, release_id, columns),
+            )
+
+    def release(self, **tables: Mapping[str, int]) -> dict[str, Any]:
+        return release.publish(self.build(**tables), self.connect_to)
+
+    def seen(self, table: str = "school") -> dict[str, int]:
+        with psycopg.connect(self.connect_to("pdic_warehouse_reader")) as reader:
+            return {row[0]: row[1] for row in reader.execute(f"select * from shared.{table}")}
+
+    def tables(self) -> set[str]:
+        with psycopg.connect(self.connect_to("pdic_warehouse_reader")) as reader:
+            found = reader.execute("select table_name from information_schema.tables where table_schema = 'shared'")
+            return {name for (name,) in found} - set(readers_views.OWN)
+
+    def rollback(self, reason: str | None = None) -> dict[str, Any]:
+        return release.rollback(reason, self.connect_to)
+
+    def resume(self, reason: str | None = None) -> dict[str, Any]:
+        return release.resume(reason, self.connect_to)
+
+    def wrong(self, expected: str | None = None) -> list[str]:
+        return release.verify(expected, self.connect_to)["wrong"]
+
+    def notes(self, release_id: int | None = None) -> dict[str | None, dict[str, Any]]:
+        """The lines of a release by table; those about none by their topic."""
+        found = notes.of_release(release_id, self.connect_to)
+        return {line["table"] or line["topic"]: line for line in found["notes"]}
+
+    def kinds(self) -> list[str]:
+        return [kind for (kind,) in self.sql("select kind from control.ledger_entry order by seq")]
+
+
+@pytest.fixture
+def house(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """A warehouse of the test's own, with two releases of which readers see the second."""
+    name = f"pin_{abs(hash(request.node.name)) % 10**8}"
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as server:
+        server.execute(f"create database {name} template {template(postgres)}")
+        server.execute(f"grant connect, temporary on database {name} to pdic_publisher, pdic_transformer, pdic_reader")
+
+    def connect_to(conn_id: str) -> str:
+        return connections.uri(conn_id).replace("/warehouse", f"/{name}")
+
+    found = Warehouse(postgres.uri(name), connect_to)
+    monkeypatch.setattr(readers_views, "views", lambda: found.views)
+    monkeypatch.setattr(steps, "views", lambda: found.views)
+    monkeypatch.setattr(steps, "_write_docs", lambda *_: "none")
+    found.release(school={"a": 10, "b": 20}, clinic={"k": 1})
+    found.release(school={"a": 11, "c": 30}, clinic={"k": 1})
+    yield found
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as server:
+        server.execute(f"drop database {name} with (force)")
+
+
+def template(postgres: Postgres) -> str:
+    """A migrated warehouse that holds nothing, made once."""
+    with psycopg.connect(postgres.uri("postgres"), autocommit=True) as server:
+        if server.execute("select from pg_database where datname = 'pin_template'").fetchone() is not None:
+            return "pin_template"
+    postgres.create_database("pin_template")
+    warehouse.migrate(postgres.uri("pin_template"))
+    return "pin_template"
+
+
+# Going back, and staying there.
+
+
+def test_a_rollback_says_what_it_took_away_and_what_readers_see(house: Warehouse) -> None:
+    first, second = house.built
+    report = house.rollback("amounts of Đakrông are doubled")
+    assert (report["release_id"], report["taken_back"], report["status"]) == (first, second, "live")
+    assert f"release {second} is taken back, and readers see release {first}" in report["message"]
+    assert house.seen() == {"a": 10, "b": 20}
+    assert report["pin"]["reason"] == "amounts of Đakrông are doubled"
+    assert house.kinds()[-1] == "rollback"
+
+
+def test_releases_are_built_and_audited_after_it_and_not_published_until_resume(house: Warehouse) -> None:
+    first, second = house.built
+    house.rollback("wrong")
+    for rows in ({"a": 66}, {"a": 77}):
+        report = house.release(school=rows)
+        assert report["status"] == "ready"
+        assert f"release {second} was taken back" in report["message"]
+        assert "(wrong)" in report["message"]
+        assert house.seen() == {"a": 10, "b": 20}
+        house.sql("update control.release set status = 'abandoned' where release_id = %s", house.built[-2])
+    report = house.resume("the source is mended")
+    assert (report["status"], report["release_id"]) == ("published", house.built[-1])
+    assert house.seen() == {"a": 77}
+    assert house.kinds()[-2:] == ["resume", "publish"]
+    assert house.release(school={"a": 88})["status"] == "published", "and so is the next one"
+    assert house.rollback()["release_id"] == house.built[-2], "what was published meanwhile can be gone back to"
+
+
+def test_a_repeated_rollback_changes_nothing_and_brings_nothing_back(house: Warehouse) -> None:
+    first, second = house.built
+    house.rollback("first reason")
+    before = house.sql("select * from control.slot"), house.kinds(), house.sql("select * from control.publication")
+    for reason in (None, "another"):
+        report = house.rollback(reason)
+        assert (report["status"], report["release_id"]) == ("unchanged", first)
+        assert f"release {second} was taken back" in report["message"]
+        assert report["pin"]["reason"] == "first reason"
+    house.build(school={"a": 1})
+    house.rollback()
+    assert before == (
+        house.sql("select * from control.slot"),
+        house.kinds(),
+        house.sql("select * from control.publication"),
+    )
+    house.resume()
+    with pytest.raises(ReleaseError, match="there is no former release to go back to"):
+        house.rollback()
+    assert house.seen() == {"a": 10, "b": 20}
+
+
+def test_without_a_reason_it_pins_all_the_same(house: Warehouse) -> None:
+    house.rollback()
+    assert house.release(school={"a": 1})["status"] == "ready"
+    found = status.releases(house.connect_to)
+    assert found["pin"]["reason"] == "no reason was given"
+
+
+def test_status_tells_who_keeps_releases_from_going_out_and_why(house: Warehouse) -> None:
+    assert status.releases(house.connect_to)["pin"] is None
+    house.rollback("amounts are doubled")
+    report = {"datasets": [], "unreadable": [], "slots": []}
+    (said,) = problems.problems(report | {"release": status.releases(house.connect_to)})
+    first, second = house.built
+    for words in (
+        ledger.person(),
+        f"release {second} back",
+        "amounts are doubled",
+        f"see release {first}",
+        "pdic release resume",
+    ):
+        assert words in said["what"]
+    ready = house.release(school={"a": 1})["release_id"]
+    (said,) = problems.problems(report | {"release": status.releases(house.connect_to)})
+    assert f"release {ready} is ready" in said["what"]
+
+
+def test_resume_without_a_release_that_is_ready(house: Warehouse) -> None:
+    assert house.resume()["status"] == "unchanged"
+    house.rollback("wrong")
+    report = house.resume("mended")
+    assert report["status"] == "resumed"
+    assert "the next `pdic release` is published" in report["message"]
+    assert house.seen() == {"a": 10, "b": 20}
+    assert house.release(school={"a": 5})["status"] == "published"
+
+
+def test_a_release_that_is_under_way_is_published_where_resume_came_meanwhile(house: Warehouse) -> None:
+    house.rollback("wrong")
+    building = house.build("built", school={"a": 5})
+    with locks.Session(house.connect_to, "pdic_warehouse_publisher", "release 3 conform") as session:
+        session.take(locks.RELEASE)
+        report = house.resume("mended")
+        assert f"release {building} is being built, and is published once" in report["message"]
+    house.sql("update control.release set status = 'audited' where release_id = %s", building)
+    assert release.publish(building, house.connect_to)["status"] == "published"
+
+
+@pytest.mark.parametrize("how", ["built", "failed", "audited", "building"])
+def test_no_build_takes_away_what_one_could_go_back_to(house: Warehouse, how: str) -> None:
+    """A failed audit, a failed build, one that waits and one that still runs; the build's process holds the release's lock."""
+    first, _ = house.built
+    for rows in ({"a": 99}, {"z": 1}):
+        house.sql("update control.release set status = 'abandoned' where status in ('building', 'built', 'audited')")
+        house.build(how, school=rows)
+    with locks.Session(house.connect_to, "pdic_warehouse_publisher", "release") as session:
+        session.take(locks.RELEASE)
+        assert house.rollback("wrong")["release_id"] == first, "it waits for no build"
+    assert house.seen() == {"a": 10, "b": 20}
+
+
+def test_a_release_that_was_about_to_be_published_is_not_published_over_a_rollback(
+    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rollback comes between the comparison and the publish."""
+    third = house.build(school={"a": 99})
+    lines = notes.lines
+
+    def rolled_back_meanwhile(*given: Any) -> Any:
+        said = lines(*given)
+        other = threading.Thread(target=house.rollback, args=("wrong",))
+        other.start()
+        other.join()
+        return said
+
+    monkeypatch.setattr(notes, "lines", rolled_back_meanwhile)
+    assert release.publish(third, house.connect_to)["status"] == "ready"
+    assert house.seen() == {"a": 10, "b": 20}
+    monkeypatch.setattr(notes, "lines", lines)
+    house.resume()
+    assert house.seen() == {"a": 99}
+    assert house.notes()["school"]["rows_before"] == 2, "it was compared with what readers saw in the end"
+    assert house.notes()["school"]["removed"] == 1
+
+
+def test_a_build_after_the_ready_one_takes_its_place(house: Warehouse) -> None:
+    house.rollback("wrong")
+    ready = house.release(school={"a": 66})["release_id"]
+    house.build("building", school={"a": 77})
+    with pytest.raises(ReleaseFenced, match="holds another release"):
+        release.resume("mended", house.connect_to)
+    assert house.seen() == {"a": 10, "b": 20}
+    assert house.sql("select status from control.release where release_id = %s", ready) == [("ready",)]
+
+
+def test_the_tables_of_the_former_release_come_back_with_it(house: Warehouse) -> None:
+    """One was withdrawn, one is new, one gained a column, and readers hold none of them."""
+    tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {"beds": "Giường"})
+    grown = replace(SCHOOL, types=SCHOOL.types | {"level": "text"})
+    house.views = (grown, tram)
+    house.release(school={"a": 12}, tram={"t": 3})
+    assert (house.tables(), house.seen("tram")) == ({"school", "tram"}, {"t": 3})
+    house.rollback("the clinics are needed")
+    assert house.tables() == {"school", "clinic"}
+    assert (house.seen(), house.seen("clinic")) == ({"a": 11, "c": 30}, {"k": 1})
+    assert house.rollback()["status"] == "unchanged"
+    assert house.tables() == {"school", "clinic"}
+    house.resume()
+    house.release(school={"a": 12}, tram={"t": 4})
+    assert (house.tables(), house.seen("tram")) == ({"school", "tram"}, {"t": 4})
+
+
+def test_a_reader_of_a_new_table_does_not_hold_the_rollback_up(
+    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "LOCK_WAIT_S", 0.2)
+    tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {})
+    house.views = (SCHOOL, CLINIC, tram)
+    house.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
+    with psycopg.connect(house.connect_to("pdic_warehouse_reader")) as reader:
+        reader.execute("select * from shared.tram")
+        report = house.rollback("wrong")
+        assert house.seen() == {"a": 11, "c": 30}
+        assert "shared.tram is held by" in report["message"]
+    assert "still there" not in house.rollback()["message"]
+    assert house.tables() == {"school", "clinic"}
+
+
+# What a release says of itself.
+
+
+def test_the_notes_say_what_changed_and_what_did_not(house: Warehouse) -> None:
+    found = house.notes()
+    assert {name: found["school"][name] for name in ("rows_before", "rows", "added", "changed", "removed")} == {
+        "rows_before": 2,
+        "rows": 2,
+        "added": 1,
+        "changed": 1,
+        "removed": 1,
+    }
+    assert found["school"]["vi"] == "Số dòng 2 → 2; thêm 1; sửa 1; bỏ 1."
+    assert found["school"]["en"] == "Rows 2 → 2; added 1; changed 1; removed 1."
+    assert "clinic" not in found
+    assert found["release"]["en"] == "1 table changed, 1 is as before."
+    assert house.notes(house.built[0])["clinic"]["en"] == "New table, 1 row."
+
+
+def test_new_columns_new_and_withdrawn_tables_are_named(house: Warehouse) -> None:
+    house.views = (replace(SCHOOL, types=SCHOOL.types | {"level": "text"}), replace(CLINIC, name="tram"))
+    house.release(school={"a": 11, "c": 30}, tram={"t": 3})
+    found = house.notes()
+    assert "new columns: level" in found["school"]["en"]
+    assert "cột mới: level" in found["school"]["vi"]
+    assert found["tram"]["vi"] == "Bảng mới, 1 dòng."
+    assert found["clinic"]["en"] == "This table is no longer there."
+
+
+def test_a_table_is_not_read_again_where_no_build_changed_it(house: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three releases every slot holds the clinics, and each is known."""
+    same = {"k": 1}
+    house.release(school={"a": 1}, clinic=same)
+    read: list[str] = []
+    module = __import__("pdic.release.content", fromlist=["x"])
+    differs = module._differs
+
+    def counted(cursor: Any, view: View, *more: Any) -> Any:
+        read.append(view.name)
+        return differs(cursor, view, *more)
+
+    monkeypatch.setattr(module, "_differs", counted)
+    house.release(school={"a": 2}, clinic=same)
+    assert read == ["school"]
+    house.release(school={"a": 3}, clinic={"k": 2})
+    assert read == ["school", "school", "clinic"]
+    assert house.notes()["clinic"]["changed"] == 1
+
+
+def test_consumers_are_told_once_that_keys_were_made_anew(house: Warehouse) -> None:
+    """A warehouse from before there were slots, whose readers still see the old release's tables (migration 0013)."""
+    first, second = house.built
+    house.sql(
+        "update control.slot set live = null, former = null, live_release_id = %s, former_release_id = null", second
+    )
+    house.release(school={"a": 12}, clinic={"k": 1})
+    said = house.notes()["keys"]
+    assert f"a key kept from release {second} or before meets none of this one" in said["en"]
+    assert "được tạo lại" in said["vi"]
+    house.release(school={"a": 13}, clinic={"k": 1})
+    assert "keys" not in house.notes()
+
+
+def test_batches_warnings_and_approvals_are_in_the_notes(house: Warehouse) -> None:
+    third = house.build(school={"a": 12}, clinic={"k": 1})
+    house.sql("insert into control.dataset (sector, dataset) values ('education', 'lop')")
+    ((batch,),) = house.sql(
+        """
+        insert into control.batch (
+            sector, dataset, capture, status, rows_extracted, rows_accepted, rows_quarantined, rows_unchanged, rows_deleted
+        )
+        values ('education', 'lop', 'cursor', 'accepted', 1240, 1234, 6, 0, 0) returning batch_id
+        """
+    )
+    house.sql("insert into control.release_batch values (%s, 'education', 'lop', %s)", third, batch)
+    house.sql(
+        """
+        insert into control.expectation_result (
+            run_kind, release_id, sector, dataset, rule_id, expectation_type, severity, dimension, on_fail, success, checked, failed
+        )
+        values ('release', %s, 'shared', 'school', 'school.pupils.range', 'x', 'warning', 'accuracy', 'warn', false, 10, 3)
+        """,
+        third,
+    )
+    house.sql(
+        "insert into control.approval (release_id, os_user, said_by, reason, findings) values (%s, 'x', 'Lê Văn A', 'đã đối chiếu', 'x')",
+        third,
+    )
+    release.publish(third, house.connect_to)
+    found = house.notes(third)
+    assert found["batches"]["vi"].startswith("1 lô dữ liệu mới của 1 tập dữ liệu: 1.234 dòng nhận vào, 6 dòng cách ly")
+    assert "education.lop" in found["batches"]["en"]
+    assert "Lê Văn A" in found["approval"]["vi"]
+    lines = notes.of_release(third, house.connect_to)["notes"]
+    assert [line["en"] for line in lines if line["topic"] == "warning"] == [
+        "Rule school.pupils.range is broken (3 rows)."
+    ]
+
+
+def test_a_reader_sees_the_notes_of_its_own_release_and_of_former_ones(house: Warehouse) -> None:
+    first, second = house.built
+    query = "select distinct release_id from shared.release_note order by 1"
+    with psycopg.connect(house.connect_to("pdic_warehouse_reader")) as reader:
+        reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        assert reader.execute(query).fetchall() == [(first,), (second,)]
+        third = house.release(school={"a": 1})["release_id"]
+        assert reader.execute(query).fetchall() == [(first,), (second,)], "it goes on seeing its own release"
+        reader.commit()
+        assert reader.execute(query).fetchall() == [(first,), (second,), (third,)]
+        reader.commit()
+        house.rollback("wrong")
+        assert reader.execute(query).fetchall() == [(first,), (second,)]
+        reader.commit()
+        house.resume()
+        house.release(school={"a": 2})
+        taken_back = "select distinct release_id from shared.release_note where taken_back_at is not null"
+        assert reader.execute(taken_back).fetchall() == [(third,)]
+
+
+def test_a_release_without_notes_says_why(house: Warehouse) -> None:
+    building = house.build("built", school={"a": 1})
+    with pytest.raises(ReleaseError, match=f"release {building} has no notes: it is built"):
+        notes.of_release(building, house.connect_to)
+    with pytest.raises(ReleaseError, match="there is no release 999"):
+        notes.of_release(999, house.connect_to)
+
+
+# What is announced to Airflow.
+
+
+def test_only_tables_that_changed_are_announced_each_once(house: Warehouse) -> None:
+    first, second = house.built
+    assert announced.take("run 1", house.connect_to).tables.keys() == {"school", "clinic"}, (
+        "the first release brought both"
+    )
+    assert announced.take("run 2", house.connect_to) == announced.News()
+    third = house.release(school={"a": 12}, clinic={"k": 1})["release_id"]
+    news = announced.take("run 3", house.connect_to)
+    assert (news.release_id, set(news.tables), news.tables["school"]["rows"]) == (third, {"school"}, 1)
+    assert news.tables["school"]["checksum"] == house.notes()["school"]["checksum"]
+    assert announced.take("run 3", house.connect_to) == news, "a run that died and is tried again"
+    house.rollback("wrong")
+    news = announced.take("run 4", house.connect_to)
+    assert (news.release_id, set(news.tables)) == (second, {"school"}), "a rollback changes what readers see"
+    house.release(school={"a": 13}, clinic={"k": 2})
+    assert announced.take("run 5", house.connect_to) == announced.News(), "what is kept back is not announced"
+    house.resume()
+    assert announced.take("run 6", house.connect_to).tables.keys() == {"school", "clinic"}
+
+
+# Whether readers see what was published.
+
+
+def test_what_was_published_is_what_readers_see(house: Warehouse) -> None:
+    assert house.wrong() == []
+    house.rollback("wrong")
+    assert house.wrong() == [], "after a rollback it is the former release that is compared"
+    house.release(school={"a": 1})
+    house.resume()
+    report = release.verify(None, house.connect_to)
+    assert (report["wrong"], report["tables"]) == ([], 2)
+    assert report["entries"] == len(house.kinds())
+    assert house.wrong(report["last_hash"].upper()) == []
+
+
+TAMPERED = {
+    "a value": (
+        "update {0}.school set pupils = 12 where school_key = 'a'",
+        ["shared.school: 1 row was changed after release {1} was built"]),
+    "a value and its hash": (
+        "update {0}.school set pupils = 12, _row_hash = hashtextextended(row(school_key, 12, head)::text, 0) where school_key = 'a'",
+        ["shared.school has other rows than those with which release {1} was published"],
+    ),
+    "a closed column": ("update {0}.school set head = 'y'", ["shared.school: 2 rows were changed after release {1} was built"]),
+    "a row gone": ("delete from {0}.clinic", ["shared.clinic holds 0 rows, and release {1} was published with 1"]),
+    "a row put in": (
+        "insert into {0}.clinic (clinic_key, beds, _row_hash, _release_id)"
+        " values ('n', 1, hashtextextended(row('n'::text, 1)::text, 0), 1)",
+        ["shared.clinic holds 2 rows, and release {1} was published with 1"],
+    ),
+    "a table gone": ("drop table published.clinic cascade", ["shared.clinic is gone, with which release {1} was published"]),
+    "another release shown": (
+        "update control.slot set live = former, former = live, live_release_id = former_release_id, former_release_id = live_release_id",
+        ["readers see release {2}, and by the ledger they should see release {1}"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_what_was_changed_behind_the_ledger_is_named(house: Warehouse, how: str) -> None:
+    statement, said = TAMPERED[how]
+    ((live,),) = house.sql("select live::text from control.slot")
+    first, second = house.built
+    house.sql(statement.format(f"slot_{live}"))
+    assert house.wrong() == [sentence.format(live, second, first) for sentence in said]
