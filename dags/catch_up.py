@@ -7,6 +7,9 @@ a missing right or a table of another shape is left alone: only a person can men
 
 A dataset's own trouble (its table is locked, its read takes too long) is not asked about every hour for ever, because the whole sector is
 read again with it: the pauses grow as long as the trouble has lasted (1, 3, 7, 15 hours), to a day.
+
+It also announces the shared tables that a command changed for readers (`pdic release`, `pdic release resume`, `pdic rollback`): the
+release's own runs announce theirs at once.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from pdic.airflow_names import TIME_ZONE
 from pdic.generated.catalogue import SECTORS
-from pdic.operators import LOAD_DEFAULTS, CatchUpOperator
+from pdic.operators import LOAD_DEFAULTS, AnnounceOperator, CatchUpOperator, changed_tables
 
 with DAG(
     dag_id="catch_up",
@@ -29,5 +32,6 @@ with DAG(
     doc_md=__doc__,
     default_args=dict(LOAD_DEFAULTS),
 ):
+    AnnounceOperator(task_id="announce", outlets=[changed_tables()], execution_timeout=timedelta(minutes=5))
     for sector in sorted(SECTORS):
         CatchUpOperator(task_id=f"again.{sector}", sector=sector, execution_timeout=timedelta(minutes=5))

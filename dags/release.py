@@ -3,6 +3,8 @@
 Runs when a sector's load announces news. News that arrives while a release is under way is taken by the next one, whoever it
 came from. Readers see the former release until the last step, and keep it where any step fails.
 
+After `pdic rollback` the last step is skipped, and says why: `pdic release resume` publishes what was built.
+
 Run it by hand with `full_refresh` to build every table anew.
 """
 
@@ -19,6 +21,7 @@ from pdic.operators import (
     ConformOperator,
     OpenOperator,
     PublishOperator,
+    changed_tables,
     sector_asset,
     shared_asset,
 )
@@ -42,7 +45,10 @@ with DAG(
     publish = PublishOperator(
         task_id="publish",
         opened="open",
-        outlets=[shared_asset(table) for table in sorted(SHARED_TABLES)],
+        inlets=[
+            shared_asset(table) for table in sorted(SHARED_TABLES)
+        ],  # so that Airflow knows them before one changed
+        outlets=[changed_tables()],
         execution_timeout=timedelta(minutes=15),
     )
     open_release >> conform >> audit >> publish

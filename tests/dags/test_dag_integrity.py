@@ -16,6 +16,7 @@ import pytest
 from pdic import airflow_names
 from pdic.airflow_names import POOL, TIME_ZONE
 from pdic.generated.catalogue import SECTORS, SHARED_TABLES
+from pdic.operators import changed_tables
 from pdic.settings import project_root
 
 DAGS = project_root() / "dags"
@@ -176,7 +177,15 @@ def test_loads_run_on_the_provinces_clock_and_announce_what_the_release_waits_fo
         } <= announced
         datasets = {airflow_names.of_dataset(sector, dataset)[0] for dataset in about["datasets"]}
         assert {name for dag_id, name in announced if dag_id == f"reconcile_{sector}"} == {own, *datasets}
-    assert {name for dag_id, name in announced if dag_id == "release"} == {f"shared.{table}" for table in SHARED_TABLES}
+    changed = changed_tables().name
+    assert {dag_id for dag_id, name in announced if name == changed} == {"release", "catch_up"}
+    known = {
+        inlet["__var"]["name"]
+        for dag_id, task in tasks(dags)
+        for inlet in task.get("inlets", [])
+        if dag_id == "release"
+    }
+    assert known == {f"shared.{table}" for table in SHARED_TABLES}
 
 
 def test_a_load_with_news_in_many_datasets_starts_one_release(dags: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql
 
 from pdic import airflow_stack, connections, contracts, embedded, ports, processes, release, settings
-from pdic.generated.catalogue import SECTORS, SHARED_TABLES
+from pdic.generated.catalogue import SECTORS
 from pdic.processes import Started
 from tests.integration.province import Province
 
@@ -142,8 +142,11 @@ def test_the_scheduler_loads_all_sectors_and_releases(province: Province, uri: C
     )
     names = {f"raw.{found['sector']}.{found['dataset']}" for found in status["datasets"]}
     assert {name: announced[name]["batch_id"] for name in names & set(announced)} == dict(news)
-    for table in SHARED_TABLES:
-        assert announced[f"shared.{table}"]["release_id"] == status["release"]["live"]
+    events = {found["table"]: announced[f"shared.{found['table']}"] for found in status["shared"]}
+    assert {found["table"]: found["rows"] for found in status["shared"]} == {
+        table: event["rows"] for table, event in events.items()
+    }
+    assert max(event["release_id"] for event in events.values()) == status["release"]["live"]
 
 
 def asset_events(home: Path) -> list[dict[str, Any]]:
@@ -208,6 +211,26 @@ def test_a_dataset_whose_source_drifted_fails_visibly_and_alone(
     state, tasks = run(province, "load_health")["load_health"]
     assert state == "success", tasks
     wait_for_release(province, uri)
+
+
+def test_what_is_taken_back_is_announced_and_stays_away_until_a_person_says_so(province: Province) -> None:
+    def newest_events() -> dict[str, int]:
+        events = {event["name"]: event["extra"] for event in asset_events(province.home)}
+        return {name: extra["release_id"] for name, extra in events.items() if name.startswith("shared.")}
+
+    shown = province.pdic("rollback", "--reason", "a trial")["release_id"]
+    state, tasks = run(province, "catch_up")["catch_up"]
+    assert (state, tasks["announce"]) == ("success", "success"), tasks
+    changed = {name for name, release_id in newest_events().items() if release_id == shown}
+    assert 0 < len(changed) < len(newest_events()), "only tables that changed are announced"
+    state, tasks = run(province, "release")["release"]
+    assert (state, tasks["audit"], tasks["publish"]) == ("success", "success", "skipped"), tasks
+    assert province.pdic("status")["release"]["live"] == shown
+    resumed = province.pdic("release", "resume", "--reason", "the trial is over")
+    assert resumed["status"] == "published"
+    state, tasks = run(province, "catch_up")["catch_up"]
+    assert (state, tasks["announce"]) == ("success", "success"), tasks
+    assert max(newest_events().values()) == resumed["release_id"]
 
 
 def test_values_planted_in_failing_rows_show_nowhere_but_in_the_inner_schemas(

@@ -23,6 +23,7 @@ from pdic.operators import (
     RELEASE_RETRIES,
     STEP_RETRIES,
     AcceptOperator,
+    AnnounceOperator,
     ApproveDeletionsOperator,
     AuditOperator,
     CatchUpOperator,
@@ -34,14 +35,19 @@ from pdic.operators import (
     ReconcileOperator,
     ReportOperator,
     base,
+    changed_tables,
 )
 from pdic.quality import tally
+from pdic.release import announced
 from pdic.sources.cdc import watch
 from pdic.sources.rest.endpoint import read_endpoint
 
 
 class Task:
     """The part of a task instance that operators use."""
+
+    dag_id = "dag"
+    run_id = "run"
 
     def __init__(self, try_number: int = 1, max_tries: int = 2, **xcoms: Any) -> None:
         self.try_number = try_number
@@ -72,7 +78,9 @@ def tallies(monkeypatch: pytest.MonkeyPatch) -> dict[int, tally.Tally]:
     recorded: dict[int, tally.Tally] = {}
     monkeypatch.setattr(warehouse, "transaction", no_warehouse)
     monkeypatch.setattr(tally, "of_batches", lambda _, batches: {batch: recorded[batch] for batch in recorded})
-    monkeypatch.setattr(tally, "rows_of_release", lambda _, release_id: {"fct_birth": 10, "dim_school": 3})
+    monkeypatch.setattr(
+        announced, "take", lambda run, _: announced.News(9, {"fct_birth": {"rows": 10, "checksum": "5"}})
+    )
     for module in ("check", "release"):
         monkeypatch.setattr(f"pdic.operators.{module}.connect_to", lambda conn_id: conn_id)
     return recorded
@@ -297,6 +305,40 @@ def test_a_release_with_nothing_to_bring_is_skipped(monkeypatch: pytest.MonkeyPa
         operator.execute(context(Task(), full_refresh=False))
     assert operator.execute(context(Task(), full_refresh=True)) == {"release_id": 4}
     assert asked == [False, True]
+
+
+def test_a_run_is_skipped_that_would_build_again_what_a_rollback_keeps_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"release_id": 4, "status": "ready", "message": "release 4 is built and audited, and is not published"}
+    monkeypatch.setattr(release, "settle", lambda seconds, connect_to: 0.0)
+    monkeypatch.setattr(release, "open_release", lambda **_: report)
+    with pytest.raises(AirflowSkipException, match="release 4 is built and audited"):
+        OpenOperator(task_id="open").execute(context(Task(), full_refresh=False))
+
+
+def test_a_release_that_a_rollback_keeps_back_is_skipped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = {"status": "ready", "message": "release 9 is not published: release 8 was taken back"}
+    monkeypatch.setattr(release, "publish", lambda *_: report)
+    run = context(Task(open={"release_id": 9}))
+    with pytest.raises(AirflowSkipException, match="release 8 was taken back"):
+        PublishOperator(task_id="publish", opened="open", outlets=[changed_tables()]).execute(run)
+    assert run["outlet_events"][changed_tables()].asset_alias_events == []
+
+
+def test_what_a_command_changed_for_readers_is_announced_and_nothing_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    found = [announced.News(9, {"fct_birth": {"rows": 10, "checksum": "5"}}), announced.News()]
+    monkeypatch.setattr(announced, "take", lambda run, _: asked.append(run) or found[len(asked) - 1])
+    operator = AnnounceOperator(task_id="announce", outlets=[changed_tables()])
+    run = context(Task())
+    assert operator.execute(run) == {"release_id": 9, "tables": ["fct_birth"]}
+    (event,) = run["outlet_events"][changed_tables()].asset_alias_events
+    assert (event.dest_asset_key.name, event.extra) == (
+        "shared.fct_birth",
+        {"release_id": 9, "rows": 10, "checksum": "5"},
+    )
+    with pytest.raises(AirflowSkipException, match="was announced"):
+        operator.execute(context(Task()))
+    assert asked == ["dag run", "dag run"]
 
 
 def test_a_later_step_goes_by_the_id_that_was_opened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ from pdic.operators import (
     CheckOperator,
     ExtractOperator,
     PublishOperator,
+    changed_tables,
     dataset_asset,
     datasets_with_news,
     sector_asset,
@@ -38,6 +39,7 @@ from pdic.operators import (
 )
 from pdic.operators.base import REFUSAL
 from pdic.quality import tally
+from pdic.release import announced
 
 DRIFT = "education.lop: the source has no column malop any more: run `pdic onboard --update education.lop`"
 
@@ -210,15 +212,23 @@ def test_a_load_without_news_announces_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert not any(getattr(msg, "outlet_events", None) for msg in run.sent)
 
 
-def test_a_published_release_announces_each_shared_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_release_announces_each_table_that_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "publish", lambda *_: {"status": "published"})
-    monkeypatch.setattr(tally, "rows_of_release", lambda *_: {"fct_birth": 10, "dim_school": 3})
-    outlets = [shared_asset("fct_birth"), shared_asset("dim_school")]
-    run = Run(monkeypatch, made(PublishOperator, opened="open", outlets=outlets), open={"release_id": 9})
+    changed = {"fct_birth": {"rows": 10, "checksum": "5"}, "dim_school": {"rows": 3, "checksum": "-7"}}
+    monkeypatch.setattr(announced, "take", lambda *_: announced.News(9, changed))
+    run = Run(monkeypatch, made(PublishOperator, opened="open", outlets=[changed_tables()]), open={"release_id": 9})
     assert run.events() == {
-        "shared.fct_birth": {"release_id": 9, "rows": 10},
-        "shared.dim_school": {"release_id": 9, "rows": 3},
+        "shared.fct_birth": {"release_id": 9, "rows": 10, "checksum": "5"},
+        "shared.dim_school": {"release_id": 9, "rows": 3, "checksum": "-7"},
     }
+
+
+def test_a_release_that_is_kept_back_says_why_and_announces_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "release 9 is built and audited, and is not published: release 8 was taken back"
+    monkeypatch.setattr(release, "publish", lambda *_: {"status": "ready", "message": message})
+    run = Run(monkeypatch, made(PublishOperator, opened="open", outlets=[changed_tables()]), open={"release_id": 9})
+    assert run.state == TaskInstanceState.SKIPPED
+    assert not any(getattr(msg, "outlet_events", None) for msg in run.sent)
 
 
 def test_an_assets_address_is_the_table_itself() -> None:

@@ -2,7 +2,7 @@
 
     sector_asset    any dataset of a sector has news; the release DAG waits for these
     dataset_asset   this dataset has news
-    shared_asset    a release was published, and with it this table
+    shared_asset    readers see this table changed: a release was published, or taken back
 
 An event's `extra` says which batch or release, and how many rows. It holds ids, names and counts, never a value.
 """
@@ -19,6 +19,8 @@ from pdic import airflow_names
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from pdic.release.announced import News
+
 NEWS: Final = ("rows_accepted", "rows_deleted", "rows_quarantined")
 """The counts of a batch that make it news."""
 
@@ -34,13 +36,18 @@ def dataset_asset(sector: str, dataset: str) -> Asset:
 
 
 def shared_asset(table: str) -> Asset:
-    """A shared table, as of the newest published release."""
+    """A shared table, as readers see it."""
     return Asset(*airflow_names.of_shared(table))
 
 
 def datasets_with_news(sector: str) -> AssetAlias:
     """Stands for those datasets of a sector that had news: the task that accepts them all learns which only when it runs."""
     return AssetAlias(f"{sector_asset(sector).name}.datasets")
+
+
+def changed_tables() -> AssetAlias:
+    """Stands for those shared tables that a release changed: the task that publishes it learns which only when it runs."""
+    return AssetAlias("shared.tables")
 
 
 def has_news(report: Mapping[str, Any]) -> bool:
@@ -71,10 +78,11 @@ def announce_batch(context: Context, sector: str, dataset: str, report: Mapping[
     events[sector_asset(sector)].extra = {"datasets": [dataset], **{name: report.get(name) or 0 for name in NEWS}}
 
 
-def announce_release(context: Context, release_id: int, rows: Mapping[str, int]) -> None:
-    """Say of each shared table (table → rows) which release shows it. For a task with a `shared_asset` a table."""
-    for table, count in sorted(rows.items()):
-        context["outlet_events"][shared_asset(table)].extra = {"release_id": release_id, "rows": count}
+def announce_tables(context: Context, news: News) -> None:
+    """Say of each shared table that changed which release shows it. For a task with the outlet `changed_tables`."""
+    alias = context["outlet_events"][changed_tables()]
+    for table, holds in sorted(news.tables.items()):
+        alias.add(shared_asset(table), extra={"release_id": news.release_id, **holds})
 
 
 def _of_batch(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The four steps of a release."""
+"""The four steps of a release, and what it announces."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from pdic.errors import ReleaseFenced, ReleaseHeld
-from pdic.operators.assets import announce_release
+from pdic.operators.assets import announce_tables
 from pdic.operators.base import PdicOperator, connect_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from pdic.release.announced import News
+
 
 class OpenOperator(PdicOperator):
     """Waits until no load is under way, then pins the newest accepted batches; returns release_id.
 
-    Skips the run where readers already see everything. The run's conf may say `full_refresh`.
+    Skips the run where readers already see everything, or where a rollback keeps back a release that has everything. The run's
+    conf may say `full_refresh`.
     """
 
     def __init__(self, *, settle_seconds: float = 300, **kwargs: Any) -> None:
@@ -38,6 +41,8 @@ class OpenOperator(PdicOperator):
             raise ReleaseHeld(report["message"])
         if report["status"] == "unchanged":
             raise AirflowSkipException(f"release {report['release_id']} already shows everything")
+        if report["status"] == "ready":
+            raise AirflowSkipException(report["message"])
         self.log.info("release %s is open (waited %.0f s for loads)", report["release_id"], waited)
         return {"release_id": report["release_id"]}
 
@@ -72,7 +77,8 @@ class ReleaseStepOperator(PdicOperator):
         if report["status"] == "held":
             raise ReleaseHeld(report["message"])
         self.log.info("release %s: %s", release_id, report["status"])
-        return {"release_id": release_id, "status": report["status"]}
+        said = {"message": report["message"]} if report.get("message") else {}
+        return {"release_id": release_id, "status": report["status"], **said}
 
 
 class ConformOperator(ReleaseStepOperator):
@@ -88,17 +94,33 @@ class AuditOperator(ReleaseStepOperator):
 
 
 class PublishOperator(ReleaseStepOperator):
-    """Shows the candidate to readers, and announces each shared table: its outlets are a `shared_asset` a table."""
+    """Shows the candidate to readers, and announces each shared table that changed: its outlet is `changed_tables`."""
 
     step = "publish"
 
     def run(self, context: Context) -> dict[str, Any]:
-        """Raises what `ReleaseStepOperator` raises."""
-        from pdic.quality import tally
-        from pdic.warehouse import transaction
-
+        """Skips also where a rollback keeps releases from going out. Raises what `ReleaseStepOperator` raises."""
         result = super().run(context)
-        release_id = result["release_id"]
-        with transaction(connect_to("pdic_warehouse_auditor"), f"release {release_id} rows") as auditor:
-            announce_release(context, release_id, tally.rows_of_release(auditor, release_id))
+        if result["status"] == "ready":
+            raise AirflowSkipException(result["message"])
+        announce_tables(context, _take_news(context))
         return result
+
+
+class AnnounceOperator(PdicOperator):
+    """Announces the shared tables that changed by a command (`pdic release`, `rollback`): its outlet is `changed_tables`."""
+
+    def run(self, context: Context) -> dict[str, Any]:
+        """Skips where nothing changed since the last announcement."""
+        news = _take_news(context)
+        if not news.tables:
+            raise AirflowSkipException("every change of a shared table was announced")
+        announce_tables(context, news)
+        self.log.info("release %s: %s", news.release_id, ", ".join(news.tables))
+        return {"release_id": news.release_id, "tables": list(news.tables)}
+
+
+def _take_news(context: Context) -> News:
+    from pdic.release import announced
+
+    return announced.take(f"{context['ti'].dag_id} {context['ti'].run_id}", connect_to)

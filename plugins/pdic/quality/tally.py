@@ -6,8 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pdic.warehouse import one
-
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
@@ -66,23 +64,4 @@ def of_batches(auditor: Connection, batch_ids: Collection[int]) -> dict[int, Tal
         for batch_id, rules, rows, broken in cursor.fetchall():
             named = {rule: (failed, follows) for rule, (failed, follows) in sorted(broken.items())}
             found[batch_id] = Tally(rules, rows, named)
-    return found
-
-
-def rows_of_release(auditor: Connection, release_id: int) -> dict[str, int]:
-    """Shared table → rows, as the audit of a release counted them. A table without a rule is not in it."""
-    with auditor.cursor() as cursor:
-        cursor.execute(
-            """
-            select coalesce(jsonb_object_agg(dataset, rows), '{}')
-            from (
-                select dataset, max(checked) as rows
-                from control.expectation_result
-                where release_id = %s and checked is not null
-                group by dataset
-            ) as counted
-            """,
-            (release_id,),
-        )
-        found: dict[str, int] = one(cursor)[0]
     return found
