@@ -17,7 +17,7 @@ from pdic.cli import release as cli_release
 from pdic.errors import PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, TableHeld
 from pdic.problems import problems
 from pdic.quality.results import ReleaseVerdict
-from pdic.release import comparison, slots, steps
+from pdic.release import comparison, profile, slots, steps
 from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect
@@ -179,6 +179,15 @@ def test_a_table_that_did_not_change_is_not_read_again(whole: int) -> None:
     assert released()["status"] == "published"
     ((profiled,),) = ask("select max(release_id) from control.release_profile")
     assert profiled == report["release_id"], "nothing changed, and nothing was read"
+
+
+def test_of_a_large_table_the_keys_that_are_gone_are_estimated(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profile, "MANY", 500)
+    monkeypatch.setattr(profile, "LOOKED_UP", 800)
+    release_id = build("update t set payment_key = 'q' || payment_key where _row_hash % 10 < 4")
+    assert "keys of the live release are gone (" in release.audit(release_id)["message"]
+    ((gone,),) = ask(f"select keys_gone from control.release_table where release_id = {release_id} and keys_gone > 0")
+    assert 700 < gone < 900
 
 
 def test_profiles_hold_counts_and_sums_and_nothing_of_few_rows(whole: int) -> None:

@@ -30,6 +30,10 @@ GROUPS: Final = ("commune_unit_key", "agency_key")
 KEPT: Final = 30
 """Profiles by commune or agency are kept of the last so many releases."""
 
+MANY: Final = 20_000
+LOOKED_UP: Final = 5_000
+"""Of a table of more than MANY rows, about so many are looked up to say how many keys are gone."""
+
 Groups = Mapping[tuple[str, str], "Profile"]
 """By column and its value."""
 
@@ -48,7 +52,7 @@ class Profile:
 @dataclass(frozen=True)
 class TableProfile:
     """A table of a release. `content` is the release whose build last changed it; `keys_gone` counts the keys of the live release's
-    rows that it no longer has, None where that was not asked."""
+    rows that it no longer has (of a large table about), None where that was not asked."""
 
     content: int
     whole: Profile
@@ -64,6 +68,7 @@ def take(auditor: Connection, publisher: Connection, release_id: int, views: Ite
     with publisher:
         found = slots.read(publisher)
         built, live = (_contents(publisher, slot) for slot in (found.building, found.live))
+        before = wholes_of(publisher, [found.live_release_id or 0]).get(found.live_release_id or 0, {})
     read = 0
     with auditor, auditor.cursor() as cursor:
         cursor.execute("delete from control.release_table where release_id = %s", (release_id,))
@@ -73,9 +78,9 @@ def take(auditor: Connection, publisher: Connection, release_id: int, views: Ite
     for view in views:
         content = built.get(view.name, release_id)
         gone = None
-        if content != live.get(view.name) and view.name in live and found.live is not None:
+        if content != live.get(view.name) and view.name in before and found.live is not None:
             with publisher, publisher.cursor() as cursor:
-                gone = _keys_gone(cursor, view, found.live, found.building)
+                gone = _keys_gone(cursor, view, found.live, found.building, before[view.name].rows)
         with auditor, auditor.cursor() as cursor:
             if (view.name, content) not in known:
                 read += 1
@@ -150,16 +155,29 @@ def _contents(publisher: Connection, slot: str | None) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _keys_gone(cursor: Cursor, view: View, live: str, building: str) -> int:
+def _keys_gone(cursor: Cursor, view: View, live: str, building: str, rows: int) -> int:
+    """How many of the `rows` of the live slot have a key that the built one does not; of many rows, estimated from some of them."""
     was, now = (sql.Identifier(slots.schema_of(slot), view.name) for slot in (live, building))
     same_key = sql.SQL(" and ").join(sql.SQL("now.{0} = was.{0}").format(sql.Identifier(name)) for name in view.key)
+    if rows <= MANY:
+        cursor.execute(
+            sql.SQL(
+                "select count(*) from {was} as was where not exists (select from {now} as now where {same_key})"
+            ).format(was=was, now=now, same_key=same_key)
+        )
+        ((gone,),) = cursor.fetchall()
+        return int(gone)
+    # Pages at random, and an index look-up for each of their rows: the cost does not grow with the table.
     cursor.execute(
         sql.SQL(
-            "select count(*) from {was} as was where not exists (select from {now} as now where {same_key})"
-        ).format(was=was, now=now, same_key=same_key)
+            """
+            select count(*), count(*) filter (where not exists (select from {now} as now where {same_key}))
+            from {was} as was tablesample system ({percent}) repeatable (1)
+            """
+        ).format(was=was, now=now, same_key=same_key, percent=sql.Literal(100 * LOOKED_UP / rows))
     )
-    ((gone,),) = cursor.fetchall()
-    return int(gone)
+    ((asked, gone),) = cursor.fetchall()
+    return round(gone * rows / asked) if asked else 0
 
 
 def _scan(cursor: Cursor, view: View) -> TableProfile:
