@@ -369,18 +369,39 @@ def test_a_table_is_not_read_again_where_no_build_changed_it(house: Warehouse, m
     house.release(school={"a": 1}, clinic=same)
     read: list[str] = []
     module = __import__("pdic.release.content", fromlist=["x"])
-    differs = module._differs
+    reading = module._read
 
-    def counted(cursor: Any, view: View, *more: Any) -> Any:
-        read.append(view.name)
-        return differs(cursor, view, *more)
+    def counted(cursor: Any, table: str, *more: Any) -> Any:
+        read.append(table)
+        return reading(cursor, table, *more)
 
-    monkeypatch.setattr(module, "_differs", counted)
+    monkeypatch.setattr(module, "_read", counted)
     house.release(school={"a": 2}, clinic=same)
     assert read == ["school"]
     house.release(school={"a": 3}, clinic={"k": 2})
     assert read == ["school", "school", "clinic"]
     assert house.notes()["clinic"]["changed"] == 1
+
+
+def test_a_row_that_went_to_and_fro_is_counted_too(house: Warehouse) -> None:
+    """The slot that is built has it as it was three releases ago, and again now: no build put it in since."""
+    house.release(school={"a": 11, "c": 30}, clinic={"k": 1})
+    house.release(school={"a": 10, "c": 30}, clinic={"k": 1})
+    found = house.notes()["school"]
+    assert {name: found[name] for name in ("added", "changed", "removed")} == {"added": 0, "changed": 1, "removed": 0}
+
+
+def test_many_rows_are_counted_as_they_are(house: Warehouse) -> None:
+    before = {f"s{number}": number for number in range(60)}
+    house.release(school=before, clinic={"k": 1})
+    now = {f"s{number}": number + (number % 5 == 0) for number in range(10, 75)}
+    house.release(school=now, clinic={"k": 1})
+    found = house.notes()["school"]
+    assert {name: found[name] for name in ("added", "changed", "removed")} == {
+        "added": len(now.keys() - before.keys()),
+        "changed": sum(now[key] != before[key] for key in now.keys() & before.keys()),
+        "removed": len(before.keys() - now.keys()),
+    }
 
 
 def test_consumers_are_told_once_that_keys_were_made_anew(house: Warehouse) -> None:
