@@ -219,8 +219,8 @@ def test_what_is_taken_back_is_announced_and_stays_away_until_a_person_says_so(p
         return {name: extra["release_id"] for name, extra in events.items() if name.startswith("shared.")}
 
     shown = province.pdic("rollback", "--reason", "a trial")["release_id"]
-    state, tasks = run(province, "catch_up")["catch_up"]
-    assert (state, tasks["announce"]) == ("success", "success"), tasks
+    state, tasks = run(province, "catch_up")["catch_up"]  # or its own run of this hour, if that came before
+    assert state == "success", tasks
     changed = {name for name, release_id in newest_events().items() if release_id == shown}
     assert 0 < len(changed) < len(newest_events()), "only tables that changed are announced"
     state, tasks = run(province, "release")["release"]
@@ -228,8 +228,8 @@ def test_what_is_taken_back_is_announced_and_stays_away_until_a_person_says_so(p
     assert province.pdic("status")["release"]["live"] == shown
     resumed = province.pdic("release", "resume", "--reason", "the trial is over")
     assert resumed["status"] == "published"
-    state, tasks = run(province, "catch_up")["catch_up"]
-    assert (state, tasks["announce"]) == ("success", "success"), tasks
+    state, tasks = run(province, "catch_up")["catch_up"]  # or its own run of this hour, if that came before
+    assert state == "success", tasks
     assert max(newest_events().values()) == resumed["release_id"]
 
 
