@@ -5,13 +5,15 @@ One story in order, on one home: each step stands on the last.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import re
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -352,6 +354,7 @@ def test_a_failed_audit_keeps_the_former_release(first: Province, later: dict[st
 
 def test_a_reader_reaches_shared_and_nothing_else(first: Province) -> None:
     with psycopg.connect(first.uri("reader"), autocommit=True) as reader:
+        reader.execute("set default_transaction_read_only = off")
         tables = reader.execute(
             """
             select nspname, relname
@@ -407,6 +410,51 @@ def test_nobody_can_be_found_in_what_readers_see(first: Province) -> None:
                         sql.SQL("select distinct lower({column}) from {table}").format(**place)
                     ).fetchall()
                     assert not names & {value for (value,) in values if value}, f"shared.{table}.{column} names people"
+
+
+LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
+
+
+def guesses(code: str, purpose: str) -> Iterator[str]:
+    """Keys that somebody would try for a code who knows how keys look, and not the secret."""
+    for message in (code, f"{purpose}|{code}"):
+        for kind in ("md5", "sha256"):
+            made = [hashlib.new(kind, message.encode())]
+            made += [hmac.new(secret.encode(), message.encode(), kind) for secret in ("pdic", purpose)]
+            for each in made:
+                yield each.hexdigest()[:32]
+                yield each.hexdigest()[:32].translate(LETTERS)
+
+
+def test_no_key_is_found_again_by_trying_all_codes(first: Province) -> None:
+    """Every key that a reader sees, against every code of the staged tables: 305 of 306 pupils' keys were once MD5 of their codes."""
+    with psycopg.connect(first.uri("reader")) as reader:
+        columns = reader.execute(
+            "select table_name, column_name from information_schema.columns"
+            " where table_schema = 'shared' and column_name like '%\\_key' and data_type in ('text', 'character varying')"
+        ).fetchall()
+        keys: dict[str, set[str]] = {}
+        for table, column in columns:
+            query = sql.SQL("select distinct {} from {}").format(
+                sql.Identifier(column), sql.Identifier("shared", table)
+            )
+            keys.setdefault(column.removesuffix("_key"), set()).update(key for (key,) in reader.execute(query) if key)
+    assert {"student", "citizen"} <= set(keys)
+    assert sum(map(len, keys.values())) > 500
+    codes: set[str] = set()
+    for table, column in first.query(
+        "transformer",
+        "select table_name, column_name from information_schema.columns where table_schema = 'staging'"
+        " and table_name like 'stg%' and column_name ~ '(code|number|id)$' and data_type = 'text'",
+    ):
+        query = sql.SQL("select distinct {} from {}").format(sql.Identifier(column), sql.Identifier("staging", table))
+        with psycopg.connect(first.uri("transformer")) as transformer:
+            codes |= {code for (code,) in transformer.execute(query) if code}
+    assert len(codes) > 1000
+    everything = set().union(*keys.values())
+    for purpose in ("student", "visit", "dossier", "event"):
+        found = {guess for code in codes for guess in guesses(code, purpose)} & everything
+        assert not found, f"{len(found)} keys are found again from codes ({purpose})"
 
 
 def test_a_province_that_stops_is_seen_in_the_score_and_in_data_docs(first: Province, later: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ set search_path = pg_catalog, pg_temp
 begin atomic
     select role_name
     from unnest(array[session_user, current_user]::text[]) as role_name
-    where role_name in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher', 'pdic_reader') or role_name like 'reader\_%'
+    where role_name in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher', 'pdic_reader')
     limit 1;
 end;
 
