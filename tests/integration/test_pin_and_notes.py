@@ -505,6 +505,21 @@ def test_only_tables_that_changed_are_announced_each_once(house: Warehouse) -> N
     assert announced.take("run 6", house.connect_to).tables.keys() == {"school", "clinic"}
 
 
+def test_a_checksum_of_readers_gives_no_single_row_away(house: Warehouse) -> None:
+    """The sum of the hashes does: less the sum before it, it is the hash of the row that came, closed columns included."""
+    many = {f"s{number}": number for number in range(25)}
+    third = house.release(school=many, clinic={"k": 2})["release_id"]
+    with psycopg.connect(house.connect_to("pdic_warehouse_reader")) as reader:
+        query = "select table_name, checksum from shared.release_note where release_id = %s and topic = 'table'"
+        seen = dict(reader.execute(query, (third,)).fetchall())
+    ((total,),) = house.sql(
+        "select checksum::text from control.release_content where release_id = %s and table_name = 'school'", third
+    )
+    assert seen["clinic"] is None, "it has one row"
+    assert seen["school"] not in (None, total)
+    assert announced.take("run 1", house.connect_to).tables["school"]["checksum"] == seen["school"]
+
+
 # Whether readers see what was published.
 
 

@@ -37,7 +37,7 @@ def take(run: str, connect_to: Connect = connections.uri) -> News:
         publications = [publication for (publication,) in cursor.fetchall()]
         cursor.execute(
             """
-            select live.release_id, live.table_name, live.rows, live.checksum::text
+            select live.release_id, live.table_name, live.rows, live.digest
             from control.slot
             inner join control.release_content as live on slot.live_release_id = live.release_id
             where exists (

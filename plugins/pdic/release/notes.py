@@ -91,7 +91,7 @@ def of_release(release_id: int | None = None, connect_to: Connect = connections.
         cursor.execute(
             """
             select note.topic, note.table_name as table, note.note_vi as vi, note.note_en as en, content.rows_before,
-                content.rows, content.added, content.changed, content.removed, content.checksum::text as checksum
+                content.rows, content.added, content.changed, content.removed, content.digest as checksum
             from control.release_note as note
             left join control.release_content as content
                 on note.release_id = content.release_id and note.table_name = content.table_name

@@ -40,6 +40,7 @@ create table control.release_content (
     table_name text not null,
     rows bigint not null,
     checksum numeric not null,
+    digest text,
     columns text[],
     rows_before bigint,
     added bigint,
@@ -50,6 +51,8 @@ create table control.release_content (
 comment on table control.release_content is 'What each table of a release holds, and how it differs from the release that was live before.';
 comment on column control.release_content.checksum is
     'The sum of the hashes of all rows: the same where the content is the same, in whichever order.';
+comment on column control.release_content.digest is
+    'What readers get of the checksum; null for a table of under 20 rows. The sum itself would give single rows away.';
 comment on column control.release_content.rows_before is 'Rows in the release that was live before; null where it had no such table.';
 comment on column control.release_content.changed is 'Rows with the same key and another content.';
 
@@ -98,7 +101,7 @@ select
     content.added,
     content.changed,
     content.removed,
-    content.checksum
+    content.digest as checksum
 from control.release_note as note
 inner join control.release on note.release_id = release.release_id
 left join control.release_content as content
@@ -121,7 +124,7 @@ comment on column shared.release_note.rows_now is 'Số dòng nay | Rows now';
 comment on column shared.release_note.added is 'Số dòng thêm | Rows added';
 comment on column shared.release_note.changed is 'Số dòng sửa | Rows changed';
 comment on column shared.release_note.removed is 'Số dòng bỏ | Rows removed';
-comment on column shared.release_note.checksum is 'Tổng kiểm của bảng | Checksum of the table';
+comment on column shared.release_note.checksum is 'Tổng kiểm của bảng, trống nếu dưới 20 dòng | Checksum of the table; empty under 20 rows';
 """
 
 
