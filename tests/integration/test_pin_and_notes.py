@@ -334,6 +334,27 @@ def test_a_reader_of_a_new_table_does_not_hold_the_rollback_up(
     assert house.tables() == {"school", "clinic"}
 
 
+def test_a_rollback_that_waits_for_a_reader_takes_no_table_from_what_was_published_meanwhile(
+    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault: between its commit and its change of views somebody resumes, and the ready release is published."""
+    tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {})
+    house.views = (SCHOOL, CLINIC, tram)
+    house.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
+    reshape = steps._reshape
+
+    def late(*given: Any) -> Any:
+        monkeypatch.setattr(steps, "_reshape", reshape)
+        house.resume()
+        house.release(school={"a": 13}, clinic={"k": 1}, tram={"t": 4})
+        return reshape(*given)
+
+    monkeypatch.setattr(steps, "_reshape", late)
+    house.rollback("wrong")
+    assert house.tables() == {"school", "clinic", "tram"}
+    assert house.seen("tram") == {"t": 4}
+
+
 # What a release says of itself.
 
 

@@ -686,8 +686,14 @@ def _go_back_to_views(publisher: Connection, publisher_uri: str, release_id: int
         former = content.shown(cursor, release_id)
     if former is None:
         return ""
+
+    def back() -> None:
+        # Each try may come long after the rollback: what was published meanwhile keeps its own tables.
+        if slots.read(publisher, lock=True).live_release_id == release_id:
+            go_back_to(publisher, former)
+
     try:
-        _reshape(publisher, publisher_uri, f"release {release_id} is live", lambda: go_back_to(publisher, former))
+        _reshape(publisher, publisher_uri, f"release {release_id} is live", back)
     except PdicError as error:
         return f". The tables that it does not have are still there, and empty, or those that only it has are missing: {error}"
     return ""
