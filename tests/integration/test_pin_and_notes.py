@@ -128,7 +128,9 @@ def house(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     name = f"pin_{abs(hash(request.node.name)) % 10**8}"
     with psycopg.connect(postgres.uri("postgres"), autocommit=True) as server:
         server.execute(f"create database {name} template {template(postgres)}")
-        server.execute(f"grant connect, temporary on database {name} to pdic_publisher, pdic_transformer, pdic_reader")
+        server.execute(
+            f"grant connect, temporary on database {name} to pdic_publisher, pdic_transformer, pdic_auditor, pdic_reader"
+        )
 
     def connect_to(conn_id: str) -> str:
         return connections.uri(conn_id).replace("/warehouse", f"/{name}")
@@ -136,6 +138,7 @@ def house(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     found = Warehouse(postgres.uri(name), connect_to)
     monkeypatch.setattr(readers_views, "views", lambda: found.views)
     monkeypatch.setattr(steps, "views", lambda: found.views)
+    monkeypatch.setattr("pdic.release.comparison.views", lambda: found.views)
     monkeypatch.setattr(steps, "_write_docs", lambda *_: "none")
     found.release(school={"a": 10, "b": 20}, clinic={"k": 1})
     found.release(school={"a": 11, "c": 30}, clinic={"k": 1})
@@ -289,6 +292,22 @@ def test_a_release_that_was_about_to_be_published_is_not_published_over_a_rollba
     assert house.seen() == {"a": 99}
     assert house.notes()["school"]["rows_before"] == 2, "it was compared with what readers saw in the end"
     assert house.notes()["school"]["removed"] == 1
+
+
+def test_a_ready_release_that_is_too_unlike_what_readers_see_is_held(
+    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was audited before the rollback, so it was compared with the release that was taken back."""
+    first, _ = house.built
+    third = house.build(school={"a": 99})
+    house.rollback("wrong")
+    assert release.publish(third, house.connect_to)["status"] == "ready"
+    monkeypatch.setattr("pdic.release.comparison.made", lambda *_: f"release {third} is held")
+    report = house.resume("mended")
+    assert (report["status"], report["release_id"]) == ("resumed", first)
+    assert f"release {third} is held" in report["message"]
+    assert house.seen() == {"a": 10, "b": 20}
+    assert house.sql("select status from control.release where release_id = %s", third) == [("held",)]
 
 
 def test_a_build_after_the_ready_one_takes_its_place(house: Warehouse) -> None:

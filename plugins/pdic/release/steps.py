@@ -702,7 +702,8 @@ def _go_back_to_views(publisher: Connection, publisher_uri: str, release_id: int
 def resume(reason: str | None = None, connect_to: Connect = connections.uri) -> Report:
     """Let releases go out again after a rollback, and publish the one that is ready.
 
-    Status `published`, `resumed` where none is ready, `unchanged` where nothing kept releases back; `message` says so.
+    Status `published`; `resumed` where none is ready, or the ready one is held now; `unchanged` where nothing kept releases back.
+    `message` says so.
     """
     with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher:
         if pin.read(publisher) is None:
@@ -715,12 +716,40 @@ def resume(reason: str | None = None, connect_to: Connect = connections.uri) -> 
         with _alone(connect_to, "resume", wait=0.0):
             with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher:
                 ready = _waiting(publisher, READY)
+            if ready is not None and _held_anew(ready, connect_to):
+                return _let_go_out(reason, connect_to)
             if ready is not None:
                 report = _publish(ready, connect_to, held=True, word=_Word(resume=True, reason=reason))
                 return report | {"message": f"releases go out again, and release {ready} is published"}
             return _let_go_out(reason, connect_to)
     except Busy:
         return _let_go_out(reason, connect_to)
+
+
+def _held_anew(ready: int, connect_to: Connect) -> bool:
+    """Hold a ready release against what readers see now: its audit may have compared it with the one that was taken back.
+
+    Not one that a person approved, nor one whose slot holds another by now: that is not published anyway.
+    """
+    publisher_uri = connect_to("pdic_warehouse_publisher")
+    with transaction(publisher_uri, "resume") as publisher, publisher.cursor() as cursor:
+        cursor.execute(
+            """
+            select exists (select from control.approval where release_id = %(ready)s) or not exists (
+                select from control.slot_content as content
+                inner join control.slot on content.slot = slot.building
+                where content.release_id = %(ready)s
+            )
+            """,
+            {"ready": ready},
+        )
+        if one(cursor)[0]:
+            return False
+    why = comparison.made(ready, connect_to)
+    if why is not None:
+        with transaction(publisher_uri, "resume") as publisher:
+            _move_on(publisher, ready, HELD, {}, why)
+    return why is not None
 
 
 def _let_go_out(reason: str | None, connect_to: Connect) -> Report:
