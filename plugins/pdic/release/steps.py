@@ -800,6 +800,7 @@ def _begin_build(publisher: Connection, publisher_uri: str, release_id: int, log
         whole_staging = asked or last is None or last[0] != logic
         cursor.execute("select coalesce(max(release_id), 0) from control.release where refreshed")
         (refreshed,) = one(cursor)
+        slots.close(publisher)  # may wait for who still writes: before the slots' row is locked, which a rollback needs
         building = slots.read(publisher, lock=True).building
         slots.open_for_building(publisher, building)
         cursor.execute(
