@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,9 +24,17 @@ class Approval:
     reason: str
 
 
+def person() -> str:
+    """The account of the operating system that runs this process."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's account without a name
+        return f"uid {os.getuid()}"
+
+
 def given(reason: str, by: str | None = None) -> Approval:
     """The consent of who runs this process, or of `by` on whose behalf. Raises PdicError without a reason."""
-    reason, account = " ".join(reason.split()), getpass.getuser()
+    reason, account = " ".join(reason.split()), person()
     if not reason:
         raise PdicError("an approval says why: add --reason WHY with a few words")
     return Approval(account, " ".join((by or "").split()) or account, reason)

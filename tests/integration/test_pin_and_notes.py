@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import connections, problems, release, status, warehouse
+from pdic import approval, connections, problems, release, status, warehouse
 from pdic.errors import ReleaseError, ReleaseFenced
-from pdic.release import announced, ledger, notes, slots, steps
+from pdic.release import announced, notes, slots, steps
 from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect, locks
@@ -224,7 +224,7 @@ def test_status_tells_who_keeps_releases_from_going_out_and_why(house: Warehouse
     (said,) = problems.problems(report | {"release": status.releases(house.connect_to)})
     first, second = house.built
     for words in (
-        ledger.person(),
+        approval.person(),
         f"release {second} back",
         "amounts are doubled",
         f"see release {first}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,12 +98,13 @@ def return_(
 
     One (XLSX and CSV) for each agency and dataset. The records are marked returned.
     """
+    from pdic import approval
     from pdic.quarantine import correction, desk
 
     ensure_warehouse()
     wanted = desk.Wanted(targets or (), agency, desk.UNSETTLED, unreturned_only=not again)
     with console.status("return"):
-        found = correction.hand_back(wanted, who=who or getpass.getuser(), folder=folder)
+        found = correction.hand_back(wanted, who=who or approval.person(), folder=folder)
     if as_json:
         print_json(found)
         return

@@ -11,10 +11,8 @@ An entry holds numbers, names of tables and columns, and what a person gave as a
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -50,21 +48,13 @@ class Check:
 def append(connection: Connection, kind: str, payload: Mapping[str, Any]) -> Entry:
     """Add an entry in the transaction that is open on the publisher's connection: both are kept, or neither.
 
-    `kind` is lower-case letters and `_` (publish, rollback, pin, resume, hold, approve). What else is added waits until the
-    transaction ends: do it last.
+    `kind` is publish, rollback, resume or approve; `payload["by"]` says who decided (`pdic.approval.person`), and the database notes its
+    own login by itself. What else is added waits until the transaction ends: do it last.
     """
     with connection.cursor() as cursor:
         cursor.execute("select * from control.append_to_ledger(%s, %s)", (kind, json.dumps(payload)))
         seq, written = one(cursor)
     return Entry(int(seq), bytes(written).hex())
-
-
-def person() -> str:
-    """The account of the operating system that runs this process: `payload["by"]`. The database notes its own login by itself."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's account without a name
-        return f"uid {os.getuid()}"
 
 
 def check(connection: Connection, expected: str | None = None) -> Check:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from pdic import approval
 from pdic.airflow_names import TIME_ZONE
 from pdic.release import ledger
 
@@ -59,7 +60,7 @@ def put(publisher: Connection, reason: str | None, taken_back: int, shown: int) 
     with publisher.cursor() as cursor:
         cursor.execute(
             "insert into control.pin (by_person, reason, taken_back_release_id, shown_release_id) values (%s, %s, %s, %s)",
-            (ledger.person(), (reason or "").strip() or NO_REASON, taken_back, shown),
+            (approval.person(), (reason or "").strip() or NO_REASON, taken_back, shown),
         )
     pin = read(publisher)
     assert pin is not None, "it was written in this transaction"
@@ -79,6 +80,10 @@ def take_away(publisher: Connection, reason: str | None) -> Pin | None:
     ledger.append(
         publisher,
         "resume",
-        {"by": ledger.person(), "reason": (reason or "").strip() or NO_REASON, "taken_back": pin.taken_back_release_id},
+        {
+            "by": approval.person(),
+            "reason": (reason or "").strip() or NO_REASON,
+            "taken_back": pin.taken_back_release_id,
+        },
     )
     return pin

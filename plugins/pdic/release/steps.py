@@ -573,7 +573,7 @@ def _published(publisher: Connection, release_id: int) -> dict[str, Any]:
         (batches,) = one(cursor)
         return {
             "release_id": release_id,
-            "by": ledger.person(),
+            "by": approval.person(),
             "code": code_digest,
             "batches": batches,
             "tables": {
