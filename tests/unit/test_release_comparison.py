@@ -50,7 +50,7 @@ def test_two_fifths_of_the_rows_gone_hold_a_release_and_it_is_told_in_one_senten
     (finding,) = compared("fct_disbursement", BOUNDS, table(1810), table(1085))
     assert (finding.what, finding.holds) == ("rows", True)
     assert finding.message == "fct_disbursement has 1,085 rows, and 1,810 in the live release (-40%)"
-    assert finding.message_vi == "fct_disbursement có 1,085 dòng, bản đang dùng có 1,810 (-40%)"
+    assert finding.message_vi == "fct_disbursement có 1.085 dòng, bản đang dùng có 1.810 (-40%)"
     said = held_message(42, 41, [finding])
     assert said.startswith("release 42 is held, and readers keep release 41: fct_disbursement has 1,085 rows")
     assert "pdic release approve 42 --reason WHY" in said

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pdic.release import profile
 from pdic.release.limits import Limits, limits
@@ -168,7 +168,7 @@ def _rows_finding(change: Change, *, holds: bool) -> Finding:
         "rows",
         holds,
         f"{change.where} has {now:,} rows, and {was:,} in the live release ({_percent(was, now)})",
-        f"{change.where} có {now:,} dòng, bản đang dùng có {was:,} ({_percent(was, now)})",
+        f"{change.where} có {vi(now)} dòng, bản đang dùng có {vi(was)} ({_percent(was, now)})",
         grouped_by=change.group[0],
         group_key=change.group[1],
     )
@@ -185,7 +185,7 @@ def _keys(bounds: Limits, change: Change, gone: int | None) -> Iterator[Finding]
         "keys",
         True,
         f"{change.table}: {gone:,} of the {was:,} keys of the live release are gone ({gone / was:.0%}), others came instead",
-        f"{change.table}: {gone:,} trong {was:,} khóa của bản đang dùng không còn ({gone / was:.0%}), có khóa khác thay vào",
+        f"{change.table}: {vi(gone)} trong {vi(was)} khóa của bản đang dùng không còn ({gone / was:.0%}), có khóa khác thay vào",
     )
 
 
@@ -211,13 +211,13 @@ def _amounts(bounds: Limits, change: Change) -> Iterator[Finding]:
 
 
 def _sum_finding(change: Change, column: str, factor: float, *, holds: bool) -> Finding:
-    times = f"{factor:,.0f}" if abs(factor) >= 10 else f"{factor:.2g}"
+    times = round(factor) if abs(factor) >= 10 else round(factor, 2)
     return Finding(
         change.table,
         "sum",
         holds,
-        f"{change.where.rstrip(',')}: {column} adds up to {times} times what it does in the live release",
-        f"{change.where.rstrip(',')}: tổng {column} bằng {times} lần bản đang dùng",
+        f"{change.where.rstrip(',')}: {column} adds up to {times:,} times what it does in the live release",
+        f"{change.where.rstrip(',')}: tổng {column} bằng {vi(times)} lần bản đang dùng",
         column,
         *change.group,
     )
@@ -351,6 +351,11 @@ def _is_larger_share(bounds: Limits, before: tuple[int, int], now: tuple[int, in
     common = (was_count + now_count) / (was_rows + now_rows)
     deviation = math.sqrt(common * (1 - common) * (1 / was_rows + 1 / now_rows))
     return now_count / now_rows - was_count / was_rows > bounds.noise * deviation
+
+
+def vi(number: Any) -> str:
+    """A number as Vietnamese writes it: 1.234,5."""
+    return f"{number:,}".translate(str.maketrans(",.", ".,"))
 
 
 def _percent(was: int, now: int) -> str:

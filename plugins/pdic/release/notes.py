@@ -16,6 +16,7 @@ from pdic import connections
 from pdic.approval import Approval
 from pdic.errors import ReleaseError
 from pdic.release import content, slots
+from pdic.release.compare import vi
 from pdic.release.views import View
 from pdic.warehouse import Connect, one, records, transaction
 from pdic.warehouse.statements import execute_values
@@ -149,7 +150,7 @@ def _tables(cursor: Cursor, release_id: int, found: slots.Slots, views: Sequence
         row = counted[view.name]
         if row["rows_before"] is None or (before is not None and view.name not in before):
             yield Line(
-                "table", f"Bảng mới, {_vi(row['rows'])} dòng.", f"New table, {_count(row['rows'], 'row')}.", view.name
+                "table", f"Bảng mới, {vi(row['rows'])} dòng.", f"New table, {_count(row['rows'], 'row')}.", view.name
             )
             continue
         new = [name for name in view.types if name not in before[view.name].types] if before is not None else []
@@ -160,20 +161,20 @@ def _tables(cursor: Cursor, release_id: int, found: slots.Slots, views: Sequence
 
 
 def _changed(table: str, row: dict[str, Any], new: Sequence[str]) -> Line:
-    vi = [f"Số dòng {_vi(row['rows_before'])} → {_vi(row['rows'])}"]
-    en = [f"Rows {row['rows_before']:,} → {row['rows']:,}"]
+    said_vi = [f"Số dòng {vi(row['rows_before'])} → {vi(row['rows'])}"]
+    said_en = [f"Rows {row['rows_before']:,} → {row['rows']:,}"]
     for count, word_vi, word_en in (
         (row["added"], "thêm", "added"),
         (row["changed"], "sửa", "changed"),
         (row["removed"], "bỏ", "removed"),
     ):
         if count:
-            vi.append(f"{word_vi} {_vi(count)}")
-            en.append(f"{word_en} {count:,}")
+            said_vi.append(f"{word_vi} {vi(count)}")
+            said_en.append(f"{word_en} {count:,}")
     if new:
-        vi.append(f"cột mới: {', '.join(new)}")
-        en.append(f"new columns: {', '.join(new)}")
-    return Line("table", f"{'; '.join(vi)}.", f"{'; '.join(en)}.", table)
+        said_vi.append(f"cột mới: {', '.join(new)}")
+        said_en.append(f"new columns: {', '.join(new)}")
+    return Line("table", f"{'; '.join(said_vi)}.", f"{'; '.join(said_en)}.", table)
 
 
 def _batches(cursor: Cursor, release_id: int, live: int | None) -> Iterator[Line]:
@@ -205,8 +206,8 @@ def _batches(cursor: Cursor, release_id: int, live: int | None) -> Iterator[Line
         return
     yield Line(
         "batches",
-        f"{_vi(batches)} lô dữ liệu mới của {_vi(len(found))} tập dữ liệu: {_vi(accepted)} dòng nhận vào, {_vi(quarantined)} dòng cách ly, "
-        f"{_vi(deleted)} dòng xóa ({named_vi}).",
+        f"{vi(batches)} lô dữ liệu mới của {vi(len(found))} tập dữ liệu: {vi(accepted)} dòng nhận vào, {vi(quarantined)} dòng cách ly, "
+        f"{vi(deleted)} dòng xóa ({named_vi}).",
         f"{_count(batches, 'new batch', 'new batches')} of {_count(len(found), 'dataset')}: {_count(accepted, 'row')} accepted, "
         f"{quarantined:,} quarantined, {deleted:,} deleted ({named_en}).",
     )
@@ -217,8 +218,8 @@ def _quality(cursor: Cursor, found: slots.Slots) -> Iterator[Line]:
     now, before = (_index(cursor, slot) for slot in (found.building, found.live))
     if now is None:
         return
-    was_vi, was_en = ("", "") if before is None else (f" (trước: {_vi(before)})", f" (before: {before})")
-    yield Line("quality", f"Chỉ số chất lượng {_vi(now)}/100{was_vi}.", f"Quality index {now}/100{was_en}.")
+    was_vi, was_en = ("", "") if before is None else (f" (trước: {vi(before)})", f" (before: {before})")
+    yield Line("quality", f"Chỉ số chất lượng {vi(now)}/100{was_vi}.", f"Quality index {now}/100{was_en}.")
 
 
 def _index(cursor: Cursor, slot: str | None) -> Any:
@@ -250,7 +251,7 @@ def _warnings(cursor: Cursor, release_id: int) -> Iterator[Line]:
     )
     found = cursor.fetchall()
     for table, rule, failed in found[:NAMED]:
-        rows_vi, rows_en = ("", "") if failed is None else (f" ({_vi(failed)} dòng)", f" ({_count(failed, 'row')})")
+        rows_vi, rows_en = ("", "") if failed is None else (f" ({vi(failed)} dòng)", f" ({_count(failed, 'row')})")
         yield Line("warning", f"Quy tắc {rule} không đạt{rows_vi}.", f"Rule {rule} is broken{rows_en}.", table)
     if len(found) > NAMED:
         more = len(found) - NAMED
@@ -266,8 +267,8 @@ def _unlike(cursor: Cursor, release_id: int) -> Iterator[Line]:
         """,
         (release_id, NAMED),
     )
-    for table, vi, en in cursor.fetchall():
-        yield Line("warning", vi, en, table)
+    for table, words_vi, words_en in cursor.fetchall():
+        yield Line("warning", words_vi, words_en, table)
 
 
 def _approval(cursor: Cursor, release_id: int, consent: Approval | None) -> Iterator[Line]:
@@ -284,8 +285,3 @@ def _named(names: Sequence[str]) -> tuple[str, str]:
 
 def _count(number: int, what: str, several: str | None = None) -> str:
     return f"{number:,} {what if number == 1 else several or what + 's'}"
-
-
-def _vi(number: Any) -> str:
-    """A number as Vietnamese writes it: 1.234,5."""
-    return f"{number:,}".translate(str.maketrans(",.", ".,"))
