@@ -24,7 +24,7 @@ Report = dict[str, Any]
 
 _NEWEST: Final = sql.SQL(
     """
-    select distinct on (batch.sector, batch.dataset)
+    select
         batch.sector, batch.dataset, batch.batch_id, batch.status, batch.started_at, batch.message,
         coalesce(compared.held, false) as lost_rows,
         (
@@ -38,10 +38,16 @@ _NEWEST: Final = sql.SQL(
                 and result.expectation_type like 'pdic_history_%%'
         ) as unlike,
         exists (select from control.approval where approval.batch_id = batch.batch_id) as approved
-    from control.batch
+    from (
+        -- First which batches these are: what is asked of them is not to be asked of all that there ever were.
+        select distinct on (batch.sector, batch.dataset)
+            batch.sector, batch.dataset, batch.batch_id, batch.status, batch.started_at, batch.message
+        from control.batch
+        where {}
+        order by batch.sector, batch.dataset, batch.batch_id desc
+    ) as batch
     left join control.reconciliation as compared on compared.batch_id = batch.batch_id
-    where {}
-    order by batch.sector, batch.dataset, batch.batch_id desc
+    order by batch.sector, batch.dataset
     """
 )
 

@@ -73,7 +73,10 @@ def take(auditor: Connection, publisher: Connection, release_id: int, views: Ite
     with auditor, auditor.cursor() as cursor:
         cursor.execute("delete from control.release_table where release_id = %s", (release_id,))
         cursor.execute("delete from control.release_profile where release_id = %s", (release_id,))
-        cursor.execute("select distinct table_name, release_id from control.release_profile")
+        cursor.execute(
+            "select table_name, release_id from control.release_profile where grouped_by = '' and release_id = any(%s)",
+            (list(set(built.values())),),
+        )
         known = set(cursor.fetchall())
     for view in views:
         content = built.get(view.name, release_id)

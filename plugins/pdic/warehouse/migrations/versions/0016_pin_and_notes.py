@@ -67,6 +67,9 @@ create table control.release_note (
 );
 comment on table control.release_note is 'What a release changed, line by line, as it was published.';
 
+-- Every line of shared.release_note asks whether its release was taken back.
+create index publication_taken_back on control.publication (former_release_id, published_at) where kind = 'rollback';
+
 grant select, insert, delete on control.release_content to pdic_publisher;
 grant select, insert on control.release_note to pdic_publisher;
 grant select on control.expectation_result to pdic_publisher;
