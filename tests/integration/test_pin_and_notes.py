@@ -140,6 +140,7 @@ def house(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.F
     monkeypatch.setattr(steps, "views", lambda: found.views)
     monkeypatch.setattr("pdic.release.comparison.views", lambda: found.views)
     monkeypatch.setattr(steps, "_write_docs", lambda *_: "none")
+    monkeypatch.setattr("pdic.release.code.digest", lambda *_: "x")
     found.release(school={"a": 10, "b": 20}, clinic={"k": 1})
     found.release(school={"a": 11, "c": 30}, clinic={"k": 1})
     yield found

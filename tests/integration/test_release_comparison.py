@@ -52,6 +52,7 @@ def home(new_home: Callable[[], Path]) -> Iterator[Path]:
         for module in (readers_views, steps, comparison):
             patch.setattr(module, "views", lambda: (PAYMENT, STILL))
         patch.setattr(steps, "_write_docs", lambda *_: "not asked for")
+        patch.setattr(steps.code, "digest", lambda *_: "x")
         patch.setattr(
             steps.quality,
             "audit_release",
@@ -244,6 +245,14 @@ def test_an_approval_that_dies_is_whole_or_not_there(whole: int, monkeypatch: py
     assert live() == (whole, 2000)
     assert ask(f"select status from control.release where release_id = {held}") == [("held",)]
     assert ask(f"select count(*) from control.approval where release_id = {held}") == [(0,)]
+
+
+def test_what_was_built_by_other_code_is_not_approved(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = released(TOO_UNLIKE[0][0])["release_id"]
+    monkeypatch.setattr(steps.code, "digest", lambda *_: "y")
+    with pytest.raises(ReleaseError, match=f"release {held} was built before models"):
+        release.approve(held, CONSENT)
+    assert live() == (whole, 2000)
 
 
 def test_a_newer_release_overtakes_one_that_is_held(whole: int) -> None:

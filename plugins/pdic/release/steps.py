@@ -456,6 +456,8 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, word: _Word) -
         if _status(publisher, release_id) == "published":
             return {"release_id": release_id, "status": "published"}
         _require_publishable(publisher, release_id, word.consent)
+        if word.consent is not None or word.resume:  # it may have waited for days
+            _require_same_code(publisher, release_id)
 
     seconds: dict[str, float] = {}
     with _alone(connect_to, f"release {release_id} publish", held=held):
@@ -498,6 +500,18 @@ def _require_publishable(publisher: Connection, release_id: int, consent: Approv
     if status not in (HELD, "abandoned"):
         raise ReleaseError(f"release {release_id} is {status} and not held: there is nothing to approve")
     _require(publisher, release_id, HELD)
+
+
+def _require_same_code(publisher: Connection, release_id: int) -> None:
+    """Raises `ReleaseError` where models, contracts or rules changed since: its slot holds, and its audit judged, what they said then."""
+    root = settings.project_root()
+    with publisher.cursor() as cursor:
+        cursor.execute("select code_digest from control.release where release_id = %s", (release_id,))
+        if one(cursor)[0] != code.digest(root, code.LOGIC + code.AROUND):
+            raise ReleaseError(
+                f"release {release_id} was built before models, shared contracts, rules or limits changed: run `pdic release`, which "
+                "builds and audits one as they are now, then decide on that one"
+            )
 
 
 def _held_because(publisher: Connection, release_id: int) -> str | None:
