@@ -321,6 +321,27 @@ def test_a_build_after_the_ready_one_takes_its_place(house: Warehouse) -> None:
     assert house.sql("select status from control.release where release_id = %s", ready) == [("ready",)]
 
 
+def test_notes_are_written_of_what_readers_saw_although_a_rollback_and_a_resume_came_in_between(
+    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = house.build(school={"a": 99})
+    lines = notes.lines
+
+    def meanwhile(*given: Any) -> Any:
+        said = lines(*given)
+        house.rollback("wrong")
+        house.resume("mended")
+        return said
+
+    monkeypatch.setattr(notes, "lines", meanwhile)
+    with pytest.raises(steps.Busy, match=f"release {third} was compared with another release"):
+        release.publish(third, house.connect_to)
+    assert house.seen() == {"a": 10, "b": 20}
+    monkeypatch.setattr(notes, "lines", lines)
+    assert release.publish(third, house.connect_to)["status"] == "published"
+    assert house.notes()["school"]["changed"] == 1
+
+
 def test_the_tables_of_the_former_release_come_back_with_it(house: Warehouse) -> None:
     """One was withdrawn, one is new, one gained a column, and readers hold none of them."""
     tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {"beds": "Giường"})

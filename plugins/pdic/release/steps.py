@@ -530,15 +530,24 @@ def _show(publisher: Connection, release_id: int, began: float, said: _Said, wor
         if word.consent is not None:
             _record_consent(publisher, release_id, word.consent)
             cursor.execute("update control.release set status = 'audited' where release_id = %s", (release_id,))
-        slot = slots.read(publisher, lock=True).building
+        found = slots.read(publisher, lock=True)
+        slot = found.building
         cursor.execute("select release_id = %s from control.slot_content where slot = %s", (release_id, slot))
         if not one(cursor)[0]:
             raise ReleaseFenced(f"release {release_id}: slot {slot} holds another release; release again.")
         if word.resume:
             pin.take_away(publisher, word.reason)
         elif pinned := pin.read(publisher):
-            cursor.execute("update control.release set status = %s where release_id = %s", (READY, release_id))
+            cursor.execute(
+                "update control.release set status = %s, message = %s where release_id = %s",
+                (READY, pin.waiting(pinned, release_id), release_id),
+            )
             return pinned
+        cursor.execute("select compared_with from control.release where release_id = %s", (release_id,))
+        if one(cursor)[0] != (found.live_release_id if found.live is not None else content.NOTHING):
+            raise Busy(
+                f"release {release_id} was compared with another release than readers see now: a rollback came in between. Try again"
+            )
         bring_up(publisher)
         before = slots.publish(publisher, release_id)
         notes.keep(publisher, release_id, said.lines)
