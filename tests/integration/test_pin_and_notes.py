@@ -453,6 +453,15 @@ def test_a_row_that_went_to_and_fro_is_counted_too(house: Warehouse) -> None:
     assert {name: found[name] for name in ("added", "changed", "removed")} == {"added": 0, "changed": 1, "removed": 0}
 
 
+def test_a_row_that_went_to_and_fro_is_counted_also_where_others_are_gone(house: Warehouse) -> None:
+    house.release(school={"a": 10, "b": 1}, clinic={"k": 1})
+    house.release(school={"a": 11, "b": 1}, clinic={"k": 1})
+    house.release(school={"a": 12, "b": 1}, clinic={"k": 1})
+    house.release(school={"a": 10}, clinic={"k": 1})
+    found = house.notes()["school"]
+    assert {name: found[name] for name in ("added", "changed", "removed")} == {"added": 0, "changed": 1, "removed": 1}
+
+
 def test_many_rows_are_counted_as_they_are(house: Warehouse) -> None:
     before = {f"s{number}": number for number in range(60)}
     house.release(school=before, clinic={"k": 1})
