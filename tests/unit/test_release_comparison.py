@@ -173,7 +173,8 @@ def test_a_message_names_three_findings_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "share", "allowed"), [(40, 0.05, 7), (1_000_000, 0.05, 50_673), (100, 0, 0), (0, 0.05, 0), (5, 0.05, 3)]
+    ("rows", "share", "allowed"),
+    [(40, 0.05, 7), (1_000_000, 0.05, 50_673), (100, 0, 0), (0, 0.05, 0), (5, 0.05, 3), (3000, 0.0001, 3)],
 )
 def test_of_few_rows_more_may_fail_than_their_share(rows: int, share: float, allowed: int) -> None:
     assert tolerated(rows, share) == allowed

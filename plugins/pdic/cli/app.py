@@ -46,7 +46,6 @@ app.add_typer(contracts_app, name="contracts")
 app.add_typer(quality_app, name="quality")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(reader_app, name="reader")
-app.add_typer(release_app, name="release")
 
 
 @app.callback()

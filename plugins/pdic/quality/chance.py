@@ -11,7 +11,8 @@ LEAST_CHANCE: Final = 0.001
 DEVIATIONS: Final = 3.09
 """The same, in standard deviations of a normal distribution."""
 MANY: Final = 2_000
-"""From so many rows on the normal distribution says the same as the binomial one."""
+"""From so many rows on, of which MANY_FAIL or more fail, the normal distribution says the same as the binomial one."""
+MANY_FAIL: Final = 50
 
 
 @lru_cache(maxsize=1024)
@@ -24,7 +25,7 @@ def tolerated(rows: int, share: float) -> int:
     nominal = math.floor(rows * share + 1e-9)
     if share <= 0 or share >= 1 or rows == 0:
         return nominal
-    if rows >= MANY:
+    if rows >= MANY and MANY_FAIL <= rows * share <= rows - MANY_FAIL:
         return max(nominal, math.floor(rows * share + DEVIATIONS * math.sqrt(rows * share * (1 - share))))
     left = 1.0  # how probable it is that more than `failed` rows fail
     for failed in range(rows + 1):

@@ -145,7 +145,9 @@ def _differing(name: str, was: TableProfile | None, now: TableProfile | None) ->
         "rows_live": was.whole.rows if was else None,
         "rows": now.whole.rows if now else None,
         "keys_gone": now.keys_gone if now else None,
-        "keys_new": None if now is None or now.keys_gone is None else after.rows - (before.rows - now.keys_gone),
+        "keys_new": None
+        if now is None or now.keys_gone is None
+        else max(0, after.rows - (before.rows - now.keys_gone)),
         "sums": {
             column: {"live": before.sums.get(column), "now": after.sums.get(column)}
             for column in sorted(before.sums.keys() | after.sums.keys())
