@@ -483,7 +483,7 @@ def test_consumers_are_told_once_that_keys_were_made_anew(house: Warehouse) -> N
     )
     house.release(school={"a": 12}, clinic={"k": 1})
     said = house.notes()["keys"]
-    assert f"a key kept from release {second} or before meets none of this one" in said["en"]
+    assert f"a key kept from release {second} or before matches none of this one" in said["en"]
     assert "được tạo lại" in said["vi"]
     house.release(school={"a": 13}, clinic={"k": 1})
     assert "keys" not in house.notes()

@@ -59,8 +59,8 @@ class ReleaseStepOperator(PdicOperator):
     def run(self, context: Context) -> dict[str, Any]:
         """Skips where a newer release brings the same news. Raises ReleaseFenced where it does not, ReleaseError where the step says no.
 
-        ReleaseHeld where it is too unlike the live one: the run fails, so that a person sees it. Once approved, clear the task `publish`
-        where others wait for its assets.
+        ReleaseHeld where it is too unlike the live one: the run fails, so that a person sees it. What an approval publishes is announced by
+        the next run of `catch_up`, or at once where the task `publish` is cleared.
         """
         from pdic import release
 

@@ -127,7 +127,7 @@ def _keys(found: slots.Slots) -> Iterator[Line]:
             "keys",
             f"Mọi mã khóa (các cột *_key) được tạo lại: mã đã lưu từ bản {found.live_release_id} trở về trước không khớp với bản này; "
             "hãy đọc lại toàn bộ các bảng.",
-            f"All keys (columns *_key) were made anew: a key kept from release {found.live_release_id} or before meets none of this one; "
+            f"All keys (columns *_key) were made anew: a key kept from release {found.live_release_id} or before matches none of this one; "
             "read all tables again.",
         )
 
