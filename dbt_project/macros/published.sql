@@ -182,6 +182,7 @@ from {{ given }}
 {% macro remove_gone(target, given, key, follows) -%}
 delete from {{ target }} as standing
 where
+    {{ in_this_slot() }} and
     {%- if follows %}
     exists (select from {{ given }} as given_rows where given_rows._removed and {{ same_key(key) }})
     {%- else %}
@@ -198,7 +199,7 @@ set
     _row_hash = given_rows._row_hash,
     _release_id = {{ building_release() }}
 from {{ given }} as given_rows
-where {{ same_key(key) }} and standing._row_hash <> given_rows._row_hash
+where {{ in_this_slot() }} and {{ same_key(key) }} and standing._row_hash <> given_rows._row_hash
 {%- endmacro %}
 
 {% macro insert_new(target, given, key, columns, follows) -%}
@@ -209,10 +210,18 @@ select
     {{ building_release() }}
 from {{ given }} as given_rows
 where
-    not exists (select from {{ target }} as standing where {{ same_key(key) }})
+    not exists (select from {{ target }} as standing where {{ in_this_slot() }} and {{ same_key(key) }})
     {%- if follows %}
     and not given_rows._removed
     {%- endif %}
+{%- endmacro %}
+
+{#-
+    True of every row of the slot's table. It must be said all the same: the index of the key begins with the slot, and PostgreSQL before 18
+    does not use it for a few keys where the slot is not named, but reads the whole table.
+-#}
+{% macro in_this_slot() -%}
+standing._slot = '{{ building_slot() }}'
 {%- endmacro %}
 
 {% macro same_key(key) -%}

@@ -186,12 +186,13 @@ def _follow(cursor: Cursor, view: View, found: slots.Slots, had: Holds, holds: H
                 count(*) filter (where live._row_hash <> built._row_hash),
                 coalesce(sum(built._row_hash), 0) - coalesce(sum(live._row_hash), 0)
             from {built} as built
-            left join {live} as live on {same_key}
+            left join {live} as live on live._slot = {slot} and {same_key}
             where built._release_id > %s
             """
         ).format(
             built=sql.Identifier(slots.schema_of(found.building), view.name),
             live=sql.Identifier(slots.schema_of(str(found.live)), view.name),
+            slot=sql.Literal(found.live),  # the index of the key begins with it
             same_key=same_key,
         ),
         (found.live_release_id,),

@@ -161,7 +161,13 @@ def _contents(publisher: Connection, slot: str | None) -> dict[str, int]:
 def _keys_gone(cursor: Cursor, view: View, live: str, building: str, rows: int) -> int:
     """How many of the `rows` of the live slot have a key that the built one does not; of many rows, estimated from some of them."""
     was, now = (sql.Identifier(slots.schema_of(slot), view.name) for slot in (live, building))
-    same_key = sql.SQL(" and ").join(sql.SQL("now.{0} = was.{0}").format(sql.Identifier(name)) for name in view.key)
+    # The slot first: the index of the key begins with it.
+    same_key = sql.SQL(" and ").join(
+        [
+            sql.SQL("now._slot = {}").format(sql.Literal(building)),
+            *(sql.SQL("now.{0} = was.{0}").format(sql.Identifier(name)) for name in view.key),
+        ]
+    )
     if rows <= MANY:
         cursor.execute(
             sql.SQL(
