@@ -104,8 +104,8 @@ class TestFunctions:
             found = reader.execute(
                 "select oid::regprocedure::text, proname, proargtypes::regtype[]::text[] from pg_proc"  # type: ignore[arg-type]
                 f" where pronamespace = 'pg_catalog'::regnamespace and prokind = 'f' and ({self.CLOSED})"
-                # (PostgreSQL 15 has one for a module of its own, which looks for the superuser itself)
-                " and proname <> 'pg_read_file_old' order by 1"
+                # (PostgreSQL 15 has some for a module of its own, which look for the superuser themselves)
+                " and proname !~ '_old$' order by 1"
             ).fetchall()
             names = {name for _, name, _ in found}
             assert {
@@ -287,6 +287,59 @@ class TestOwnLogin:
         )
 
 
+WRITES = [
+    "alter role current_user set work_mem = '1MB'",
+    "alter role current_user in database warehouse set work_mem = '1MB'",
+    "alter role current_user password 'mine'",
+    "alter role current_user reset all",
+    "drop owned by pdic_reader",
+]
+
+
+class TestOpenTransaction:
+    """Who changes the own login and does not commit holds up nobody: not the watch, not `pdic up`, not the end of the login."""
+
+    @pytest.fixture(params=WRITES)
+    def held(self, an: str, request: pytest.FixtureRequest) -> Iterator[Session]:
+        """A reader with one change that is to be put right, and one in a transaction that stays open."""
+        with session(an) as reader:
+            reader.execute("alter role current_user set statement_timeout = 0")
+            reader.execute("begin")
+            reader.execute(request.param)
+            yield reader
+
+    def test_a_watch_ends_it_and_puts_right(self, an: str, held: Session) -> None:
+        said = readers.watch(connections.uri)
+        assert [each.split(" (")[0] for each in said] == ["a session of reader an", "reader an: settings of the login"]
+        assert "had written, and a reader can write nothing but its own login" in said[0]
+        assert not alive(held)
+        assert scalar(an, "show statement_timeout") == "1s"
+        assert readers.watch(connections.uri) == []
+
+    def test_up_and_the_end_of_the_login_go_on(self, small_limits: Path, an: str, held: Session) -> None:
+        assert any("settings of the login" in said for said in provide(small_limits))
+        with session(an) as again:
+            again.execute("begin; alter role current_user password 'mine'")
+            readers.remove(connections.warehouse("admin"), small_limits, "an")
+            assert not alive(again)
+        assert "an" not in {each["reader"] for each in readers.listed(connections.uri)}
+        readers.add(connections.warehouse("admin"), small_limits, "an")
+
+    def test_a_watch_that_a_superuser_holds_up_says_so_and_lets_its_caller_go_on(
+        self, small_limits: Path, an: str
+    ) -> None:
+        with session(an) as reader:
+            reader.execute("alter role current_user set statement_timeout = 0")
+        with psycopg.connect(embedded.superuser_uri(small_limits, "warehouse")) as server:
+            server.execute("alter role reader_an set work_mem = '1MB'")
+            (said,) = readers.watch(connections.uri)
+            assert said.startswith("a reader's login is being changed by another session")
+            assert alive(server)
+            server.rollback()
+        (said,) = readers.watch(connections.uri)
+        assert "settings of the login (statement_timeout)" in said
+
+
 def until_watched(ended: Callable[[], bool]) -> list[str]:
     """Watch until it happened; what was said."""
     said: list[str] = []
@@ -437,6 +490,24 @@ class TestOpenAgain:
                     "select count(*) from pg_proc where proname ~ %s and has_function_privilege('pdic_reader', oid, 'execute')",
                     (readers.TAKEN,),
                 ).fetchone() == (0,)
+
+    @pytest.mark.parametrize(
+        ("name", "statement"),
+        [
+            ("planted_schema", "create schema readers authorization pdic_admin"),
+            ("planted_table", "create schema readers create table login (a int); alter table readers.login owner to pdic_admin"),
+            ("planted_function", "create schema readers; create function readers.settings() returns int language sql as 'select 1';"
+             "alter function readers.settings() owner to pdic_admin"),
+        ],
+    )  # fmt: skip
+    def test_what_somebody_else_made_is_not_run_by_the_superuser(
+        self, postgres: Postgres, small_limits: Path, name: str, statement: str
+    ) -> None:
+        postgres.create_database(name)
+        with psycopg.connect(postgres.uri(name), autocommit=True) as server:
+            server.execute(statement)  # type: ignore[call-overload]
+        with pytest.raises(PdicError, match="the schema readers of the warehouse, .* belongs to pdic_admin and not"):
+            provide(small_limits, name)
 
     def test_a_reader_dumps_what_it_reads(self, small_limits: Path, an: str, tmp_path: Path) -> None:
         tool("pg_dump", "--schema", "shared", "-f", str(tmp_path / "shared.sql"), uri=an)

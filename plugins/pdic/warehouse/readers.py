@@ -23,9 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
+import psycopg2
+import psycopg2.errors
 
 from pdic import clients, connections, logins, settings
 from pdic.errors import PdicError, instead_of
+from pdic.warehouse import rights
 from pdic.warehouse.connect import Connect, connect_psycopg, one, records, transaction
 
 if TYPE_CHECKING:
@@ -83,7 +86,8 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
     `password` is the one of the login that is always there. Doing it again changes nothing. Runs as the server's superuser.
     """
     limits = Limits.of_settings()
-    with connect_psycopg(superuser_uri, "readers", dbname=database) as server:
+    with connect_psycopg(superuser_uri, "readers", dbname=database, options=rights.OF_SUPERUSER) as server:
+        rights.require_own(server, "readers")
         known = server.execute("select to_regclass('readers.login') is not null").fetchone()
         server.execute(FUNCTIONS.read_text(encoding="utf-8"))
         found = (
@@ -263,15 +267,24 @@ def _save(home: Path, passwords: Mapping[str, str]) -> None:
 def watch(connect_to: Connect) -> list[str]:
     """Put right what readers changed of their logins, and end their sessions beyond the limits; returns a sentence for each.
 
-    A warehouse that `provide` never saw has no readers to watch.
+    A warehouse that `provide` never saw has no readers to watch. Nothing that a reader does makes this fail: a load or a release goes on.
     """
-    with transaction(connect_to("pdic_warehouse_loader"), "readers") as loader, loader.cursor() as cursor:
+    uri = connect_to("pdic_warehouse_loader")
+    with transaction(uri, "readers") as loader, loader.cursor() as cursor:
         if not _is_set_up(loader):
             return []
-        cursor.execute(
-            "select login, kind, detail from readers.put_right() union all select login, kind, detail from readers.end_beyond_limits()"
-        )
+        cursor.execute("select login, kind, detail from readers.end_beyond_limits()")
         said = [_in_words(*row) for row in cursor.fetchall()]
+    try:
+        with transaction(uri, "readers") as loader, loader.cursor() as cursor:
+            cursor.execute("set local lock_timeout = '2s'")
+            cursor.execute("select login, kind, detail from readers.put_right()")
+            said += [_in_words(*row) for row in cursor.fetchall()]
+    except psycopg2.Error as error:
+        if not isinstance(error, psycopg2.errors.LockNotAvailable) and "tuple concurrently" not in str(error):
+            raise
+        # Somebody holds, or changed meanwhile, what was to be put right.
+        said.append("a reader's login is being changed by another session: the next watch compares it with the record")
     for sentence in said:
         _log.warning("%s", sentence)
     return said
@@ -339,6 +352,7 @@ def _require_set_up(connection: Connection) -> None:
 _BEYOND: Final = {
     "statement": f"its statement ran for {{seconds}} s ({STATEMENT})",
     "idle": f"its transaction was open and idle for {{seconds}} s ({IDLE})",
+    "change": "its transaction of {seconds} s had written, and a reader can write nothing but its own login",
     "transaction": f"its transaction was open for {{seconds}} s ({TRANSACTION})",
 }
 

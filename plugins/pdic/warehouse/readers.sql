@@ -58,6 +58,7 @@ as $$
 declare
     wanted text[] := readers.settings();
     reader record;
+    session record;
     setting text;
     found text[];
     elsewhere record;
@@ -67,6 +68,18 @@ declare
     end;
 begin
     lock table readers.login in share row exclusive mode;
+
+    -- A reader can write nothing but its own login. A transaction that did so and stays open would hold up what follows, for ever. So
+    -- would `drop owned by pdic_reader`, which changes nothing but holds the rows of the catalogue: every transaction with an id goes.
+    for session in
+        select activity.pid, activity.usename, floor(extract(epoch from clock_timestamp() - activity.xact_start)) as seconds
+        from pg_stat_activity as activity
+        where activity.backend_xid is not null and activity.usename in (select kept.login from readers.login as kept)
+    loop
+        if pg_terminate_backend(session.pid, 2000) then
+            return query select session.usename, 'session', format('%s change %s', session.pid, session.seconds);
+        end if;
+    end loop;
 
     select role.oid, role.rolcanlogin, role.rolpassword is not null as has_password into reader
     from pg_authid as role where role.rolname = 'pdic_reader';
@@ -249,6 +262,9 @@ begin
     if not found then
         raise exception 'no reader has the login %', old_login;
     end if;
+    -- Who changes the login in a transaction that stays open would hold up its end.
+    perform pg_terminate_backend(activity.pid, 2000) from pg_stat_activity as activity
+    where activity.usename = old_login and activity.backend_xid is not null;
     if exists (select from pg_roles where rolname = old_login) then
         execute format('drop role %I', old_login);
     end if;

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from pdic import logins
+from pdic.errors import PdicError
 from pdic.warehouse.connect import connect_psycopg
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ KEEPER: Final = "pdic_keeper"
 """Owns what is only ever added to. Nobody can log in by it, and nobody is a member of it."""
 PINNED: Final = "pg_catalog, pg_temp"
 """The search_path of every role that works in the warehouse: all names there are written with their schema."""
+
+OF_SUPERUSER: Final = "-c search_path=pg_catalog,pg_temp"
+"""The same for the superuser's sessions: a schema that somebody named after the superuser must not be looked into."""
 
 OWNER: Final = "owner"
 """Stands for every right. A table's owner is the role that makes it; a migration makes it for that role."""
@@ -177,7 +181,8 @@ def declared(declaration: Mapping[str, str], schema: str, name: str) -> dict[str
 
 def provide(superuser_uri: str) -> None:
     """Put the rules into the database `warehouse`, pin the search path of its roles, make the grants. Doing it again changes nothing."""
-    with connect_psycopg(superuser_uri, "rights", dbname="warehouse") as database:
+    with connect_psycopg(superuser_uri, "rights", dbname="warehouse", options=OF_SUPERUSER) as database:
+        require_own(database, "rights")
         if database.execute("select to_regrole(%s) is null", (KEEPER,)).fetchone() == (True,):
             database.execute(sql.SQL("create role {} nologin").format(sql.Identifier(KEEPER)))
         for login in (logins.ADMIN, *logins.STEPS):  # (those of readers: pdic.warehouse.readers)
@@ -190,6 +195,31 @@ def provide(superuser_uri: str) -> None:
             _log.warning(
                 "%s: %s would run for whoever uses it; see who made it, and drop it as the superuser", relation, what
             )
+
+
+def require_own(database: Connection[Any], schema: str) -> None:
+    """Raise PdicError where anybody but a superuser owns a schema or a part of it: the superuser would run what was put there."""
+    found = database.execute(
+        """
+        select owner.rolname
+        from (
+            select nspowner from pg_namespace where nspname = %(schema)s
+            union all
+            select relowner from pg_class where relnamespace = to_regnamespace(%(schema)s)
+            union all
+            select proowner from pg_proc where pronamespace = to_regnamespace(%(schema)s)
+        ) as part (whose)
+        inner join pg_roles as owner on owner.oid = part.whose
+        where not owner.rolsuper
+        limit 1
+        """,
+        {"schema": schema},
+    ).fetchone()
+    if found is not None:
+        raise PdicError(
+            f"the schema {schema} of the warehouse, or something in it, belongs to {found[0]} and not to the superuser: see who made it, "
+            f"have the superuser drop it (`drop schema {schema} cascade`; readers are then added anew), and run the command again"
+        )
 
 
 def bring_up(database: Connection[Any]) -> None:
