@@ -30,10 +30,10 @@
         ~ ' as _row_hash from (select * from (\n' ~ sql ~ '\n) as computed offset 0) as given_rows'
     ) -%}
     {%- set counts = {} -%}
+    {%- set key = published_key(target) -%}
     {%- if not follows and is_empty(target) -%}
-        {%- do counts.update(inserted=affected_by(insert_all(target, columns, given))) -%}
+        {%- do counts.update(inserted=affected_by(insert_all(target, columns, given, key))) -%}
     {%- else -%}
-        {%- set key = published_key(target) -%}
         {%- do run_query('create unique index on ' ~ given ~ ' (' ~ key | join(', ') ~ ')') -%}
         {%- do counts.update(
             removed=affected_by(remove_gone(target, given, key, follows)),
@@ -170,13 +170,15 @@ on conflict (slot, model) do {{ 'update set release_id = excluded.release_id, co
     {{ return(load_result('affected')['response'].rows_affected) }}
 {%- endmacro %}
 
-{% macro insert_all(target, columns, given) -%}
+{#- In the order of the key: an index takes ordered keys twice as fast. -#}
+{% macro insert_all(target, columns, given, key) -%}
 insert into {{ target }} ({{ columns | join(', ') }}, _row_hash, _release_id)
 select
     {{ columns | join(', ') }},
     _row_hash,
     {{ building_release() }}
 from {{ given }}
+order by {{ key | join(', ') }}
 {%- endmacro %}
 
 {% macro remove_gone(target, given, key, follows) -%}

@@ -148,8 +148,14 @@ def copy_live(connection: Connection, views: Iterable[View]) -> None:
             cursor.execute(
                 sql.SQL(
                     "insert into {own} ({columns}) select {columns} from {live} as live"
-                    " where not exists (select from {own} as own where {same_key})"
-                ).format(own=own, live=live, same_key=same_key, columns=columns)
+                    " where not exists (select from {own} as own where {same_key}) order by {key}"
+                ).format(
+                    own=own,
+                    live=live,
+                    same_key=same_key,
+                    columns=columns,
+                    key=sql.SQL(", ").join(map(sql.Identifier, view.key)),  # an index takes ordered keys twice as fast
+                )
             )
             cursor.execute("select published.sample_where_it_grew(%s)", (view.name,))
         cursor.execute("delete from published.table_content where slot = %s", (found.building,))
