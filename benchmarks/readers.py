@@ -4,7 +4,9 @@
 
 Makes a warehouse of its own, with so many published tables of so many rows. Every row of a release says its number, so that a reader
 can tell one release from a mixture. Between two publishes the slot that no reader sees is rewritten by the transformer, and closed as a
-release closes it. Readers, each a process of its own, all the while:
+release closes it. Publishes and rollbacks are those of `pdic release` and `pdic rollback`, with notes and ledger; without the Data Docs,
+which are written when readers see the release already. What is timed is the transaction in which readers' release changes. Readers,
+each a process of its own, all the while:
 
     join         READ COMMITTED: joins of three tables, in random order within one transaction
     repeatable   REPEATABLE READ: all tables again and again, for longer than a slot takes to be rebuilt
@@ -45,7 +47,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from pdic import connections, embedded, warehouse
-from pdic.release import slots, views
+from pdic.release import slots, steps, views
 from pdic.release.views import View
 
 FORK = multiprocessing.get_context("fork")
@@ -54,6 +56,7 @@ LONGEST_WAIT_S = 0.1
 MEDIAN_PUBLISH_S = 0.01
 LIFTED = "-c default_transaction_read_only=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 """What a reader's session can lift: the trial is about publishing, and an analyst with a schema of his own writes there."""
+DIGEST = "0" * 64
 COLUMNS = {"code": "text", "number": "integer", "release": "bigint", "amount": "numeric(15,2)"}
 
 
@@ -79,7 +82,9 @@ class Trial:
         self.stop = FORK.Event()
         self.release_id = 0
         shown = [View(name, COLUMNS, {}, ("code",), name, {}) for name in self.names]
-        views.views = lambda: tuple(shown)  # type: ignore[assignment]
+        views.views = steps.views = lambda: tuple(shown)  # type: ignore[assignment]
+        steps._write_docs = lambda *_: "not written"
+        self.changing = self._timed("_show"), self._timed("_take_back")
         warehouse.migrate(connections.warehouse("admin"))
         with closing(self.session("publisher")) as publisher, publisher:
             slots.ensure_tables(publisher, views.views())
@@ -99,10 +104,16 @@ class Trial:
 
     def build(self) -> None:
         """A release in the slot that no reader sees: every row of every table is other than it was."""
-        self.release_id += 1
-        with closing(self.session("publisher")) as publisher, publisher:
+        with closing(self.session("publisher")) as publisher, publisher, publisher.cursor() as cursor:
+            steps._give_up_others(publisher, "a newer release began")  # one whose publish was killed
+            cursor.execute(
+                "insert into control.release (status, full_refresh, code_digest) values ('building', false, %s) returning release_id",
+                (DIGEST,),
+            )
+            (self.release_id,) = warehouse.one(cursor)
             slot = slots.read(publisher, lock=True).building
             slots.open_for_building(publisher, slot)
+            cursor.execute("update control.slot_content set release_id = %s where slot = %s", (self.release_id, slot))
         with closing(self.session("transformer")) as transformer, transformer, transformer.cursor() as cursor:
             for name in self.names:
                 table = sql.Identifier(slots.schema_of(slot), name)
@@ -118,25 +129,41 @@ class Trial:
                     ).format(table, table),
                     [self.release_id, self.release_id, self.rows],
                 )
-        with closing(self.session("publisher")) as publisher, publisher:
+            cursor.executemany(
+                "insert into published.table_content (slot, model, release_id, columns) values (%s, %s, %s, %s)"
+                " on conflict (slot, model) do update set release_id = excluded.release_id",
+                [(slot, name, self.release_id, list(COLUMNS)) for name in self.names],
+            )
+        with closing(self.session("publisher")) as publisher, publisher, publisher.cursor() as cursor:
             slots.close(publisher)
+            cursor.execute("update control.release set status = 'audited' where release_id = %s", (self.release_id,))
 
     def publish(self) -> float:
-        """Seconds that showing the release took, views looked at included, connecting not."""
-        with closing(self.session("publisher")) as publisher:
-            began = time.perf_counter()
-            with publisher:
-                views.bring_up(publisher)
-                slots.publish(publisher, self.release_id)
-            return time.perf_counter() - began
+        """Seconds that the transaction took in which readers' release changed."""
+        steps.publish(self.release_id, held=True)
+        return self.changing[0].pop()
 
     def roll_back(self) -> float:
-        """The same of a rollback."""
-        with closing(self.session("publisher")) as publisher:
+        """The same of a rollback. Releases go out again after it."""
+        steps.rollback("a trial")
+        seconds = self.changing[1].pop()
+        steps.resume("a trial")
+        return seconds
+
+    @staticmethod
+    def _timed(name: str) -> list[float]:
+        """Where the seconds are kept that a step takes from its first statement on."""
+        action: Callable[..., Any] = getattr(steps, name)
+        seconds: list[float] = []
+
+        def timed(*words: Any) -> Any:
             began = time.perf_counter()
-            with publisher:
-                slots.roll_back(publisher)
-            return time.perf_counter() - began
+            done = action(*words)
+            seconds.append(time.perf_counter() - began)
+            return done
+
+        setattr(steps, name, timed)
+        return seconds
 
     # Readers. Each gets what it has seen, and goes on until the trial stops.
 

@@ -47,8 +47,9 @@ COMMANDS = {
     "publish": ["release", "--force"],  # killed when it begins to publish
     "reconcile": ["reconcile"],
     "rollback": ["rollback"],
+    "resume": ["release", "resume"],
 }
-HOW_OFTEN = {"load": 6, "release": 6, "publish": 2, "reconcile": 5, "rollback": 1}
+HOW_OFTEN = {"load": 6, "release": 6, "publish": 2, "reconcile": 5, "rollback": 1, "resume": 1}
 VICTIMS = {"command": 3, "child": 2, "backend": 3, "postmaster": 2, "service": 2}
 
 
@@ -82,7 +83,7 @@ class Killer:
         self.look()
         self.home.run("release", "resume")  # a rollback that was killed may have kept releases from going out
         for name, words in COMMANDS.items():
-            if name in ("publish", "rollback"):
+            if name in ("publish", "rollback", "resume"):
                 continue
             began = monotonic()
             self.home.run(*words)
@@ -90,7 +91,9 @@ class Killer:
         began = monotonic()
         self.home.run("rollback")
         self.usual["rollback"] = monotonic() - began
-        self.home.run("release", "resume")
+        began = monotonic()
+        self.home.run(*COMMANDS["resume"])
+        self.usual["resume"] = monotonic() - began
         self.home.run(*COMMANDS["release"])  # from which a rollback that is killed may go back
         self.usual["publish"] = self.usual["release"]
         assert list(left_over(self.home)) == []
@@ -107,6 +110,8 @@ class Killer:
     def strike(self) -> Kill | None:
         """Starts a command and kills something; None where the command had ended before."""
         name = self._rng.choices(list(HOW_OFTEN), list(HOW_OFTEN.values()))[0]
+        if name in ("release", "publish"):
+            self.home.run(*COMMANDS["resume"])  # or nothing would be published after a rollback
         command = self.home.start(*COMMANDS[name])
         if not self._wait_for_moment(name, command):
             return None
@@ -126,7 +131,7 @@ class Killer:
             return None  # it had just ended, and nobody had asked for its exit code yet: the signal met nobody
         kill.waited, kill.code = monotonic() - killed - for_what_is_left, command.code
         self._judge(kill, command)
-        if name in ("release", "publish", "rollback"):
+        if name in ("release", "publish", "rollback", "resume"):
             self.look()
         return kill
 
