@@ -153,13 +153,11 @@ hashtextextended(row({{ alias }}.{{ columns | join(', ' ~ alias ~ '.') }})::text
     made. It is written with the rows, so that it is right however a build ends.
 -#}
 {% macro remember_content(columns, changed) -%}
-insert into published.table_content (slot, model, release_id, columns)
-values ('{{ building_slot() }}', '{{ this.identifier }}', {{ building_release() }}, array[
+select published.remember_content('{{ this.identifier }}', {{ building_release() }}, array[
     {%- for column in columns -%}
 '{{ column[1:-1] | replace('""', '"') | replace("'", "''") }}'{{ ', ' if not loop.last }}
     {%- endfor -%}
-]::text[])
-on conflict (slot, model) do {{ 'update set release_id = excluded.release_id, columns = excluded.columns' if changed else 'nothing' }}
+]::text[], {{ 'true' if changed else 'false' }})
 {%- endmacro %}
 
 {#- How many rows a statement touched. -#}

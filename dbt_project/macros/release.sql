@@ -77,11 +77,9 @@ on conflict (model) do update set generation = applied_release.generation + 1
 {#- post-hook: this model's table now stands at the release being built, and of this generation. -#}
 {% macro remember_release() -%}
     {%- if model.config.materialized == 'published' %}
-insert into published.applied_release (slot, model, release_id, generation)
-select '{{ building_slot() if execute }}', '{{ this.name }}', {{ building_release() }}, generation
+select published.remember_release('{{ this.name }}', {{ building_release() }}, generation)
 from vault.applied_release
 where model = 'person_mention'
-on conflict (slot, model) do update set release_id = excluded.release_id, generation = excluded.generation
     {%- else %}
 insert into vault.applied_release (model, release_id, generation)
 select '{{ this.name }}', {{ building_release() }}, generation

@@ -132,6 +132,45 @@ def test_every_role_has_the_declared_rights_to_every_table_view_and_sequence(
     assert differences(superuser) == []
 
 
+def test_what_a_build_notes_of_a_slot_is_written_for_the_open_slot_and_while_it_is_open(
+    superuser: psycopg.Connection[Any],
+) -> None:
+    """The audit and a comparison trust these notes: a table that they call unchanged is not read again."""
+    open_slot = building(superuser)[-1]
+
+    def note(statement: str, *given: Any) -> None:
+        with psycopg.connect(connections.warehouse("transformer")) as transformer:
+            transformer.execute(statement, given)  # type: ignore[arg-type]
+
+    content = "select published.remember_content('of_rights', %s, array['key'], %s)"
+    mark = "select published.remember_release('of_rights', %s, 1)"
+    noted = "select slot::text, release_id from published.{} where model = 'of_rights'"
+    for statement, given in ((content, (7, True)), (mark, (7,))):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"slot {open_slot} is closed"):
+            note(statement, *given)
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        slots.open_for_building(publisher, open_slot)
+    try:
+        note(content, 7, True)
+        note(content, 8, False)
+        note(mark, 7)
+        for table in ("table_content", "applied_release"):
+            assert superuser.execute(noted.format(table)).fetchall() == [(open_slot, 7)]  # type: ignore[arg-type]
+            for change in ("update published.{} set release_id = 9", "delete from published.{}"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    note(change.format(table))
+        note(content, 8, True)
+        assert superuser.execute(noted.format("table_content")).fetchall() == [(open_slot, 8)]  # type: ignore[arg-type]
+        with pytest.raises(psycopg.errors.RaiseException, match="no published table is called none"):
+            note("select published.remember_release('none', 1, 1)")
+    finally:
+        with connect(connections.warehouse("publisher"), "test") as publisher:
+            slots.close(publisher)
+    for statement, given in ((content, (9, True)), (mark, (9,))):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"slot {open_slot} is closed"):
+            note(statement, *given)
+
+
 def test_no_right_is_given_with_the_right_to_give_it_on_and_by_column_only_those_declared(
     superuser: psycopg.Connection[Any],
 ) -> None:

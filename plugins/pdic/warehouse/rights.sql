@@ -124,10 +124,8 @@ begin
     if privilege = 'SELECT' then
         return role_name in ('pdic_transformer', 'pdic_auditor') or (role_name = 'pdic_reader' and place = 'shared');
     end if;
-    return role_name = 'pdic_transformer' and privilege in ('INSERT', 'UPDATE', 'DELETE') and (
-        place = 'slot_' || (select building::text from control.slot)
-        or relation in (to_regclass('published.applied_release'), to_regclass('published.table_content'))
-    );
+    return role_name = 'pdic_transformer' and privilege in ('INSERT', 'UPDATE', 'DELETE')
+        and place = 'slot_' || (select building::text from control.slot);
 end
 $$;
 
