@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2 import sql
 
-from pdic import approval, connections, contracts, load, raw, reconcile
+from pdic import approval, connections, contracts, ledger, load, raw, reconcile
 from pdic.approval import Approval
 from pdic.errors import LoadError
-from pdic.warehouse import Connect, connect, locks, records, transaction
+from pdic.warehouse import Connect, connect, locks, one, records, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -40,10 +40,11 @@ _NEWEST: Final = sql.SQL(
         exists (select from control.approval where approval.batch_id = batch.batch_id) as approved
     from (
         -- First which batches these are: what is asked of them is not to be asked of all that there ever were.
+        -- A load that failed after one was held has judged nothing: that one waits all the same.
         select distinct on (batch.sector, batch.dataset)
             batch.sector, batch.dataset, batch.batch_id, batch.status, batch.started_at, batch.message
         from control.batch
-        where {}
+        where {} and batch.status <> 'abandoned'
         order by batch.sector, batch.dataset, batch.batch_id desc
     ) as batch
     left join control.reconciliation as compared on compared.batch_id = batch.batch_id
@@ -101,15 +102,26 @@ def _accept(loader: Connection, contract: contracts.Contract, consent: Approval)
             "rule, then load it again"
         )
     else:
+        _require_all_rows(loader, contract, batch_id)
         with loader.cursor() as cursor:
-            cursor.execute("select to_regclass(%s)", (raw.batch_table(contract, batch_id).as_string(loader),))
-            if cursor.fetchone() == (None,):
-                raise LoadError(f"{contract.id}: the rows of batch {batch_id} are gone. Load it again")
             cursor.execute(
                 "update control.batch set status = 'checked', message = null where batch_id = %s", (batch_id,)
             )
         approval.record(loader, "batch_id", batch_id, consent, found["message"] or "")
     return load.accept_here(loader, contract, batch_id)
+
+
+def _require_all_rows(loader: Connection, contract: contracts.Contract, batch_id: int) -> None:
+    """Raises LoadError where a batch lacks rows, or has others than were read: nobody consented to that."""
+    table = raw.batch_table(contract, batch_id)
+    with loader.cursor() as cursor:
+        cursor.execute("select to_regclass(%s)", (table.as_string(loader),))
+        if one(cursor) == (None,):
+            raise LoadError(f"{contract.id}: the rows of batch {batch_id} are gone. Load it again")
+        cursor.execute(sql.SQL("select count(*) from {} where _op = 'U'").format(table))
+        (rows,) = one(cursor)
+    if lost := load.rows_lost(contract, ledger.get(loader, contract, batch_id), rows, "it was to be approved"):
+        raise LoadError(lost)
 
 
 def _waits(found: Report) -> bool:

@@ -280,8 +280,8 @@ def _record(
     with loader:
         batch = ledger.get(loader, contract, batch_id, lock=True)
         ledger.require(loader, batch, contract, "extracted", "checked")
-        refused = verdict.message if verdict.halted else _rows_lost(contract, batch, verdict)
-        refused = refused or _never_a_row(loader, contract, batch)
+        refused = rows_lost(contract, batch, verdict.rows)  # first: what rules say is then said of other rows
+        refused = refused or (verdict.message if verdict.halted else _never_a_row(loader, contract, batch))
         status = "rejected" if refused else "checked"
         known = Json(dict(verdict.known_up_to))
         ledger.update(loader, batch_id, {"check": verdict.seconds}, status=status, message=refused, known_up_to=known)
@@ -640,13 +640,18 @@ def resolve_targets(targets: Iterable[str]) -> dict[str, list[str]]:
     return chosen
 
 
-def _rows_lost(contract: contracts.Contract, batch: ledger.Batch, verdict: quality.BatchVerdict) -> str | None:
-    """What is wrong where the check saw other rows than extract wrote: rules say nothing of rows that are not there."""
+def rows_lost(
+    contract: contracts.Contract, batch: ledger.Batch, rows: int | None, when: str = "it was checked"
+) -> str | None:
+    """What is wrong where a batch has other rows than extract wrote: rules say nothing of rows that are not there.
+
+    None where all are there, and where nobody counted them.
+    """
     landed = (batch.rows_extracted or 0) - (batch.rows_unchanged or 0)
-    if verdict.rows is None or verdict.rows == landed:
+    if rows is None or rows == landed:
         return None
     return (
-        f"{contract.id}: batch {batch.batch_id} held {landed} rows after extract and {verdict.rows} when it was checked. "
+        f"{contract.id}: batch {batch.batch_id} held {landed} rows after extract and {rows} when {when}. "
         "Accepted data is untouched: find out who else writes to raw_batch, then load the dataset again"
     )
 

@@ -134,6 +134,37 @@ def test_a_consent_that_dies_is_whole_or_not_there(
     assert held.approve(NAME, name, CONSENT, sector.connect_to)["status"] == "accepted"
 
 
+@pytest.mark.parametrize(
+    "change", ["delete from {} where id % 3 = 0 returning 1", "insert into {} select * from {} limit 3 returning 1"]
+)
+def test_a_held_batch_of_which_rows_are_lost_is_not_approved(
+    sector: Sector, table: Callable[..., str], change: str
+) -> None:
+    name = table()
+    spoil(sector, name, 600)
+    batch = sector.load(name)["batch_id"]
+    rows = f"raw_batch.{NAME}__{name}__{batch}"
+    before = sector.raw(name)
+    sector.warehouse(change.replace("{}", rows))
+    with pytest.raises(
+        LoadError, match=rf"batch {batch} held 600 rows after extract and \d+ when it was to be approved"
+    ):
+        held.approve(NAME, name, CONSENT, sector.connect_to)
+    assert (kept(sector, batch), sector.raw(name)) == ([], before)
+
+
+def test_a_load_that_fails_after_one_was_held_does_not_hide_it(sector: Sector, table: Callable[..., str]) -> None:
+    name = table()
+    spoil(sector, name, 600)
+    batch = sector.load(name)["batch_id"]
+    sector.source(f"alter table {name} rename to {name}_away")
+    assert sector.load(name)["status"] == "failed"
+    assert [each["batch_id"] for each in held.waiting(sector.connect_to) if each["dataset"] == name] == [batch]
+    sector.source(f"alter table {name}_away rename to {name}")
+    with pytest.raises(LoadError, match=f"the rows of batch {batch} are gone. Load it again"):
+        held.approve(NAME, name, CONSENT, sector.connect_to)
+
+
 def test_what_breaks_a_rule_of_its_own_is_not_approved(sector: Sector, table: Callable[..., str]) -> None:
     name = table(rows=10)
     with pytest.raises(LoadError, match="was accepted: nothing is held"):
