@@ -169,6 +169,20 @@ def test_only_what_changed_is_made_anew(publisher: Connection, monkeypatch: pyte
     assert readers_views.bring_up(publisher) == ["school"]
 
 
+@pytest.mark.parametrize(
+    "newer", [replace(SCHOOL, name="later"), replace(SCHOOL, types={**SCHOOL.types, "later": "text"})]
+)
+def test_a_contract_that_is_newer_than_the_tables_is_told_in_a_sentence(
+    publisher: Connection, monkeypatch: pytest.MonkeyPatch, newer: View
+) -> None:
+    slots.ensure_tables(publisher, [SCHOOL])
+    show(monkeypatch, newer)
+    with pytest.raises(
+        ReleaseError, match=rf"published\.{newer.name} is not there, or lacks a column.* Run `pdic release`"
+    ):
+        readers_views.bring_up(publisher)
+
+
 def test_a_view_on_which_others_built_is_not_taken_away_without_a_word(
     publisher: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -161,6 +161,11 @@ def _make(cursor: Cursor, view: View) -> None:
             f"shared.{view.name}: its columns changed in a way that breaks readers ({str(error).splitlines()[0]}). Keep the old columns "
             "and append new ones, or publish the new shape under a new name in contracts/shared/."
         ) from error
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
+        raise ReleaseError(
+            f"shared.{view.name}: published.{view.name} is not there, or lacks a column that its contract shows: the contract is newer "
+            "than what was built. Run `pdic release`, which makes it as the contract says; readers keep what they see until then"
+        ) from error
     cursor.execute(sql.SQL("grant select on {} to pdic_reader").format(name))
 
 
