@@ -85,6 +85,15 @@ def test_other_keys_in_as_many_rows_hold_a_release() -> None:
     assert found(table(1000), replace(table(1000), keys_gone=20)) == []
 
 
+def test_a_number_of_keys_that_is_estimated_is_told_as_one() -> None:
+    """Of more than 20,000 rows some are looked up."""
+    (exact,) = compared("fct_payment", BOUNDS, table(20_000), replace(table(20_000), keys_gone=18_000))
+    (estimated,) = compared("fct_payment", BOUNDS, table(20_001), replace(table(20_001), keys_gone=18_000))
+    assert exact.message.startswith("fct_payment: 18,000 of the 20,000 keys")
+    assert estimated.message.startswith("fct_payment: about 18,000 of the 20,001 keys")
+    assert estimated.message_vi.startswith("fct_payment: khoảng 18.000 trong 20.001 khóa")
+
+
 def test_rows_that_tripled_hold_a_release_unless_a_dataset_is_new() -> None:
     assert found(table(1000), table(2900)) == [("rows", True)]
     assert found(table(1000), table(2900), grown=True) == [("rows", False)]

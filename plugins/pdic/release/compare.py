@@ -180,12 +180,13 @@ def _keys(bounds: Limits, change: Change, gone: int | None) -> Iterator[Finding]
         return
     if gone <= bounds.keys_gone * was or change.now.rows < was * (1 - (bounds.rows_fall or 1)):
         return  # that rows are gone is said already
+    about, about_vi = ("about ", "khoảng ") if was > profile.MANY else ("", "")  # then it is estimated
     yield Finding(
         change.table,
         "keys",
         True,
-        f"{change.table}: {gone:,} of the {was:,} keys of the live release are gone ({gone / was:.0%}), others came instead",
-        f"{change.table}: {vi(gone)} trong {vi(was)} khóa của bản đang dùng không còn ({gone / was:.0%}), có khóa khác thay vào",
+        f"{change.table}: {about}{gone:,} of the {was:,} keys of the live release are gone ({gone / was:.0%}), others came instead",
+        f"{change.table}: {about_vi}{vi(gone)} trong {vi(was)} khóa của bản đang dùng không còn ({gone / was:.0%}), có khóa khác thay vào",
     )
 
 
