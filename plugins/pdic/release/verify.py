@@ -34,7 +34,7 @@ def verify(expected: str | None = None, connect_to: Connect = connections.uri) -
             wrong = list(chain.wrong)
             with publisher.cursor() as cursor:
                 found = slots.read(publisher)
-                published, said = _last_words(cursor, found.live_release_id)
+                published, said = _said_of_live(cursor, found.live_release_id)
                 wrong += said
                 for table, holds in sorted(published.items()):
                     wrong += _of_table(cursor, str(found.live), table, holds, found.live_release_id)
@@ -47,7 +47,7 @@ def verify(expected: str | None = None, connect_to: Connect = connections.uri) -
     }
 
 
-def _last_words(cursor: Cursor, live: int | None) -> tuple[Mapping[str, Any], list[str]]:
+def _said_of_live(cursor: Cursor, live: int | None) -> tuple[Mapping[str, Any], list[str]]:
     """By table, what the ledger says that the live release was published with; and what is wrong about that."""
     cursor.execute(
         """

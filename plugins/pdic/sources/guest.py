@@ -1,4 +1,4 @@
-"""Manners in a house that belongs to somebody else: how sessions at a source are opened and what limits they set themselves."""
+"""How sessions at a source, which belongs to somebody else, are opened, and what limits they set themselves."""
 
 from __future__ import annotations
 
