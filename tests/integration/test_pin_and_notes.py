@@ -85,11 +85,7 @@ class Warehouse:
                 f"insert into {table} select given.* from given where given._row_hash not in (select _row_hash from {table})"
             ).rowcount
             transformer.execute(
-                f"""
-                insert into published.table_content (slot, model, release_id, columns) values (%s, %s, %s, %s)
-                on conflict (slot, model) do {"update set release_id = excluded.release_id" if changed else "nothing"}
-                """,
-                (slot, view.name, release_id, columns),
+                "select published.remember_content(%s, %s, %s, %s)", (view.name, release_id, columns, changed > 0)
             )
 
     def release(self, **tables: Mapping[str, int]) -> dict[str, Any]:
@@ -123,7 +119,7 @@ class Warehouse:
 
 
 @pytest.fixture
-def house(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+def centre(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     """A warehouse of the test's own, with two releases of which readers see the second."""
     name = f"pin_{abs(hash(request.node.name)) % 10**8}"
     with psycopg.connect(postgres.uri("postgres"), autocommit=True) as server:
@@ -161,69 +157,69 @@ def template(postgres: Postgres) -> str:
 # Going back, and staying there.
 
 
-def test_a_rollback_says_what_it_took_away_and_what_readers_see(house: Warehouse) -> None:
-    first, second = house.built
-    report = house.rollback("amounts of Đakrông are doubled")
+def test_a_rollback_says_what_it_took_away_and_what_readers_see(centre: Warehouse) -> None:
+    first, second = centre.built
+    report = centre.rollback("amounts of Đakrông are doubled")
     assert (report["release_id"], report["taken_back"], report["status"]) == (first, second, "live")
     assert f"release {second} is taken back, and readers see release {first}" in report["message"]
-    assert house.seen() == {"a": 10, "b": 20}
+    assert centre.seen() == {"a": 10, "b": 20}
     assert report["pin"]["reason"] == "amounts of Đakrông are doubled"
-    assert house.kinds()[-1] == "rollback"
+    assert centre.kinds()[-1] == "rollback"
 
 
-def test_releases_are_built_and_audited_after_it_and_not_published_until_resume(house: Warehouse) -> None:
-    first, second = house.built
-    house.rollback("wrong")
+def test_releases_are_built_and_audited_after_it_and_not_published_until_resume(centre: Warehouse) -> None:
+    first, second = centre.built
+    centre.rollback("wrong")
     for rows in ({"a": 66}, {"a": 77}):
-        report = house.release(school=rows)
+        report = centre.release(school=rows)
         assert report["status"] == "ready"
         assert f"release {second} was taken back" in report["message"]
         assert "(wrong)" in report["message"]
-        assert house.seen() == {"a": 10, "b": 20}
-        house.sql("update control.release set status = 'abandoned' where release_id = %s", house.built[-2])
-    report = house.resume("the source is mended")
-    assert (report["status"], report["release_id"]) == ("published", house.built[-1])
-    assert house.seen() == {"a": 77}
-    assert house.kinds()[-2:] == ["resume", "publish"]
-    assert house.release(school={"a": 88})["status"] == "published", "and so is the next one"
-    assert house.rollback()["release_id"] == house.built[-2], "what was published meanwhile can be gone back to"
+        assert centre.seen() == {"a": 10, "b": 20}
+        centre.sql("update control.release set status = 'abandoned' where release_id = %s", centre.built[-2])
+    report = centre.resume("the source is mended")
+    assert (report["status"], report["release_id"]) == ("published", centre.built[-1])
+    assert centre.seen() == {"a": 77}
+    assert centre.kinds()[-2:] == ["resume", "publish"]
+    assert centre.release(school={"a": 88})["status"] == "published", "and so is the next one"
+    assert centre.rollback()["release_id"] == centre.built[-2], "what was published meanwhile can be gone back to"
 
 
-def test_a_repeated_rollback_changes_nothing_and_brings_nothing_back(house: Warehouse) -> None:
-    first, second = house.built
-    house.rollback("first reason")
-    before = house.sql("select * from control.slot"), house.kinds(), house.sql("select * from control.publication")
+def test_a_repeated_rollback_changes_nothing_and_brings_nothing_back(centre: Warehouse) -> None:
+    first, second = centre.built
+    centre.rollback("first reason")
+    before = centre.sql("select * from control.slot"), centre.kinds(), centre.sql("select * from control.publication")
     for reason in (None, "another"):
-        report = house.rollback(reason)
+        report = centre.rollback(reason)
         assert (report["status"], report["release_id"]) == ("unchanged", first)
         assert f"release {second} was taken back" in report["message"]
         assert report["pin"]["reason"] == "first reason"
-    house.build(school={"a": 1})
-    house.rollback()
+    centre.build(school={"a": 1})
+    centre.rollback()
     assert before == (
-        house.sql("select * from control.slot"),
-        house.kinds(),
-        house.sql("select * from control.publication"),
+        centre.sql("select * from control.slot"),
+        centre.kinds(),
+        centre.sql("select * from control.publication"),
     )
-    house.resume()
+    centre.resume()
     with pytest.raises(ReleaseError, match="there is no former release to go back to"):
-        house.rollback()
-    assert house.seen() == {"a": 10, "b": 20}
+        centre.rollback()
+    assert centre.seen() == {"a": 10, "b": 20}
 
 
-def test_without_a_reason_it_pins_all_the_same(house: Warehouse) -> None:
-    house.rollback()
-    assert house.release(school={"a": 1})["status"] == "ready"
-    found = status.releases(house.connect_to)
+def test_without_a_reason_it_pins_all_the_same(centre: Warehouse) -> None:
+    centre.rollback()
+    assert centre.release(school={"a": 1})["status"] == "ready"
+    found = status.releases(centre.connect_to)
     assert found["pin"]["reason"] == "no reason was given"
 
 
-def test_status_tells_who_keeps_releases_from_going_out_and_why(house: Warehouse) -> None:
-    assert status.releases(house.connect_to)["pin"] is None
-    house.rollback("amounts are doubled")
+def test_status_tells_who_keeps_releases_from_going_out_and_why(centre: Warehouse) -> None:
+    assert status.releases(centre.connect_to)["pin"] is None
+    centre.rollback("amounts are doubled")
     report = {"datasets": [], "unreadable": [], "slots": []}
-    (said,) = problems.problems(report | {"release": status.releases(house.connect_to)})
-    first, second = house.built
+    (said,) = problems.problems(report | {"release": status.releases(centre.connect_to)})
+    first, second = centre.built
     for words in (
         approval.person(),
         f"release {second} back",
@@ -232,175 +228,187 @@ def test_status_tells_who_keeps_releases_from_going_out_and_why(house: Warehouse
         "pdic release resume",
     ):
         assert words in said["what"]
-    ready = house.release(school={"a": 1})["release_id"]
-    (said,) = problems.problems(report | {"release": status.releases(house.connect_to)})
+    ready = centre.release(school={"a": 1})["release_id"]
+    (said,) = problems.problems(report | {"release": status.releases(centre.connect_to)})
     assert f"release {ready} is ready" in said["what"]
 
 
-def test_resume_without_a_release_that_is_ready(house: Warehouse) -> None:
-    assert house.resume()["status"] == "unchanged"
-    house.rollback("wrong")
-    report = house.resume("mended")
+def test_resume_without_a_release_that_is_ready(centre: Warehouse) -> None:
+    assert centre.resume()["status"] == "unchanged"
+    centre.rollback("wrong")
+    report = centre.resume("mended")
     assert report["status"] == "resumed"
     assert "the next `pdic release` is published" in report["message"]
-    assert house.seen() == {"a": 10, "b": 20}
-    assert house.release(school={"a": 5})["status"] == "published"
+    assert centre.seen() == {"a": 10, "b": 20}
+    assert centre.release(school={"a": 5})["status"] == "published"
 
 
-def test_a_release_that_is_under_way_is_published_where_resume_came_meanwhile(house: Warehouse) -> None:
-    house.rollback("wrong")
-    building = house.build("built", school={"a": 5})
-    with locks.Session(house.connect_to, "pdic_warehouse_publisher", "release 3 conform") as session:
+def test_a_release_that_is_under_way_is_published_where_resume_came_meanwhile(centre: Warehouse) -> None:
+    centre.rollback("wrong")
+    building = centre.build("built", school={"a": 5})
+    with locks.Session(centre.connect_to, "pdic_warehouse_publisher", "release 3 conform") as session:
         session.take(locks.RELEASE)
-        report = house.resume("mended")
+        report = centre.resume("mended")
         assert f"release {building} is being built, and is published once" in report["message"]
-    house.sql("update control.release set status = 'audited' where release_id = %s", building)
-    assert release.publish(building, house.connect_to)["status"] == "published"
+    centre.sql("update control.release set status = 'audited' where release_id = %s", building)
+    assert release.publish(building, centre.connect_to)["status"] == "published"
+
+
+def test_a_resume_that_cannot_publish_what_is_ready_says_so(centre: Warehouse) -> None:
+    """Fault: somebody else's step holds the release's lock."""
+    centre.rollback("wrong")
+    ready = centre.release(school={"a": 5})["release_id"]
+    with locks.Session(centre.connect_to, "pdic_warehouse_publisher", "release 9 publish") as session:
+        session.take(locks.RELEASE)
+        report = centre.resume("mended")
+    assert report["status"] == "resumed"
+    assert f"release {ready} is ready and was not published (" in report["message"]
+    assert centre.sql("select count(*) from control.pin") == [(0,)]
 
 
 @pytest.mark.parametrize("how", ["built", "failed", "audited", "building"])
-def test_no_build_takes_away_what_one_could_go_back_to(house: Warehouse, how: str) -> None:
+def test_no_build_takes_away_what_one_could_go_back_to(centre: Warehouse, how: str) -> None:
     """A failed audit, a failed build, one that waits and one that still runs; the build's process holds the release's lock."""
-    first, _ = house.built
+    first, _ = centre.built
     for rows in ({"a": 99}, {"z": 1}):
-        house.sql("update control.release set status = 'abandoned' where status in ('building', 'built', 'audited')")
-        house.build(how, school=rows)
-    with locks.Session(house.connect_to, "pdic_warehouse_publisher", "release") as session:
+        centre.sql("update control.release set status = 'abandoned' where status in ('building', 'built', 'audited')")
+        centre.build(how, school=rows)
+    with locks.Session(centre.connect_to, "pdic_warehouse_publisher", "release") as session:
         session.take(locks.RELEASE)
-        assert house.rollback("wrong")["release_id"] == first, "it waits for no build"
-    assert house.seen() == {"a": 10, "b": 20}
+        assert centre.rollback("wrong")["release_id"] == first, "it waits for no build"
+    assert centre.seen() == {"a": 10, "b": 20}
 
 
 def test_a_release_that_was_about_to_be_published_is_not_published_over_a_rollback(
-    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rollback comes between the comparison and the publish."""
-    third = house.build(school={"a": 99})
+    third = centre.build(school={"a": 99})
     lines = notes.lines
 
     def rolled_back_meanwhile(*given: Any) -> Any:
         said = lines(*given)
-        other = threading.Thread(target=house.rollback, args=("wrong",))
+        other = threading.Thread(target=centre.rollback, args=("wrong",))
         other.start()
         other.join()
         return said
 
     monkeypatch.setattr(notes, "lines", rolled_back_meanwhile)
-    assert release.publish(third, house.connect_to)["status"] == "ready"
-    assert house.seen() == {"a": 10, "b": 20}
+    assert release.publish(third, centre.connect_to)["status"] == "ready"
+    assert centre.seen() == {"a": 10, "b": 20}
     monkeypatch.setattr(notes, "lines", lines)
-    house.resume()
-    assert house.seen() == {"a": 99}
-    assert house.notes()["school"]["rows_before"] == 2, "it was compared with what readers saw in the end"
-    assert house.notes()["school"]["removed"] == 1
+    centre.resume()
+    assert centre.seen() == {"a": 99}
+    assert centre.notes()["school"]["rows_before"] == 2, "it was compared with what readers saw in the end"
+    assert centre.notes()["school"]["removed"] == 1
 
 
 def test_a_ready_release_that_is_too_unlike_what_readers_see_is_held(
-    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was audited before the rollback, so it was compared with the release that was taken back."""
-    first, _ = house.built
-    third = house.build(school={"a": 99})
-    house.rollback("wrong")
-    assert release.publish(third, house.connect_to)["status"] == "ready"
+    first, _ = centre.built
+    third = centre.build(school={"a": 99})
+    centre.rollback("wrong")
+    assert release.publish(third, centre.connect_to)["status"] == "ready"
     monkeypatch.setattr("pdic.release.comparison.made", lambda *_: f"release {third} is held")
-    report = house.resume("mended")
+    report = centre.resume("mended")
     assert (report["status"], report["release_id"]) == ("resumed", first)
     assert f"release {third} is held" in report["message"]
-    assert house.seen() == {"a": 10, "b": 20}
-    assert house.sql("select status from control.release where release_id = %s", third) == [("held",)]
+    assert centre.seen() == {"a": 10, "b": 20}
+    assert centre.sql("select status from control.release where release_id = %s", third) == [("held",)]
 
 
-def test_a_build_after_the_ready_one_takes_its_place(house: Warehouse) -> None:
-    house.rollback("wrong")
-    ready = house.release(school={"a": 66})["release_id"]
-    house.build("building", school={"a": 77})
+def test_a_build_after_the_ready_one_takes_its_place(centre: Warehouse) -> None:
+    centre.rollback("wrong")
+    ready = centre.release(school={"a": 66})["release_id"]
+    centre.build("building", school={"a": 77})
     with pytest.raises(ReleaseFenced, match="holds another release"):
-        release.resume("mended", house.connect_to)
-    assert house.seen() == {"a": 10, "b": 20}
-    assert house.sql("select status from control.release where release_id = %s", ready) == [("ready",)]
+        release.resume("mended", centre.connect_to)
+    assert centre.seen() == {"a": 10, "b": 20}
+    assert centre.sql("select status from control.release where release_id = %s", ready) == [("ready",)]
 
 
 def test_notes_are_written_of_what_readers_saw_although_a_rollback_and_a_resume_came_in_between(
-    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    third = house.build(school={"a": 99})
+    third = centre.build(school={"a": 99})
     lines = notes.lines
 
     def meanwhile(*given: Any) -> Any:
         said = lines(*given)
-        house.rollback("wrong")
-        house.resume("mended")
+        centre.rollback("wrong")
+        centre.resume("mended")
         return said
 
     monkeypatch.setattr(notes, "lines", meanwhile)
     with pytest.raises(steps.Busy, match=f"release {third} was compared with another release"):
-        release.publish(third, house.connect_to)
-    assert house.seen() == {"a": 10, "b": 20}
+        release.publish(third, centre.connect_to)
+    assert centre.seen() == {"a": 10, "b": 20}
     monkeypatch.setattr(notes, "lines", lines)
-    assert release.publish(third, house.connect_to)["status"] == "published"
-    assert house.notes()["school"]["changed"] == 1
+    assert release.publish(third, centre.connect_to)["status"] == "published"
+    assert centre.notes()["school"]["changed"] == 1
 
 
-def test_the_tables_of_the_former_release_come_back_with_it(house: Warehouse) -> None:
+def test_the_tables_of_the_former_release_come_back_with_it(centre: Warehouse) -> None:
     """One was withdrawn, one is new, one gained a column, and readers hold none of them."""
     tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {"beds": "Giường"})
     grown = replace(SCHOOL, types=SCHOOL.types | {"level": "text"})
-    house.views = (grown, tram)
-    house.release(school={"a": 12}, tram={"t": 3})
-    assert (house.tables(), house.seen("tram")) == ({"school", "tram"}, {"t": 3})
-    house.rollback("the clinics are needed")
-    assert house.tables() == {"school", "clinic"}
-    assert (house.seen(), house.seen("clinic")) == ({"a": 11, "c": 30}, {"k": 1})
-    assert house.rollback()["status"] == "unchanged"
-    assert house.tables() == {"school", "clinic"}
-    house.resume()
-    house.release(school={"a": 12}, tram={"t": 4})
-    assert (house.tables(), house.seen("tram")) == ({"school", "tram"}, {"t": 4})
+    centre.views = (grown, tram)
+    centre.release(school={"a": 12}, tram={"t": 3})
+    assert (centre.tables(), centre.seen("tram")) == ({"school", "tram"}, {"t": 3})
+    centre.rollback("the clinics are needed")
+    assert centre.tables() == {"school", "clinic"}
+    assert (centre.seen(), centre.seen("clinic")) == ({"a": 11, "c": 30}, {"k": 1})
+    assert centre.rollback()["status"] == "unchanged"
+    assert centre.tables() == {"school", "clinic"}
+    centre.resume()
+    centre.release(school={"a": 12}, tram={"t": 4})
+    assert (centre.tables(), centre.seen("tram")) == ({"school", "tram"}, {"t": 4})
 
 
 def test_a_reader_of_a_new_table_does_not_hold_the_rollback_up(
-    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "LOCK_WAIT_S", 0.2)
     tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {})
-    house.views = (SCHOOL, CLINIC, tram)
-    house.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
-    with psycopg.connect(house.connect_to("pdic_warehouse_reader")) as reader:
+    centre.views = (SCHOOL, CLINIC, tram)
+    centre.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
+    with psycopg.connect(centre.connect_to("pdic_warehouse_reader")) as reader:
         reader.execute("select * from shared.tram")
-        report = house.rollback("wrong")
-        assert house.seen() == {"a": 11, "c": 30}
+        report = centre.rollback("wrong")
+        assert centre.seen() == {"a": 11, "c": 30}
         assert "shared.tram is held by" in report["message"]
-    assert "still there" not in house.rollback()["message"]
-    assert house.tables() == {"school", "clinic"}
+    assert "still there" not in centre.rollback()["message"]
+    assert centre.tables() == {"school", "clinic"}
 
 
 def test_a_rollback_that_waits_for_a_reader_takes_no_table_from_what_was_published_meanwhile(
-    house: Warehouse, monkeypatch: pytest.MonkeyPatch
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fault: between its commit and its change of views somebody resumes, and the ready release is published."""
     tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {})
-    house.views = (SCHOOL, CLINIC, tram)
-    house.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
+    centre.views = (SCHOOL, CLINIC, tram)
+    centre.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
     reshape = steps._reshape
 
     def late(*given: Any) -> Any:
         monkeypatch.setattr(steps, "_reshape", reshape)
-        house.resume()
-        house.release(school={"a": 13}, clinic={"k": 1}, tram={"t": 4})
+        centre.resume()
+        centre.release(school={"a": 13}, clinic={"k": 1}, tram={"t": 4})
         return reshape(*given)
 
     monkeypatch.setattr(steps, "_reshape", late)
-    house.rollback("wrong")
-    assert house.tables() == {"school", "clinic", "tram"}
-    assert house.seen("tram") == {"t": 4}
+    centre.rollback("wrong")
+    assert centre.tables() == {"school", "clinic", "tram"}
+    assert centre.seen("tram") == {"t": 4}
 
 
 # What a release says of itself.
 
 
-def test_the_notes_say_what_changed_and_what_did_not(house: Warehouse) -> None:
-    found = house.notes()
+def test_the_notes_say_what_changed_and_what_did_not(centre: Warehouse) -> None:
+    found = centre.notes()
     assert {name: found["school"][name] for name in ("rows_before", "rows", "added", "changed", "removed")} == {
         "rows_before": 2,
         "rows": 2,
@@ -412,23 +420,25 @@ def test_the_notes_say_what_changed_and_what_did_not(house: Warehouse) -> None:
     assert found["school"]["en"] == "Rows 2 → 2; added 1; changed 1; removed 1."
     assert "clinic" not in found
     assert found["release"]["en"] == "1 table changed, 1 is as before."
-    assert house.notes(house.built[0])["clinic"]["en"] == "New table, 1 row."
+    assert centre.notes(centre.built[0])["clinic"]["en"] == "New table, 1 row."
 
 
-def test_new_columns_new_and_withdrawn_tables_are_named(house: Warehouse) -> None:
-    house.views = (replace(SCHOOL, types=SCHOOL.types | {"level": "text"}), replace(CLINIC, name="tram"))
-    house.release(school={"a": 11, "c": 30}, tram={"t": 3})
-    found = house.notes()
+def test_new_columns_new_and_withdrawn_tables_are_named(centre: Warehouse) -> None:
+    centre.views = (replace(SCHOOL, types=SCHOOL.types | {"level": "text"}), replace(CLINIC, name="tram"))
+    centre.release(school={"a": 11, "c": 30}, tram={"t": 3})
+    found = centre.notes()
     assert "new columns: level" in found["school"]["en"]
     assert "cột mới: level" in found["school"]["vi"]
     assert found["tram"]["vi"] == "Bảng mới, 1 dòng."
     assert found["clinic"]["en"] == "This table is no longer there."
 
 
-def test_a_table_is_not_read_again_where_no_build_changed_it(house: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_not_read_again_where_no_build_changed_it(
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After three releases every slot holds the clinics, and each is known."""
     same = {"k": 1}
-    house.release(school={"a": 1}, clinic=same)
+    centre.release(school={"a": 1}, clinic=same)
     read: list[str] = []
     module = __import__("pdic.release.content", fromlist=["x"])
     reading = module._read
@@ -438,36 +448,36 @@ def test_a_table_is_not_read_again_where_no_build_changed_it(house: Warehouse, m
         return reading(cursor, table, *more)
 
     monkeypatch.setattr(module, "_read", counted)
-    house.release(school={"a": 2}, clinic=same)
+    centre.release(school={"a": 2}, clinic=same)
     assert read == ["school"]
-    house.release(school={"a": 3}, clinic={"k": 2})
+    centre.release(school={"a": 3}, clinic={"k": 2})
     assert read == ["school", "school", "clinic"]
-    assert house.notes()["clinic"]["changed"] == 1
+    assert centre.notes()["clinic"]["changed"] == 1
 
 
-def test_a_row_that_went_to_and_fro_is_counted_too(house: Warehouse) -> None:
+def test_a_row_that_went_to_and_fro_is_counted_too(centre: Warehouse) -> None:
     """The slot that is built has it as it was three releases ago, and again now: no build put it in since."""
-    house.release(school={"a": 11, "c": 30}, clinic={"k": 1})
-    house.release(school={"a": 10, "c": 30}, clinic={"k": 1})
-    found = house.notes()["school"]
+    centre.release(school={"a": 11, "c": 30}, clinic={"k": 1})
+    centre.release(school={"a": 10, "c": 30}, clinic={"k": 1})
+    found = centre.notes()["school"]
     assert {name: found[name] for name in ("added", "changed", "removed")} == {"added": 0, "changed": 1, "removed": 0}
 
 
-def test_a_row_that_went_to_and_fro_is_counted_also_where_others_are_gone(house: Warehouse) -> None:
-    house.release(school={"a": 10, "b": 1}, clinic={"k": 1})
-    house.release(school={"a": 11, "b": 1}, clinic={"k": 1})
-    house.release(school={"a": 12, "b": 1}, clinic={"k": 1})
-    house.release(school={"a": 10}, clinic={"k": 1})
-    found = house.notes()["school"]
+def test_a_row_that_went_to_and_fro_is_counted_also_where_others_are_gone(centre: Warehouse) -> None:
+    centre.release(school={"a": 10, "b": 1}, clinic={"k": 1})
+    centre.release(school={"a": 11, "b": 1}, clinic={"k": 1})
+    centre.release(school={"a": 12, "b": 1}, clinic={"k": 1})
+    centre.release(school={"a": 10}, clinic={"k": 1})
+    found = centre.notes()["school"]
     assert {name: found[name] for name in ("added", "changed", "removed")} == {"added": 0, "changed": 1, "removed": 1}
 
 
-def test_many_rows_are_counted_as_they_are(house: Warehouse) -> None:
+def test_many_rows_are_counted_as_they_are(centre: Warehouse) -> None:
     before = {f"s{number}": number for number in range(60)}
-    house.release(school=before, clinic={"k": 1})
+    centre.release(school=before, clinic={"k": 1})
     now = {f"s{number}": number + (number % 5 == 0) for number in range(10, 75)}
-    house.release(school=now, clinic={"k": 1})
-    found = house.notes()["school"]
+    centre.release(school=now, clinic={"k": 1})
+    found = centre.notes()["school"]
     assert {name: found[name] for name in ("added", "changed", "removed")} == {
         "added": len(now.keys() - before.keys()),
         "changed": sum(now[key] != before[key] for key in now.keys() & before.keys()),
@@ -475,24 +485,24 @@ def test_many_rows_are_counted_as_they_are(house: Warehouse) -> None:
     }
 
 
-def test_consumers_are_told_once_that_keys_were_made_anew(house: Warehouse) -> None:
+def test_consumers_are_told_once_that_keys_were_made_anew(centre: Warehouse) -> None:
     """A warehouse from before there were slots, whose readers still see the old release's tables (migration 0013)."""
-    first, second = house.built
-    house.sql(
+    first, second = centre.built
+    centre.sql(
         "update control.slot set live = null, former = null, live_release_id = %s, former_release_id = null", second
     )
-    house.release(school={"a": 12}, clinic={"k": 1})
-    said = house.notes()["keys"]
+    centre.release(school={"a": 12}, clinic={"k": 1})
+    said = centre.notes()["keys"]
     assert f"a key kept from release {second} or before matches none of this one" in said["en"]
     assert "được tạo lại" in said["vi"]
-    house.release(school={"a": 13}, clinic={"k": 1})
-    assert "keys" not in house.notes()
+    centre.release(school={"a": 13}, clinic={"k": 1})
+    assert "keys" not in centre.notes()
 
 
-def test_batches_warnings_and_approvals_are_in_the_notes(house: Warehouse) -> None:
-    third = house.build(school={"a": 12}, clinic={"k": 1})
-    house.sql("insert into control.dataset (sector, dataset) values ('education', 'lop')")
-    ((batch,),) = house.sql(
+def test_batches_warnings_and_approvals_are_in_the_notes(centre: Warehouse) -> None:
+    third = centre.build(school={"a": 12}, clinic={"k": 1})
+    centre.sql("insert into control.dataset (sector, dataset) values ('education', 'lop')")
+    ((batch,),) = centre.sql(
         """
         insert into control.batch (
             sector, dataset, capture, status, rows_extracted, rows_accepted, rows_quarantined, rows_unchanged, rows_deleted
@@ -500,8 +510,8 @@ def test_batches_warnings_and_approvals_are_in_the_notes(house: Warehouse) -> No
         values ('education', 'lop', 'cursor', 'accepted', 1240, 1234, 6, 0, 0) returning batch_id
         """
     )
-    house.sql("insert into control.release_batch values (%s, 'education', 'lop', %s)", third, batch)
-    house.sql(
+    centre.sql("insert into control.release_batch values (%s, 'education', 'lop', %s)", third, batch)
+    centre.sql(
         """
         insert into control.expectation_result (
             run_kind, release_id, sector, dataset, rule_id, expectation_type, severity, dimension, on_fail, success, checked, failed
@@ -510,100 +520,100 @@ def test_batches_warnings_and_approvals_are_in_the_notes(house: Warehouse) -> No
         """,
         third,
     )
-    house.sql(
+    centre.sql(
         "insert into control.approval (release_id, os_user, said_by, reason, findings) values (%s, 'x', 'Lê Văn A', 'đã đối chiếu', 'x')",
         third,
     )
-    release.publish(third, house.connect_to)
-    found = house.notes(third)
+    release.publish(third, centre.connect_to)
+    found = centre.notes(third)
     assert found["batches"]["vi"].startswith("1 lô dữ liệu mới của 1 tập dữ liệu: 1.234 dòng nhận vào, 6 dòng cách ly")
     assert "education.lop" in found["batches"]["en"]
     assert "Lê Văn A" in found["approval"]["vi"]
-    lines = notes.of_release(third, house.connect_to)["notes"]
+    lines = notes.of_release(third, centre.connect_to)["notes"]
     assert [line["en"] for line in lines if line["topic"] == "warning"] == [
         "Rule school.pupils.range is broken (3 rows)."
     ]
 
 
-def test_a_reader_sees_the_notes_of_its_own_release_and_of_former_ones(house: Warehouse) -> None:
-    first, second = house.built
+def test_a_reader_sees_the_notes_of_its_own_release_and_of_former_ones(centre: Warehouse) -> None:
+    first, second = centre.built
     query = "select distinct release_id from shared.release_note order by 1"
-    with psycopg.connect(house.connect_to("pdic_warehouse_reader")) as reader:
+    with psycopg.connect(centre.connect_to("pdic_warehouse_reader")) as reader:
         reader.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         assert reader.execute(query).fetchall() == [(first,), (second,)]
-        third = house.release(school={"a": 1})["release_id"]
+        third = centre.release(school={"a": 1})["release_id"]
         assert reader.execute(query).fetchall() == [(first,), (second,)], "it goes on seeing its own release"
         reader.commit()
         assert reader.execute(query).fetchall() == [(first,), (second,), (third,)]
         reader.commit()
-        house.rollback("wrong")
+        centre.rollback("wrong")
         assert reader.execute(query).fetchall() == [(first,), (second,)]
         reader.commit()
-        house.resume()
-        house.release(school={"a": 2})
+        centre.resume()
+        centre.release(school={"a": 2})
         taken_back = "select distinct release_id from shared.release_note where taken_back_at is not null"
         assert reader.execute(taken_back).fetchall() == [(third,)]
 
 
-def test_a_release_without_notes_says_why(house: Warehouse) -> None:
-    building = house.build("built", school={"a": 1})
+def test_a_release_without_notes_says_why(centre: Warehouse) -> None:
+    building = centre.build("built", school={"a": 1})
     with pytest.raises(ReleaseError, match=f"release {building} has no notes: it is built"):
-        notes.of_release(building, house.connect_to)
+        notes.of_release(building, centre.connect_to)
     with pytest.raises(ReleaseError, match="there is no release 999"):
-        notes.of_release(999, house.connect_to)
+        notes.of_release(999, centre.connect_to)
 
 
 # What is announced to Airflow.
 
 
-def test_only_tables_that_changed_are_announced_each_once(house: Warehouse) -> None:
-    first, second = house.built
-    assert announced.take("run 1", house.connect_to).tables.keys() == {"school", "clinic"}, (
+def test_only_tables_that_changed_are_announced_each_once(centre: Warehouse) -> None:
+    first, second = centre.built
+    assert announced.take("run 1", centre.connect_to).tables.keys() == {"school", "clinic"}, (
         "the first release brought both"
     )
-    assert announced.take("run 2", house.connect_to) == announced.News()
-    third = house.release(school={"a": 12}, clinic={"k": 1})["release_id"]
-    news = announced.take("run 3", house.connect_to)
+    assert announced.take("run 2", centre.connect_to) == announced.News()
+    third = centre.release(school={"a": 12}, clinic={"k": 1})["release_id"]
+    news = announced.take("run 3", centre.connect_to)
     assert (news.release_id, set(news.tables), news.tables["school"]["rows"]) == (third, {"school"}, 1)
-    assert news.tables["school"]["checksum"] == house.notes()["school"]["checksum"]
-    assert announced.take("run 3", house.connect_to) == news, "a run that died and is tried again"
-    house.rollback("wrong")
-    news = announced.take("run 4", house.connect_to)
+    assert news.tables["school"]["checksum"] == centre.notes()["school"]["checksum"]
+    assert announced.take("run 3", centre.connect_to) == news, "a run that died and is tried again"
+    centre.rollback("wrong")
+    news = announced.take("run 4", centre.connect_to)
     assert (news.release_id, set(news.tables)) == (second, {"school"}), "a rollback changes what readers see"
-    house.release(school={"a": 13}, clinic={"k": 2})
-    assert announced.take("run 5", house.connect_to) == announced.News(), "what is kept back is not announced"
-    house.resume()
-    assert announced.take("run 6", house.connect_to).tables.keys() == {"school", "clinic"}
+    centre.release(school={"a": 13}, clinic={"k": 2})
+    assert announced.take("run 5", centre.connect_to) == announced.News(), "what is kept back is not announced"
+    centre.resume()
+    assert announced.take("run 6", centre.connect_to).tables.keys() == {"school", "clinic"}
 
 
-def test_a_checksum_of_readers_gives_no_single_row_away(house: Warehouse) -> None:
+def test_a_checksum_of_readers_gives_no_single_row_away(centre: Warehouse) -> None:
     """The sum of the hashes does: less the sum before it, it is the hash of the row that came, closed columns included."""
     many = {f"s{number}": number for number in range(25)}
-    third = house.release(school=many, clinic={"k": 2})["release_id"]
-    with psycopg.connect(house.connect_to("pdic_warehouse_reader")) as reader:
+    third = centre.release(school=many, clinic={"k": 2})["release_id"]
+    with psycopg.connect(centre.connect_to("pdic_warehouse_reader")) as reader:
         query = "select table_name, checksum from shared.release_note where release_id = %s and topic = 'table'"
         seen = dict(reader.execute(query, (third,)).fetchall())
-    ((total,),) = house.sql(
+    ((total,),) = centre.sql(
         "select checksum::text from control.release_content where release_id = %s and table_name = 'school'", third
     )
     assert seen["clinic"] is None, "it has one row"
     assert seen["school"] not in (None, total)
-    assert announced.take("run 1", house.connect_to).tables["school"]["checksum"] == seen["school"]
+    assert announced.take("run 1", centre.connect_to).tables["school"]["checksum"] == seen["school"]
 
 
 # Whether readers see what was published.
 
 
-def test_what_was_published_is_what_readers_see(house: Warehouse) -> None:
-    assert house.wrong() == []
-    house.rollback("wrong")
-    assert house.wrong() == [], "after a rollback it is the former release that is compared"
-    house.release(school={"a": 1})
-    house.resume()
-    report = release.verify(None, house.connect_to)
+def test_what_was_published_is_what_readers_see(centre: Warehouse) -> None:
+    assert centre.wrong() == []
+    centre.rollback("wrong")
+    assert centre.wrong() == [], "after a rollback it is the former release that is compared"
+    centre.release(school={"a": 1})
+    centre.resume()
+    report = release.verify(None, centre.connect_to)
     assert (report["wrong"], report["tables"]) == ([], 2)
-    assert report["entries"] == len(house.kinds())
-    assert house.wrong(report["last_hash"].upper()) == []
+    assert report["entries"] == len(centre.kinds())
+    assert centre.wrong(report["last_hash"].upper()) == []
 
 
 TAMPERED = {
@@ -630,9 +640,9 @@ TAMPERED = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-def test_what_was_changed_behind_the_ledger_is_named(house: Warehouse, how: str) -> None:
+def test_what_was_changed_behind_the_ledger_is_named(centre: Warehouse, how: str) -> None:
     statement, said = TAMPERED[how]
-    ((live,),) = house.sql("select live::text from control.slot")
-    first, second = house.built
-    house.sql(statement.format(f"slot_{live}"))
-    assert house.wrong() == [sentence.format(live, second, first) for sentence in said]
+    ((live,),) = centre.sql("select live::text from control.slot")
+    first, second = centre.built
+    centre.sql(statement.format(f"slot_{live}"))
+    assert centre.wrong() == [sentence.format(live, second, first) for sentence in said]

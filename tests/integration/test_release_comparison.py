@@ -225,6 +225,24 @@ def test_approved_with_a_reason_it_goes_out_once_and_that_is_kept(whole: int) ->
     assert live() == (whole, 2000)
 
 
+def test_what_is_approved_after_a_rollback_waits_and_approving_it_again_changes_nothing(whole: int) -> None:
+    released("update t set funding_source = 'odb' where payment_key = 'p7'")
+    release.rollback("wrong")
+    held = released(TOO_UNLIKE[0][0])["release_id"]
+    first = release.approve(held, CONSENT)
+    before = ask("select count(*) from control.ledger_entry")
+    again = release.approve(held, CONSENT)
+    assert first["status"] == again["status"] == "ready"
+    assert f"release {held}" in again["message"]
+    assert ask("select count(*) from control.ledger_entry") == before
+    assert ask(f"select count(*) from control.approval where release_id = {held}") == [(1,)]
+    assert release.resume("mended")["status"] == "published"
+    assert live() == (held, 1200)
+    release.rollback()
+    release.resume()
+    assert live() == (whole, 2000)
+
+
 @pytest.mark.parametrize("column", ["reason", "os_user"])
 def test_an_approval_is_changed_by_nobody(whole: int, column: str) -> None:
     for role in ("publisher", "loader", "auditor", "transformer"):

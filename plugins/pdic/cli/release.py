@@ -21,11 +21,15 @@ release_app = typer.Typer(
 )
 
 Number = Annotated[int, typer.Argument(metavar="N", help="Number of the release.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why it is right as it is; kept for good.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why it is right as it is; kept for good, and readers see it.")]
 WhyNot = Annotated[
-    str | None, typer.Option("--reason", help="Why, in a sentence: `pdic status` and the ledger say it.")
+    str | None,
+    typer.Option("--reason", help="Why, in a sentence: `pdic status` and the ledger say it, readers do not see it."),
 ]
-By = Annotated[str | None, typer.Option("--by", help="Who decides it (default: the account that runs the command).")]
+By = Annotated[
+    str | None,
+    typer.Option("--by", help="Who decides it; readers see it (default: the account that runs the command)."),
+]
 FOUND = ("what", "holds", "message", "vi")
 LARGEST = 5
 """So many communes or agencies of a table are shown: those that changed most. --json has all."""

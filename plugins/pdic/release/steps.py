@@ -420,7 +420,7 @@ def approve(release_id: int, consent: Approval, connect_to: Connect = connection
     Status `ready` where a rollback keeps releases from going out: the consent is kept. Approving what was approved and published
     changes nothing. Raises `ReleaseError` where it is not held, `ReleaseFenced`, `Busy`.
     """
-    return _publish(release_id, connect_to, held=False, word=_Word(consent=consent))
+    return _publish(release_id, connect_to, held=False, decision=_Decision(consent=consent))
 
 
 def publish(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
@@ -429,11 +429,11 @@ def publish(release_id: int, connect_to: Connect = connections.uri, *, held: boo
     Status `ready`, with a `message`, where a rollback keeps releases from going out. Raises `ReleaseHeld` where it waits for a
     consent.
     """
-    return _publish(release_id, connect_to, held=held, word=_Word())
+    return _publish(release_id, connect_to, held=held, decision=_Decision())
 
 
 @dataclass(frozen=True)
-class _Word:
+class _Decision:
     """What a person decides with a publish: that what was held is right, or that releases go out again, and why."""
 
     consent: Approval | None = None
@@ -449,14 +449,16 @@ class _Said:
     entry: dict[str, Any]
 
 
-def _publish(release_id: int, connect_to: Connect, *, held: bool, word: _Word) -> Report:
+def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Decision) -> Report:
     publisher_uri = connect_to("pdic_warehouse_publisher")
     began = time.monotonic()
     with transaction(publisher_uri, "publish") as publisher:
         if _status(publisher, release_id) == "published":
             return {"release_id": release_id, "status": "published"}
-        _require_publishable(publisher, release_id, word.consent)
-        if word.consent is not None or word.resume:  # it may have waited for days
+        if decision.consent is not None and (waiting := _approved_and_waiting(publisher, release_id)):
+            return waiting
+        _require_publishable(publisher, release_id, decision.consent)
+        if decision.consent is not None or decision.resume:  # it may have waited for days
             _require_same_code(publisher, release_id)
 
     seconds: dict[str, float] = {}
@@ -464,12 +466,12 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, word: _Word) -
         try:
             with closing(connect(publisher_uri, f"release {release_id} publish")) as publisher:
                 with _timed(seconds, "notes"):
-                    said = _said(publisher, release_id, word.consent)
+                    said = _said(publisher, release_id, decision.consent)
                 pinned = _reshape(
                     publisher,
                     publisher_uri,
                     f"release {release_id} is not published yet",
-                    lambda: _show(publisher, release_id, began, said, word),
+                    lambda: _show(publisher, release_id, began, said, decision),
                 )
                 if pinned:
                     message = pin.waiting(pinned, release_id)
@@ -482,6 +484,18 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, word: _Word) -
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
     return {"release_id": release_id, "status": "published", "data_docs": docs, "seconds": seconds}
+
+
+def _approved_and_waiting(publisher: Connection, release_id: int) -> Report | None:
+    """The report of a release that was approved before, and that a rollback keeps from going out; None of any other."""
+    pinned = pin.read(publisher)
+    if pinned is None or _status(publisher, release_id) != READY:
+        return None
+    with publisher.cursor() as cursor:
+        cursor.execute("select exists (select from control.approval where release_id = %s)", (release_id,))
+        if not one(cursor)[0]:
+            return None
+    return {"release_id": release_id, "status": READY, "message": pin.waiting(pinned, release_id)}
 
 
 def _require_publishable(publisher: Connection, release_id: int, consent: Approval | None) -> None:
@@ -522,21 +536,21 @@ def _held_because(publisher: Connection, release_id: int) -> str | None:
     return str(row[0]) if row else None
 
 
-def _show(publisher: Connection, release_id: int, began: float, said: _Said, word: _Word) -> pin.Pin | None:
+def _show(publisher: Connection, release_id: int, began: float, said: _Said, decision: _Decision) -> pin.Pin | None:
     """Show the release; returns the pin, and shows nothing, where a rollback keeps releases from going out."""
     with publisher.cursor() as cursor:
         cursor.execute("select from control.release where release_id = %s for update", (release_id,))
-        _require_publishable(publisher, release_id, word.consent)
-        if word.consent is not None:
-            _record_consent(publisher, release_id, word.consent)
+        _require_publishable(publisher, release_id, decision.consent)
+        if decision.consent is not None:
+            _record_consent(publisher, release_id, decision.consent)
             cursor.execute("update control.release set status = 'audited' where release_id = %s", (release_id,))
         found = slots.read(publisher, lock=True)
         slot = found.building
         cursor.execute("select release_id = %s from control.slot_content where slot = %s", (release_id, slot))
         if not one(cursor)[0]:
             raise ReleaseFenced(f"release {release_id}: slot {slot} holds another release; release again.")
-        if word.resume:
-            pin.take_away(publisher, word.reason)
+        if decision.resume:
+            pin.take_away(publisher, decision.reason)
         elif pinned := pin.read(publisher):
             cursor.execute(
                 "update control.release set status = %s, message = %s where release_id = %s",
@@ -742,11 +756,11 @@ def resume(reason: str | None = None, connect_to: Connect = connections.uri) -> 
             if ready is not None and _held_anew(ready, connect_to):
                 return _let_go_out(reason, connect_to)
             if ready is not None:
-                report = _publish(ready, connect_to, held=True, word=_Word(resume=True, reason=reason))
+                report = _publish(ready, connect_to, held=True, decision=_Decision(resume=True, reason=reason))
                 return report | {"message": f"releases go out again, and release {ready} is published"}
             return _let_go_out(reason, connect_to)
-    except Busy:
-        return _let_go_out(reason, connect_to)
+    except Busy as busy:
+        return _let_go_out(reason, connect_to, busy)
 
 
 def _held_anew(ready: int, connect_to: Connect) -> bool:
@@ -775,18 +789,20 @@ def _held_anew(ready: int, connect_to: Connect) -> bool:
     return why is not None
 
 
-def _let_go_out(reason: str | None, connect_to: Connect) -> Report:
-    """Take the pin away where no release is ready."""
+def _let_go_out(reason: str | None, connect_to: Connect, busy: Busy | None = None) -> Report:
+    """Take the pin away where no release is ready, or where it cannot be published now, because another step is under way (`busy`)."""
     with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher, publisher.cursor() as cursor:
         live = slots.read(publisher, lock=True).live_release_id
         pin.take_away(publisher, reason)
         cursor.execute("select max(release_id) from control.release where status = any(%s)", (list(OPEN_STATES),))
         (building,) = one(cursor)
-        waits = _waiting(publisher, HELD)
+        waits, ready = _waiting(publisher, HELD), _waiting(publisher, READY)
     if building:
         then = f"release {building} is being built, and is published once it has passed its audit"
     elif waits:
         then = f"release {waits} is held: look at `pdic release diff {waits}`, then `pdic release approve {waits} --reason WHY`"
+    elif busy is not None and ready:
+        then = f"release {ready} is ready and was not published ({busy}): the next `pdic release` brings what it has"
     else:
         then = "none is ready: the next `pdic release` is published"
     return {"release_id": live, "status": "resumed", "message": f"releases go out again; {then}"}
