@@ -29,16 +29,17 @@ class Files:
     service_file: Path
 
 
-def write(home: Path, connection: Mapping[str, Any]) -> Files:
+def write(home: Path, name: str, connection: Mapping[str, Any]) -> Files:
     """Write the password file and the service file of a database's connection below the home, open to their owner alone.
 
+    `name` is the connection's, or a reader's login: sources on two servers may have logins that are called the same.
     Doing it again renews them. Raises PdicError where the connection is one to a service.
     """
     if connection.get("conn_type") != "postgres":
         raise PdicError(
             "this source is a service, and only databases have password files: run the same command without --pgpass and --service-file"
         )
-    folder = home / FOLDER / str(connection["login"])
+    folder = home / FOLDER / name
     settings.make_private(home / FOLDER)
     settings.make_private(folder)
     pgpass, service_file = folder / "pgpass", folder / "pg_service.conf"

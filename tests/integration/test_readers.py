@@ -50,7 +50,7 @@ def small_limits(pdic_home: Path) -> Iterator[Path]:
         yield pdic_home
     as_superuser(
         pdic_home,
-        "update readers.limits set grace_seconds = 5",
+        "delete from readers.limits",
         "drop view shared.simple",
         "drop table published.simple",
     )
@@ -180,7 +180,6 @@ TRICKS = {
     "create role x": "permission denied to create role",
     "alter system set work_mem = '1MB'": "permission denied to set parameter",
     "load 'auto_explain'": "access to library|could not access file|permission denied",
-    "create language plperlu": "permission denied|extension|may not create",
     "begin; prepare transaction 'x'": "prepared transactions are disabled",
 }
 
@@ -448,6 +447,53 @@ def test_no_view_shows_what_another_session_says(small_limits: Path, an: str) ->
         ).fetchone() == (2, 0)
 
 
+class TestSettings:
+    """What `pdic up` says of limits holds until it says something else."""
+
+    def test_who_says_nothing_changes_nothing(
+        self, small_limits: Path, an: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in (readers.STATEMENT, readers.IDLE, readers.TRANSACTION, readers.TEMPORARY):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv(readers.IDLE, "0.2")
+        provide(small_limits)
+        assert scalar(an, "show statement_timeout") == "1s"
+        assert scalar(an, "show temp_file_limit") == "8MB"
+        assert scalar(an, "show idle_in_transaction_session_timeout") == "1s", "less than a second is not: no limit"
+
+    def test_the_usual_readers_connections_are_what_the_setting_says(
+        self, small_limits: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for many in (7, 10):
+            monkeypatch.setenv(readers.CONNECTIONS, str(many))
+            provide(small_limits)
+            (usual,) = [each for each in readers.listed(connections.uri) if each["reader"] == "analyst"]
+            assert usual["connections"] == many
+        assert readers.watch(connections.uri) == []
+
+
+def test_members_that_are_no_readers_are_left_alone(small_limits: Path) -> None:
+    """The owner of the database was a member once; somebody may have made another login one."""
+    as_superuser(
+        small_limits,
+        "create role of_somebody login password 'x' in role pdic_reader",
+        "grant pdic_reader to pdic_admin",
+    )
+    try:
+        uri = connections.to_uri(connections.entry(logins.READER.conn_id) | {"login": "of_somebody", "password": "x"})
+        with session(uri) as theirs, session(connections.warehouse("reader")) as a_readers:
+            for each in (theirs, a_readers):
+                each.execute("begin; select 1")
+            (said,) = until_watched(lambda: not alive(a_readers))
+            assert "a session of reader analyst" in said
+            assert alive(theirs)
+        provide(small_limits)
+        assert scalar(connections.warehouse("admin"), "select count(*) from pg_auth_members where member = 'pdic_admin'::regrole"
+            " and roleid = 'pdic_reader'::regrole") == 0  # fmt: skip
+    finally:
+        as_superuser(small_limits, "drop role of_somebody")
+
+
 class TestOpenAgain:
     """What a restore opens is told, and closed by the next `pdic up`."""
 
@@ -555,6 +601,14 @@ class TestCommands:
         assert "no password of a reader bao_cao" in self.refused("dsn", "warehouse", "--reader", "bao_cao")
         assert "there is no reader bao_cao" in self.refused("reader", "remove", "bao_cao")
 
+    def test_a_reader_whose_password_is_lost_is_made_anew(self, small_limits: Path, an: str) -> None:
+        file = small_limits / "secrets" / readers.FILE
+        file.unlink()
+        assert f"its password is not kept in {file}; run `pdic reader remove an`" in self.refused("reader", "add", "an")
+        self.run("reader", "remove", "an")
+        self.run("reader", "add", "an")
+        assert scalar(self.run("dsn", "warehouse", "--reader", "an")["uri"], "select current_user") == "reader_an"
+
     @pytest.mark.parametrize("name", ["An", "an nguyen", "1an", "ân", "an;drop role x", "a" * 41, "an-b"])
     def test_a_name_that_is_none_is_refused(self, small_limits: Path, name: str) -> None:
         assert "cannot be a reader's name" in self.refused("reader", "add", name)
@@ -606,7 +660,7 @@ class TestCommands:
 
 def test_a_password_file_escapes_what_libpq_reads_otherwise(tmp_path: Path) -> None:
     entry = {"conn_type": "postgres", "host": "a,b", "port": 5432, "login": "x", "password": "a:b\\c", "schema": "w"}
-    files = clients.write(tmp_path, entry)
+    files = clients.write(tmp_path, "x", entry)
     assert files.pgpass.read_text(encoding="utf-8") == "a:5432:w:x:a\\:b\\\\c\nb:5432:w:x:a\\:b\\\\c\n"
 
 

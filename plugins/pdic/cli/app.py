@@ -135,12 +135,12 @@ def dsn(
     from pdic import clients
 
     ensure_warehouse()
-    connection = _connection(kind, name, role, reader)
+    called, connection = _connection(kind, name, role, reader)
     if not (pgpass or service_file):
         uri = connections.to_uri(connection)
         print_json({"uri": uri}) if as_json else give(uri)
         return
-    files = clients.write(settings.home(), connection)
+    files = clients.write(settings.home(), called, connection)
     if as_json:
         print_json(
             {"uri": files.uri, "pgpass": files.pgpass, "service_file": files.service_file, "service": clients.SERVICE}
@@ -149,22 +149,22 @@ def dsn(
         give(files.service_file if service_file else files.uri)
 
 
-def _connection(kind: str, name: str | None, role: str | None, reader: str | None) -> dict[str, Any]:
-    """The connection that the words of `pdic dsn` mean. Raises PdicError where they mean none."""
+def _connection(kind: str, name: str | None, role: str | None, reader: str | None) -> tuple[str, dict[str, Any]]:
+    """The connection that the words of `pdic dsn` mean, and what it is called. Raises PdicError where they mean none."""
     if reader is not None and (kind != "warehouse" or role not in (None, "reader")):
         raise PdicError("--reader goes with `pdic dsn warehouse` alone: leave out the other words")
     if kind == "warehouse" and not name:
         if reader is not None:
             from pdic.warehouse import readers
 
-            return readers.address(settings.home(), reader)
+            return readers.login_of(reader), readers.address(settings.home(), reader)
         role = role or "reader"
-        return connections.entry(
-            f"pdic_warehouse_{role}" if role in connections.WAREHOUSE_ROLES else _unknown_role(role)
-        )
+        called = f"pdic_warehouse_{role}" if role in connections.WAREHOUSE_ROLES else _unknown_role(role)
+        return called, connections.entry(called)
     if kind == "source" and name:
         prefix = {"reader": "pdic_source_", "owner": "pdic_demo_"}.get(role or "reader")
-        return connections.entry(f"{prefix}{name}" if prefix else _unknown_role(role))
+        called = f"{prefix}{name}" if prefix else _unknown_role(role)
+        return called, connections.entry(called)
     raise PdicError(
         "say `pdic dsn warehouse [--role R]`, `pdic dsn warehouse --reader NAME` or `pdic dsn source SECTOR [--role R]`"
     )

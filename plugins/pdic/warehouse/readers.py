@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -64,15 +65,22 @@ class Limits:
     transaction_seconds: int
     temporary_megabytes: int
 
-    @classmethod
-    def of_settings(cls) -> Limits:
-        """Raises PdicError where a setting is no number."""
-        return cls(
-            statement_seconds=round(settings.seconds(STATEMENT, 900)),
-            idle_seconds=round(settings.seconds(IDLE, 300)),
-            transaction_seconds=round(settings.seconds(TRANSACTION, 14_400)),
-            temporary_megabytes=settings.number(TEMPORARY, 512, least=0, most=1_000_000),
+    def with_settings(self) -> Limits:
+        """The same, but for what the environment says. Raises PdicError where a setting is no number."""
+        return Limits(
+            statement_seconds=_whole(settings.seconds(STATEMENT, self.statement_seconds)),
+            idle_seconds=_whole(settings.seconds(IDLE, self.idle_seconds)),
+            transaction_seconds=_whole(settings.seconds(TRANSACTION, self.transaction_seconds)),
+            temporary_megabytes=settings.number(TEMPORARY, self.temporary_megabytes, least=0, most=1_000_000),
         )
+
+
+USUAL: Final = Limits(statement_seconds=900, idle_seconds=300, transaction_seconds=14_400, temporary_megabytes=512)
+
+
+def _whole(seconds: float) -> int:
+    """A limit in whole seconds. One that is less than a second stays a limit: 0 would be none."""
+    return max(1, round(seconds)) if seconds else 0
 
 
 def usual_connections() -> int:
@@ -85,7 +93,7 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
 
     `password` is the one of the login that is always there. Doing it again changes nothing. Runs as the server's superuser.
     """
-    limits = Limits.of_settings()
+    USUAL.with_settings()  # (a setting that is no number is told before anything is done)
     with connect_psycopg(superuser_uri, "readers", dbname=database, options=rights.OF_SUPERUSER) as server:
         rights.require_own(server, "readers")
         known = server.execute("select to_regclass('readers.login') is not null").fetchone()
@@ -93,6 +101,9 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
         found = (
             server.execute("select login, kind, detail from readers.put_right()").fetchall() if known == (True,) else []
         )
+        stored = server.execute(
+            "select statement_seconds, idle_seconds, transaction_seconds, temporary_megabytes from readers.limits"
+        ).fetchone()
         server.execute(
             """
             insert into readers.limits (statement_seconds, idle_seconds, transaction_seconds, temporary_megabytes)
@@ -101,7 +112,7 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
                 statement_seconds = excluded.statement_seconds, idle_seconds = excluded.idle_seconds,
                 transaction_seconds = excluded.transaction_seconds, temporary_megabytes = excluded.temporary_megabytes
             """,
-            asdict(limits),
+            asdict((Limits(*stored) if stored else USUAL).with_settings()),  # who says nothing leaves them as they are
         )
         _record_usual(server, password)
         server.execute("select readers.make_so()")
@@ -110,7 +121,7 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
 
 
 def _record_usual(server: psycopg.Connection[Any], password: str) -> None:
-    """Keep the verifier of the usual login, where it is not one of this password already."""
+    """Keep the verifier of the usual login, where it is not one of this password, and its connections, if a setting says how many."""
     login = logins.READER.role
     row = server.execute("select verifier from readers.login where login = %s", (login,)).fetchone()
     if row is None or not _is_of(row[0], password):
@@ -121,6 +132,8 @@ def _record_usual(server: psycopg.Connection[Any], password: str) -> None:
             """,
             (login, verifier(server.pgconn, login, password), usual_connections()),
         )
+    if os.environ.get(CONNECTIONS):
+        server.execute("update readers.login set connections = %s where login = %s", (usual_connections(), login))
 
 
 def verifier(session: psycopg.pq.abc.PGconn, login: str, password: str) -> str:
@@ -153,12 +166,18 @@ def add(admin_uri: str, home: Path, name: str, at_a_time: int | None = None) -> 
     """
     login, many = login_of(name), at_a_time or usual_connections()
     with settings.locked(home, "readers"), connect_psycopg(admin_uri, "reader add") as admin:
+        kept = _passwords(home)
         if admin.execute("select from readers.login where login = %s", (login,)).fetchone() is not None:
+            here = login in kept or login == logins.READER.role
             raise PdicError(
-                f"there is a reader {name} already: `pdic dsn warehouse --reader {name}` gives its address, or choose another name"
+                f"there is a reader {name} already: "
+                + (
+                    f"`pdic dsn warehouse --reader {name}` gives its address, or choose another name"
+                    if here
+                    else f"its password is not kept in {_file(home)}; run `pdic reader remove {name}`, then this command again"
+                )
             )
         _require_room(admin, many)
-        kept = _passwords(home)
         password = kept.get(login) or logins.new_password()
         _save(home, kept | {login: password})  # first: a password is never set that is not kept
         admin.execute("select readers.add(%s, %s, %s)", (login, verifier(admin.pgconn, login, password), many))

@@ -203,12 +203,11 @@ begin
         left join pg_authid as role on role.oid = activity.usesysid
         where
             activity.backend_type = 'client backend' and activity.pid <> pg_backend_pid() and activity.usesysid is not null
+            -- By the record, not by membership: the owner of the database was a member once, and so is whoever is a member of it.
             and (
-                role.oid is null
-                or (
-                    not role.rolsuper and role.rolname <> 'pdic_admin'
-                    and pg_has_role(role.oid, 'pdic_reader', 'member')
-                )
+                (role.oid is null and activity.datname = current_database())
+                or role.rolname = 'pdic_reader'
+                or role.rolname in (select kept.login from readers.login as kept)
             )
     loop
         beyond := case
@@ -290,6 +289,11 @@ begin
             execute format('grant execute on function %s to pdic_admin, pdic_loader, pdic_publisher', routine.called);
         end if;
     end loop;
+    if exists (
+        select from pg_auth_members where roleid = 'pdic_reader'::regrole and member = to_regrole('pdic_admin')
+    ) then
+        revoke pdic_reader from pdic_admin;  -- as it was before readers had logins: pg_hba.conf speaks of the members of pdic_reader
+    end if;
     execute format('revoke temporary on database %I from public, pdic_reader', current_database());
     execute format('grant connect on database %I to pdic_reader', current_database());
 end
