@@ -138,10 +138,11 @@ def test_what_can_wait_waits_for_its_secrets_and_databases() -> None:
 
 def test_a_worker_is_given_no_more_than_it_needs() -> None:
     given = {entry if isinstance(entry, str) else entry["source"] for entry in COMPOSE["services"]["worker"]["secrets"]}
-    assert given == {"airflow_api", "celery_broker", "celery_result", "identity_key", "connections", *ROLES}
+    assert given == {"airflow_api", "celery_broker", "celery_result", "identity_key", "connections", *STEPS}
 
 
 ROLES = {f"connections_{role}" for role in logins.SERVICE_ROLES}
+STEPS = {f"connections_{role}" for role in logins.STEP_ROLES}
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,8 @@ ROLES = {f"connections_{role}" for role in logins.SERVICE_ROLES}
             (service, set())
             for service in ("api-server", "scheduler", "dag-processor", "triggerer", "demo", "one-stop")
         ),
-        *((service, ROLES) for service in ("worker", "pdic", "init", "secrets")),
+        ("worker", STEPS),
+        *((service, ROLES) for service in ("pdic", "init", "secrets")),
     ],
 )
 def test_logins_of_the_warehouse_are_given_to_what_runs_its_steps_and_makes_them(service: str, roles: set[str]) -> None:
