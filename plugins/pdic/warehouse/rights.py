@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -42,7 +42,7 @@ SCHEMAS: Final[Mapping[str, str]] = {
     "quarantine": "loader: usage create; transformer auditor: usage",
     "raw": "loader: owner; transformer auditor: usage",
     "raw_batch": "loader: owner; auditor: usage",
-    "readers": "loader publisher: usage",
+    "readers": "admin loader publisher: usage",
     "retired": "publisher: owner",
     "rights": "public: usage",
     "shared": "publisher: owner; reader: usage",
@@ -127,7 +127,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
         f"pdic_{role} SELECT connections, login, made_at" for role in ("admin", "loader", "publisher")
     ),
 }
-"""Rights to columns alone: they came with the migration that made the table."""
+"""Rights to columns alone."""
 
 OPENED: Final[Mapping[str, str]] = {
     "retired.*": "publisher: owner",
@@ -149,10 +149,12 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "published.require_open": "",
     "published.sample_where_it_grew": "publisher: owner; transformer: execute",
     "readers.*": "",
-    "readers.end_beyond_limits": "loader publisher: execute",
-    "readers.put_right": "loader publisher: execute",
+    "readers.add": "admin: execute",
+    "readers.end_beyond_limits": "admin loader publisher: execute",
+    "readers.put_right": "admin loader publisher: execute",
+    "readers.remove": "admin: execute",
     "rights.*": "public: execute",
-    "rights.seal": "",
+    "rights.seal": "admin: execute",
     "valid.*": "public: execute",
 }
 DATABASE: Final = (
@@ -226,12 +228,117 @@ def require_own(database: Connection[Any], schema: str) -> None:
 
 
 def bring_up(database: Connection[Any]) -> None:
-    """Make the grants of every table, view and sequence of which the declaration says something, and take those that it does not say."""
-    for statement in list(_differences(database)):
-        database.execute(statement)
+    """Make the grants of every schema, function, table, view, sequence and column of which the declaration says something.
+
+    Takes those that it does not say. What belongs to somebody whose rights the session has not is left to the superuser's turn.
+    """
+    for differences in (
+        _of_schemas,
+        _of_functions,
+        _of_relations,
+        _of_columns,
+    ):  # (a right to a table goes with those to its columns)
+        for statement in list(differences(database)):
+            database.execute(statement)
 
 
-def _differences(database: Connection[Any]) -> Iterator[sql.Composed]:
+def _of_schemas(database: Connection[Any]) -> Iterator[sql.Composed]:
+    found = database.execute(
+        """
+        select schema.nspname, schema.nspowner::regrole::text, array(
+            select coalesce(role.rolname, 'public') || ' ' || entry.privilege_type
+            from aclexplode(schema.nspacl) as entry
+            left join pg_roles as role on role.oid = entry.grantee
+            where entry.grantee <> schema.nspowner
+        )
+        from pg_namespace as schema
+        where schema.nspname = any(%s) and pg_has_role(schema.nspowner, 'usage')
+        order by 1
+        """,
+        (list(SCHEMAS),),
+    )
+    for schema, owner, entries in found.fetchall():
+        yield from _changes("schema", sql.Identifier(schema), _given(granted(SCHEMAS[schema]), owner), _pairs(entries))
+
+
+def _of_functions(database: Connection[Any]) -> Iterator[sql.Composed]:
+    found = database.execute(
+        """
+        select
+            function.pronamespace::regnamespace::text, function.proname, pg_get_function_identity_arguments(function.oid),
+            function.proowner::regrole::text,
+            array(
+                select coalesce(role.rolname, 'public') || ' ' || entry.privilege_type
+                from aclexplode(coalesce(function.proacl, acldefault('f', function.proowner))) as entry
+                left join pg_roles as role on role.oid = entry.grantee
+                where entry.grantee <> function.proowner
+            )
+        from pg_proc as function
+        where function.pronamespace::regnamespace::text = any(%s) and pg_has_role(function.proowner, 'usage')
+        order by 1, 2, 3
+        """,
+        (list(SCHEMAS),),
+    )
+    for schema, name, arguments, owner, entries in found.fetchall():
+        wanted = declared(FUNCTIONS, schema, name)
+        if wanted is not None:
+            called = sql.SQL("{}({})").format(sql.Identifier(schema, name), sql.SQL(arguments))
+            yield from _changes("routine", called, _given(wanted, owner), _pairs(entries))
+
+
+def _of_columns(database: Connection[Any]) -> Iterator[sql.Composed]:
+    found = database.execute(
+        """
+        select
+            relation.relnamespace::regnamespace::text, relation.relname, attribute.attname,
+            array(
+                select coalesce(role.rolname, 'public') || ' ' || entry.privilege_type
+                from aclexplode(attribute.attacl) as entry
+                left join pg_roles as role on role.oid = entry.grantee
+            )
+        from pg_class as relation
+        inner join pg_attribute as attribute on attribute.attrelid = relation.oid
+        where relation.relnamespace::regnamespace::text = any(%s) and pg_has_role(relation.relowner, 'usage')
+            and attribute.attnum > 0 and not attribute.attisdropped
+            and (
+                attribute.attacl is not null
+                or format('%%s.%%s', relation.relnamespace::regnamespace, relation.relname) = any(%s)
+            )
+        order by 1, 2, 3
+        """,
+        (list(SCHEMAS), list(COLUMNS)),
+    )
+    for schema, name, column, entries in found.fetchall():
+        lines = (line.split(" ", 2) for line in COLUMNS.get(f"{schema}.{name}", ()))
+        should = {(role, right) for role, right, columns in lines if column in columns.split(", ")}
+        yield from _changes("table", sql.Identifier(schema, name), should, _pairs(entries), column)
+
+
+def _given(wanted: Mapping[str, frozenset[str]], owner: str) -> set[tuple[str, str]]:
+    """The pairs of role and right that are to be given: an owner has its rights without."""
+    ours = {role: rights for role, rights in wanted.items() if role != owner and OWNER.upper() not in rights}
+    return {(role, right) for role, rights in ours.items() for right in rights}
+
+
+def _pairs(entries: Iterable[str]) -> set[tuple[str, str]]:
+    """`role RIGHT` → (role, right)."""
+    return {(role, right) for role, right in (entry.rsplit(" ", 1) for entry in entries)}
+
+
+def _changes(
+    kind: str, what: sql.Composable, should: set[tuple[str, str]], has: set[tuple[str, str]], column: str | None = None
+) -> Iterator[sql.Composed]:
+    """The statements that give what is missing, and take what is too much."""
+    of_column = sql.SQL(" ({})").format(sql.Identifier(column)) if column is not None else sql.SQL("")
+    for verb, link, pairs in (("grant", "to", should - has), ("revoke", "from", has - should)):
+        for role, right in sorted(pairs):
+            whom = sql.SQL("public") if role == "public" else sql.Identifier(role)
+            yield sql.SQL("{} {}{} on {} {} {} {}").format(
+                sql.SQL(verb), sql.SQL(right), of_column, sql.SQL(kind), what, sql.SQL(link), whom
+            )
+
+
+def _of_relations(database: Connection[Any]) -> Iterator[sql.Composed]:
     found = database.execute(
         """
         select
@@ -244,25 +351,21 @@ def _differences(database: Connection[Any]) -> Iterator[sql.Composed]:
             )
         from pg_class as relation
         where relation.relnamespace::regnamespace::text = any(%s) and relation.relkind in ('r', 'p', 'v', 'm', 'S')
-            and relation.relowner <> to_regrole(%s)
+            and (relation.relowner <> to_regrole(%s) or (select rolsuper from pg_roles where rolname = current_user))
         order by 1, 2
         """,
         (list(SCHEMAS), KEEPER),
     )
     for schema, name, is_sequence, owner, entries in found.fetchall():
-        wanted = declared(RELATIONS, schema, name)
+        wanted, has = declared(RELATIONS, schema, name), _pairs(entries)
         if wanted is None:
-            continue
-        ours = {role: rights for role, rights in wanted.items() if role != owner and OWNER.upper() not in rights}
-        should = {(role, right) for role, rights in ours.items() for right in rights}
-        has = {tuple(entry.rsplit(" ", 1)) for entry in entries}
-        kind, relation = sql.SQL("sequence" if is_sequence else "table"), sql.Identifier(schema, name)
-        for verb, link, pairs in (("grant", "to", should - has), ("revoke", "from", has - should)):
-            for role, right in sorted(pairs):
-                whom = sql.SQL("public") if role == "public" else sql.Identifier(role)
-                yield sql.SQL("{} {} on {} {} {} {}").format(
-                    sql.SQL(verb), sql.SQL(right), kind, relation, sql.SQL(link), whom
-                )
+            wanted = declared(OPENED, schema, name)
+            has = {
+                (role, right) for role, right in has if role != "pdic_transformer"
+            }  # a release opens and closes for it
+        if wanted is not None:
+            kind = "sequence" if is_sequence else "table"
+            yield from _changes(kind, sql.Identifier(schema, name), _given(wanted, owner), has)
 
 
 def _pin(database: Connection[Any], role: str) -> None:
@@ -272,6 +375,19 @@ def _pin(database: Connection[Any], role: str) -> None:
     ).fetchone()
     if found != (True,):
         database.execute(sql.SQL("alter role {} set search_path = {}").format(sql.Identifier(role), sql.SQL(PINNED)))
+    # What is set for this database alone would go before it.
+    of_database = database.execute(
+        """
+        select current_database()
+        from pg_db_role_setting as kept cross join unnest(kept.setconfig) as stored (setting)
+        where kept.setrole = %s::regrole and stored.setting like 'search_path=%%'
+            and kept.setdatabase = (select oid from pg_database where datname = current_database())
+        """,
+        (role,),
+    ).fetchone()
+    if of_database is not None:
+        names = (sql.Identifier(role), sql.Identifier(of_database[0]))
+        database.execute(sql.SQL("alter role {} in database {} reset search_path").format(*names))
 
 
 def _comment() -> str:

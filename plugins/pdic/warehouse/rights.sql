@@ -74,13 +74,28 @@ set search_path = pg_catalog, pg_temp
 begin atomic
     select relation.oid::regclass::text, rights.kept_code(relation.oid)
     from pg_class as relation
-    where relation.relowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
+    where relation.relowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher', 'pdic_keeper')
         and relation.relkind in ('r', 'p', 'v', 'm', 'f') and rights.kept_code(relation.oid) is not null
     union all
     select function.oid::regprocedure::text, 'the function'
     from pg_proc as function
     where function.proowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
-        and function.oid <> coalesce(to_regprocedure('published.sample_where_it_grew(text)'), 0);
+        and function.oid <> coalesce(to_regprocedure('published.sample_where_it_grew(text)'), 0)
+    union all
+    select type.oid::regtype::text, 'the type'
+    from pg_type as type
+    left join pg_class as made_for on made_for.oid = type.typrelid
+    where type.typowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
+        and type.typelem = 0 and (made_for.relkind is null or made_for.relkind = 'c')
+    union all
+    select operator.oid::regoperator::text, 'the operator'
+    from pg_operator as operator
+    where operator.oprowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
+    union all
+    select statistic.stxname::text, 'the statistics'
+    from pg_statistic_ext as statistic
+    where statistic.stxowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
+        and statistic.stxexprs is not null;
 end;
 
 -- A command that changes what the database consists of, by a step that needs no such command: refused before it does anything.
@@ -180,7 +195,8 @@ begin
         ));
         if found is not null then
             raise insufficient_privilege using message = format(
-                '%s may not grant %s: nobody is to have that right; plugins/pdic/warehouse/rights.py says who has which', step, found
+                '%s may not grant %s: nobody is to have that right; where the step did not give it, somebody else did: run `pdic up`, which takes it (docs/rights.md)',
+                step, found
             );
         end if;
         return;
