@@ -588,15 +588,41 @@ def test_what_became_of_held_rows_is_only_added_to(attempt: Any, role: str, stat
     assert re.match("permission denied|must be owner", attempt(role, statement.format("quarantine.event")))
 
 
+@pytest.mark.parametrize(
+    ("made", "undone", "told"),
+    [
+        (
+            "create policy old on raw.quyen__hang using (true)",
+            "drop policy old on raw.quyen__hang",
+            "raw.quyen__hang: the policy old",
+        ),
+        (
+            "create trigger old before update on quarantine.event for each row execute function suppress_redundant_updates_trigger()",
+            "drop trigger old on quarantine.event",
+            "quarantine.event: the trigger old",
+        ),
+        (
+            "create type raw.old as enum ('a'); alter type raw.old owner to pdic_loader",
+            "drop type raw.old",
+            "raw.old: the type",
+        ),
+    ],
+)
 def test_code_that_was_there_before_is_told(
-    postgres: Postgres, superuser: psycopg.Connection[Any], caplog: pytest.LogCaptureFixture
+    postgres: Postgres,
+    superuser: psycopg.Connection[Any],
+    caplog: pytest.LogCaptureFixture,
+    made: str,
+    undone: str,
+    told: str,
 ) -> None:
-    superuser.execute("create policy old on raw.quyen__hang using (true)")
+    superuser.execute(made)  # type: ignore[arg-type]
     try:
         rights.provide(postgres.uri("warehouse"))
     finally:
-        superuser.execute("drop policy old on raw.quyen__hang")
-    assert "raw.quyen__hang: the policy old would run for whoever uses it" in caplog.text
+        superuser.execute(undone)  # type: ignore[arg-type]
+    said = [each for each in caplog.messages if "would run for whoever uses it" in each]
+    assert [each.split(" would")[0] for each in said] == [told]
 
 
 def test_rules_that_were_switched_off_are_in_force_again(
