@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import getpass
 import os
+import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from psycopg2 import sql
 
@@ -13,6 +14,10 @@ from pdic.errors import PdicError
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+
+
+MOST_WORDS: Final = 500
+"""So many characters of a reason are kept: notes and status show it."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,24 @@ def person() -> str:
         return f"uid {os.getuid()}"
 
 
+def words(text: str) -> str:
+    """What a person wrote, as one line: white space is one blank, and what nobody sees on a screen is left out.
+
+    Raises PdicError where nothing is left, or more than `MOST_WORDS` characters.
+    """
+    seen = (letter for letter in text if letter.isspace() or unicodedata.category(letter)[0] != "C")
+    found = " ".join("".join(seen).split())
+    if not found:
+        raise PdicError("no reason is given: say why with --reason WHY in a few words")
+    if len(found) > MOST_WORDS:
+        raise PdicError(f"a reason has {len(found):,} characters, and {MOST_WORDS} are kept: say it in fewer words")
+    return found
+
+
 def given(reason: str, by: str | None = None) -> Approval:
     """The consent of who runs this process, or of `by` on whose behalf. Raises PdicError without a reason."""
-    reason, account = " ".join(reason.split()), person()
-    if not reason:
-        raise PdicError("an approval says why: add --reason WHY with a few words")
-    return Approval(account, " ".join((by or "").split()) or account, reason)
+    account = person()
+    return Approval(account, words(by) if by else account, words(reason))
 
 
 def record(

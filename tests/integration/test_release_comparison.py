@@ -210,7 +210,7 @@ def test_profiles_hold_counts_and_sums_and_nothing_of_few_rows(whole: int) -> No
 
 def test_approved_with_a_reason_it_goes_out_once_and_that_is_kept(whole: int) -> None:
     held = released(TOO_UNLIKE[0][0])["release_id"]
-    with pytest.raises(PdicError, match="an approval says why"):
+    with pytest.raises(PdicError, match="say why with --reason WHY"):
         approval.given("  ")
     assert release.approve(held, CONSENT)["status"] == "published"
     assert live() == (held, 1200)

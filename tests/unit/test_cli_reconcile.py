@@ -47,7 +47,7 @@ def test_held_is_an_error_that_says_why(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_an_approval_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     result, asked = invoke(monkeypatch, HELD, "s.d", "--approve")
-    assert "an approval says why" in str(result.exception)
+    assert "say why with --reason WHY" in str(result.exception)
     assert asked == []
 
 

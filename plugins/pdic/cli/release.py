@@ -74,7 +74,9 @@ def show(number: Number, as_json: Json = False) -> None:
         return
     about = found | {"what": f"release {number} of {moment(found['started_at'])}", "seconds": _total(found["seconds"])}
     about |= {name: found[name] or None for name in ("live", "full_refresh")}
-    print_items([about], ["what", "status", "live", "full_refresh", "seconds", "published_at", "reason"])
+    print_items(
+        [about], ["what", "status", "live", "full_refresh", "seconds", "published_at", "taken_back_at", "reason"]
+    )
     _show_findings(found["findings"])
     if found["approvals"]:
         say("Approved:")
@@ -170,8 +172,9 @@ def resume(reason: WhyNot = None, as_json: Json = False) -> None:
     """
     from pdic import release as releasing
 
+    why = _why(reason)
     ensure_warehouse()
-    _answered(releasing.resume(reason), as_json)
+    _answered(releasing.resume(why), as_json)
 
 
 @release_app.command()
@@ -241,8 +244,15 @@ def rollback(reason: WhyNot = None, as_json: Json = False) -> None:
     """
     from pdic import release as releasing
 
+    why = _why(reason)
     ensure_warehouse()
-    _answered(releasing.rollback(reason), as_json)
+    _answered(releasing.rollback(why), as_json)
+
+
+def _why(reason: str | None) -> str | None:
+    from pdic import approval
+
+    return None if reason is None else approval.words(reason)
 
 
 def _answered(report: Report, as_json: bool) -> None:

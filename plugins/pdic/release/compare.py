@@ -213,12 +213,16 @@ def _amounts(bounds: Limits, change: Change) -> Iterator[Finding]:
 
 def _sum_finding(change: Change, column: str, factor: float, *, holds: bool) -> Finding:
     times = round(factor) if abs(factor) >= 10 else round(factor, 2)
+    much, much_vi = f"{times:,} times", f"{vi(times)} lần"
+    if 0 < abs(factor) < 0.1:
+        part = round(1 / factor)
+        much, much_vi = f"1/{part:,} of", f"1/{vi(part)}"
     return Finding(
         change.table,
         "sum",
         holds,
-        f"{change.where.rstrip(',')}: {column} adds up to {times:,} times what it does in the live release",
-        f"{change.where.rstrip(',')}: tổng {column} bằng {vi(times)} lần bản đang dùng",
+        f"{change.where.rstrip(',')}: {column} adds up to {much} what it does in the live release",
+        f"{change.where.rstrip(',')}: tổng {column} bằng {much_vi} bản đang dùng",
         column,
         *change.group,
     )

@@ -46,7 +46,11 @@ def shown(release_id: int, connect_to: Connect = connections.uri) -> Report:
         cursor.execute(
             """
             select release_id, status, full_refresh, started_at, published_at, seconds, message as reason,
-                coalesce(release_id = (select live_release_id from control.slot), false) as live
+                coalesce(release_id = (select live_release_id from control.slot), false) as live,
+                (
+                    select max(published_at) from control.publication
+                    where kind = 'rollback' and former_release_id = release.release_id
+                ) as taken_back_at
             from control.release where release_id = %s
             """,
             (release_id,),

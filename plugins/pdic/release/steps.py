@@ -454,7 +454,10 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
     began = time.monotonic()
     with transaction(publisher_uri, "publish") as publisher:
         if _status(publisher, release_id) == "published":
-            return {"release_id": release_id, "status": "published"}
+            live = slots.read(publisher).live_release_id
+            sees = "" if live == release_id else f", and readers see release {live}"
+            message = f"nothing changed: release {release_id} was published before{sees}"
+            return {"release_id": release_id, "status": "published", "message": message}
         if decision.consent is not None and (waiting := _approved_and_waiting(publisher, release_id)):
             return waiting
         _require_publishable(publisher, release_id, decision.consent)
