@@ -243,6 +243,27 @@ def test_rights_to_schemas_functions_and_columns_are_put_back_too(
         ).fetchone() == (True,)
 
 
+def test_what_the_publisher_was_given_of_a_former_release_is_left_to_it(
+    postgres: Postgres, superuser: psycopg.Connection[Any]
+) -> None:
+    """Readers' views read it by the publisher's right, until the first publish of a home that is older than slots."""
+    superuser.execute(
+        """
+        create table retired.old (a int);
+        alter table retired.old owner to pdic_transformer;
+        grant select on retired.old to pdic_publisher, pdic_reader
+        """
+    )
+    try:
+        rights.provide(postgres.uri("warehouse"))
+        with psycopg.connect(connections.warehouse("publisher")) as publisher:
+            assert publisher.execute("select count(*) from retired.old").fetchone() == (0,)
+        found = superuser.execute("select has_table_privilege('pdic_reader', 'retired.old', 'select')").fetchone()
+        assert found == (False,)
+    finally:
+        superuser.execute("drop table retired.old")
+
+
 def test_a_path_that_is_set_for_the_database_alone_is_taken(
     postgres: Postgres, superuser: psycopg.Connection[Any]
 ) -> None:

@@ -258,7 +258,9 @@ def _of_schemas(database: Connection[Any]) -> Iterator[sql.Composed]:
         (list(SCHEMAS),),
     )
     for schema, owner, entries in found.fetchall():
-        yield from _changes("schema", sql.Identifier(schema), _given(granted(SCHEMAS[schema]), owner), _pairs(entries))
+        yield from _changes(
+            "schema", sql.Identifier(schema), *_should_and_has(granted(SCHEMAS[schema]), owner, entries)
+        )
 
 
 def _of_functions(database: Connection[Any]) -> Iterator[sql.Composed]:
@@ -283,7 +285,7 @@ def _of_functions(database: Connection[Any]) -> Iterator[sql.Composed]:
         wanted = declared(FUNCTIONS, schema, name)
         if wanted is not None:
             called = sql.SQL("{}({})").format(sql.Identifier(schema, name), sql.SQL(arguments))
-            yield from _changes("routine", called, _given(wanted, owner), _pairs(entries))
+            yield from _changes("routine", called, *_should_and_has(wanted, owner, entries))
 
 
 def _of_columns(database: Connection[Any]) -> Iterator[sql.Composed]:
@@ -314,10 +316,16 @@ def _of_columns(database: Connection[Any]) -> Iterator[sql.Composed]:
         yield from _changes("table", sql.Identifier(schema, name), should, _pairs(entries), column)
 
 
-def _given(wanted: Mapping[str, frozenset[str]], owner: str) -> set[tuple[str, str]]:
-    """The pairs of role and right that are to be given: an owner has its rights without."""
-    ours = {role: rights for role, rights in wanted.items() if role != owner and OWNER.upper() not in rights}
-    return {(role, right) for role, rights in ours.items() for right in rights}
+def _should_and_has(
+    wanted: Mapping[str, frozenset[str]], owner: str, entries: Iterable[str]
+) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """The pairs of role and right that are to be given, and those that are.
+
+    Who is to own it needs none. Where somebody else owns it (`retired` is from a former version) what that role was given is left to it.
+    """
+    owners = {owner, *(role for role, rights in wanted.items() if OWNER.upper() in rights)}
+    should = {(role, right) for role, rights in wanted.items() if role not in owners for right in rights}
+    return should, {(role, right) for role, right in _pairs(entries) if role not in owners}
 
 
 def _pairs(entries: Iterable[str]) -> set[tuple[str, str]]:
@@ -357,15 +365,15 @@ def _of_relations(database: Connection[Any]) -> Iterator[sql.Composed]:
         (list(SCHEMAS), KEEPER),
     )
     for schema, name, is_sequence, owner, entries in found.fetchall():
-        wanted, has = declared(RELATIONS, schema, name), _pairs(entries)
+        wanted = declared(RELATIONS, schema, name)
         if wanted is None:
             wanted = declared(OPENED, schema, name)
-            has = {
-                (role, right) for role, right in has if role != "pdic_transformer"
-            }  # a release opens and closes for it
+            entries = [
+                entry for entry in entries if not entry.startswith("pdic_transformer ")
+            ]  # a release opens and closes for it
         if wanted is not None:
-            kind = "sequence" if is_sequence else "table"
-            yield from _changes(kind, sql.Identifier(schema, name), _given(wanted, owner), has)
+            should, has = _should_and_has(wanted, owner, entries)
+            yield from _changes("sequence" if is_sequence else "table", sql.Identifier(schema, name), should, has)
 
 
 def _pin(database: Connection[Any], role: str) -> None:
