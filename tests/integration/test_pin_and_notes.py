@@ -646,3 +646,78 @@ def test_what_was_changed_behind_the_ledger_is_named(centre: Warehouse, how: str
     first, second = centre.built
     centre.sql(statement.format(f"slot_{live}"))
     assert centre.wrong() == [sentence.format(live, second, first) for sentence in said]
+
+
+ADDED = """
+insert into control.approval (release_id, os_user, said_by, reason, findings, db_role)
+values ({0}, 'lan', 'Lan', 'x', 'y', 'pdic_publisher')
+"""
+CONSENT = approval.Approval("lan", "Nguyễn Thị Lan", "đã đối chiếu")
+CHANGED = "the approval of release {1} in control.approval was changed after it was written: {0} as entry {2} of the ledger has it no more"
+APPROVALS = {
+    "removed": (
+        "delete from control.approval",
+        ["entry {2} of the ledger tells of an approval of release {1}, which control.approval lacks: it was removed"],
+    ),
+    "added": (
+        ADDED,
+        ["the approval of release {0} in control.approval has no entry in the ledger: it did not come by `pdic release approve`; "
+         "ask who wrote it"],
+    ),
+    "another person": ("update control.approval set said_by = 'x', os_user = 'x'", [CHANGED.replace("{0}", "said_by, os_user")]),
+    "another reason": ("update control.approval set reason = 'x'", [CHANGED.replace("{0}", "reason")]),
+    "other findings": ("update control.approval set findings = 'x'", [CHANGED.replace("{0}", "findings")]),
+    "another day": ("update control.approval set approved_at = approved_at - interval '1 day'", [CHANGED.replace("{0}", "approved_at")]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", APPROVALS)
+def test_an_approval_that_was_changed_behind_the_ledger_is_named(centre: Warehouse, how: str) -> None:
+    statement, said = APPROVALS[how]
+    held = centre.build("held", school={"a": 1})
+    release.approve(held, CONSENT, centre.connect_to)
+    assert centre.wrong() == []
+    ((entry,),) = centre.sql("select seq from control.ledger_entry where kind = 'approve'")
+    centre.sql(statement.format(centre.built[0]))
+    assert centre.wrong() == [sentence.format(centre.built[0], held, entry) for sentence in said]
+
+
+FOREIGN = {
+    "of another role": ("publish", '{"release_id": 1, "tables": {}}', ["was written by"]),
+    "of another role and shape": ("publish", "{}", ["was written by", "(publish) is of no shape"]),
+    "of an unknown kind": ("hallo", '{"release_id": 1}', ["was written by", "(hallo) is of no shape"]),
+}
+
+
+@pytest.mark.parametrize("how", FOREIGN)
+def test_an_entry_that_somebody_else_wrote_is_told_and_not_believed(centre: Warehouse, how: str) -> None:
+    kind, payload, said = FOREIGN[how]
+    ((seq, role),) = centre.sql(
+        "select written_seq, session_user::text from control.append_to_ledger(%s, %s::jsonb)", kind, payload
+    )
+    found = centre.wrong()
+    assert [f"entry {seq} of the ledger {words}" in told for words, told in zip(said, found, strict=True)] == [
+        True
+    ] * len(said)
+    assert f"written by {role}, and pdic_publisher alone" in found[0]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "{}",
+        '{"release_id": "x", "tables": {}}',
+        '{"release_id": 1, "tables": []}',
+        '{"release_id": 1, "tables": {"school": 1}}',
+    ],
+)
+def test_an_entry_of_the_publishers_that_no_command_writes_is_told(centre: Warehouse, payload: str) -> None:
+    with psycopg.connect(centre.connect_to("pdic_warehouse_publisher")) as publisher:
+        (seq,) = (
+            publisher.execute(
+                "select written_seq from control.append_to_ledger('publish', %s::jsonb)", (payload,)
+            ).fetchone()
+            or ()
+        )
+    (told,) = centre.wrong()
+    assert told.startswith(f"entry {seq} of the ledger (publish) is of no shape that this version writes")

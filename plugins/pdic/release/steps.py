@@ -584,7 +584,13 @@ def _record_consent(publisher: Connection, release_id: int, consent: Approval) -
     ledger.append(
         publisher,
         "approve",
-        {"release_id": release_id, "by": consent.said_by, "account": consent.os_user, "reason": consent.reason},
+        {
+            "release_id": release_id,
+            "by": consent.said_by,
+            "account": consent.os_user,
+            "reason": consent.reason,
+            "findings": because,
+        },
     )
 
 

@@ -1,14 +1,15 @@
 """Is what readers see what was published, and is the ledger that says so whole?
 
-The ledger's chain is computed again (`pdic.release.ledger`). Then the hash of every row of the live release is, and compared with
-the one that was kept with the row; the ledger knows the sum of the hashes of each table.
+The ledger's chain is computed again (`pdic.release.ledger`), and its entries are held against who may write them and against the
+approvals that are kept. Then the hash of every row of the live release is computed, and compared with the one that was kept with
+the row; the ledger knows the sum of the hashes of each table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2 import sql
 
@@ -20,6 +21,31 @@ if TYPE_CHECKING:
     from psycopg2.extensions import cursor as Cursor
 
 Report = dict[str, Any]
+
+WRITER: Final = "pdic_publisher"
+"""The login that writes the ledger's entries."""
+
+_ENTRIES: Final = sql.SQL("""
+select
+    seq, at, kind, role, payload,
+    coalesce(
+        case kind
+            when 'publish' then
+                payload ->> 'release_id' ~ '^[0-9]{1,18}$' and jsonb_typeof(payload -> 'tables') = 'object'
+                and not payload @? '$.tables.* ? (
+                    !(@.rows.type() == "number") || !(@.checksum.type() == "string")
+                    || !(@.columns.type() == "array" || @.columns.type() == "null")
+                )'
+            when 'rollback' then
+                payload ->> 'release_id' ~ '^[0-9]{1,18}$' and payload ->> 'taken_back' ~ '^[0-9]{1,18}$'
+            when 'resume' then payload ->> 'taken_back' ~ '^[0-9]{1,18}$'
+            when 'approve' then payload ->> 'release_id' ~ '^[0-9]{1,18}$' and payload ?& '{by,account,reason}'
+        end,
+        false
+    ) as known
+from control.ledger_entry
+""")
+"""Every entry, and whether it is one that a publish, a rollback, a resume or an approval writes."""
 
 
 def verify(expected: str | None = None, connect_to: Connect = connections.uri) -> Report:
@@ -33,6 +59,8 @@ def verify(expected: str | None = None, connect_to: Connect = connections.uri) -
             chain = ledger.check(publisher, expected.lower() if expected else None)
             wrong = list(chain.wrong)
             with publisher.cursor() as cursor:
+                wrong += _of_entries(cursor)
+                wrong += _of_approvals(cursor)
                 found = slots.read(publisher)
                 published, said = _said_of_live(cursor, found.live_release_id)
                 wrong += said
@@ -47,13 +75,71 @@ def verify(expected: str | None = None, connect_to: Connect = connections.uri) -
     }
 
 
+def _of_entries(cursor: Cursor) -> Iterator[str]:
+    """Which entries of the ledger none of our commands wrote. What they say is not believed below."""
+    cursor.execute(
+        sql.SQL("select seq, kind, role, known from ({}) as entry where role <> %s or not known order by seq").format(
+            _ENTRIES
+        ),
+        (WRITER,),
+    )
+    for seq, kind, role, known in cursor.fetchall():
+        if role != WRITER:
+            yield f"entry {seq} of the ledger was written by {role}, and {WRITER} alone writes there: ask who did it, and what for"
+        if not known:
+            yield (
+                f"entry {seq} of the ledger ({kind}) is of no shape that this version writes: somebody else wrote it, or a newer version"
+            )
+
+
+def _of_approvals(cursor: Cursor) -> Iterator[str]:
+    """Where the approvals of releases that are kept differ from those that the ledger tells of. Names of columns, and no value."""
+    cursor.execute(
+        sql.SQL("""
+        select coalesce(approval.release_id, entry.release_id), entry.seq, approval.release_id is not null, array_remove(array[
+            case when approval.said_by is distinct from payload ->> 'by' then 'said_by' end,
+            case when approval.os_user is distinct from payload ->> 'account' then 'os_user' end,
+            case when approval.reason is distinct from payload ->> 'reason' then 'reason' end,
+            case when approval.db_role is distinct from role then 'db_role' end,
+            case when payload ? 'findings' and approval.findings is distinct from payload ->> 'findings' then 'findings' end,
+            case when abs(extract(epoch from approval.approved_at - entry.at)) > 3600 then 'approved_at' end
+        ], null)
+        from (select * from control.approval where release_id is not null) as approval
+        full join (
+            select distinct on (release_id) *
+            from (
+                select seq, at, role, payload, (payload ->> 'release_id')::bigint as release_id
+                from ({}) as entry where known and role = %s and kind = 'approve'
+            ) as entry
+            order by release_id, seq
+        ) as entry on approval.release_id = entry.release_id
+        order by 1
+        """).format(_ENTRIES),
+        (WRITER,),
+    )
+    for release_id, seq, is_kept, differs in cursor.fetchall():
+        if seq is None:
+            yield (
+                f"the approval of release {release_id} in control.approval has no entry in the ledger: it did not come by `pdic release "
+                "approve`; ask who wrote it"
+            )
+        elif not is_kept:
+            yield f"entry {seq} of the ledger tells of an approval of release {release_id}, which control.approval lacks: it was removed"
+        elif differs:
+            yield (
+                f"the approval of release {release_id} in control.approval was changed after it was written: {', '.join(differs)} "
+                f"as entry {seq} of the ledger has it no more"
+            )
+
+
 def _said_of_live(cursor: Cursor, live: int | None) -> tuple[Mapping[str, Any], list[str]]:
     """By table, what the ledger says that the live release was published with; and what is wrong about that."""
     cursor.execute(
-        """
-        select (payload ->> 'release_id')::bigint from control.ledger_entry
-        where kind in ('publish', 'rollback') order by seq desc limit 1
-        """
+        sql.SQL("""
+        select (payload ->> 'release_id')::bigint from ({}) as entry
+        where known and role = %s and kind in ('publish', 'rollback') order by seq desc limit 1
+        """).format(_ENTRIES),
+        (WRITER,),
     )
     last = cursor.fetchone()
     if last is None:
@@ -64,11 +150,11 @@ def _said_of_live(cursor: Cursor, live: int | None) -> tuple[Mapping[str, Any], 
     if last[0] != live:
         wrong.append(f"readers see release {live or 'none'}, and by the ledger they should see release {last[0]}")
     cursor.execute(
-        """
-        select payload -> 'tables' from control.ledger_entry
-        where kind = 'publish' and payload ->> 'release_id' = %s order by seq desc limit 1
-        """,
-        (str(live),),
+        sql.SQL("""
+        select payload -> 'tables' from ({}) as entry
+        where known and role = %s and kind = 'publish' and payload ->> 'release_id' = %s order by seq desc limit 1
+        """).format(_ENTRIES),
+        (WRITER, str(live)),
     )
     row = cursor.fetchone()
     if row is None and last[0] == live:
