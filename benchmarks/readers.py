@@ -130,9 +130,8 @@ class Trial:
                     [self.release_id, self.release_id, self.rows],
                 )
             cursor.executemany(
-                "insert into published.table_content (slot, model, release_id, columns) values (%s, %s, %s, %s)"
-                " on conflict (slot, model) do update set release_id = excluded.release_id",
-                [(slot, name, self.release_id, list(COLUMNS)) for name in self.names],
+                "select published.remember_content(%s, %s, %s, true)",
+                [(name, self.release_id, list(COLUMNS)) for name in self.names],
             )
         with closing(self.session("publisher")) as publisher, publisher, publisher.cursor() as cursor:
             slots.close(publisher)
