@@ -121,6 +121,11 @@ def _of_rights(rights: Report | None) -> Iterator[str]:
             "what keeps one step's code from running as another role is not in force: run `pdic up` (in containers "
             "`docker-compose up init`), which puts it back"
         )
+    for what in (rights or {}).get("unguarded", ()):
+        yield (
+            f"{what}, so a register that is only added to could have been changed: run `pdic up`, which guards it again, "
+            "then `pdic release verify`, and ask who did it"
+        )
 
 
 def _of_disk(disk: Report | None) -> Iterator[str]:

@@ -51,7 +51,10 @@ def status(
         "slots": watch.slots(connect_to, sector),
         "shared": shared_tables(connect_to, checksums=checksums),
         "readers": readers.status(connect_to),
-        "rights": {"in_force": rights.in_force(connect_to("pdic_warehouse_publisher"))},
+        "rights": {
+            "in_force": rights.in_force(connect_to("pdic_warehouse_publisher")),
+            "unguarded": rights.unguarded(connect_to("pdic_warehouse_publisher")),
+        },
     }
 
 

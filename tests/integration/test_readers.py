@@ -601,6 +601,72 @@ class TestCommands:
         assert "no password of a reader bao_cao" in self.refused("dsn", "warehouse", "--reader", "bao_cao")
         assert "there is no reader bao_cao" in self.refused("reader", "remove", "bao_cao")
 
+    @pytest.mark.parametrize(
+        "own",
+        [
+            "alter default privileges grant select on tables to pdic_admin",
+            "alter default privileges grant execute on functions to public",
+            "alter role current_user set work_mem = '1MB'",
+        ],
+    )
+    def test_nothing_that_a_reader_did_keeps_the_login(self, small_limits: Path, own: str) -> None:
+        self.run("reader", "add", "o_lai")
+        uri = self.run("dsn", "warehouse", "--reader", "o_lai")["uri"]
+        with session(uri) as reader:
+            reader.execute(own)  # type: ignore[arg-type]
+            removed = self.run("reader", "remove", "o_lai")
+            assert (removed["sessions_ended"], removed["waits"]) == (1, None)
+            assert not alive(reader)
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(uri)
+        (count,) = as_superuser(small_limits, "select count(*) from pg_roles where rolname = 'reader_o_lai'")[
+            0
+        ].fetchone()
+        assert count == 0
+        self.run("reader", "add", "o_lai")
+        self.run("reader", "remove", "o_lai")
+
+    def test_rights_of_its_own_go_too(self, small_limits: Path, an: str) -> None:
+        as_superuser(
+            small_limits,
+            "grant update on shared.simple to reader_an with grant option",
+            "set role reader_an; grant update on shared.simple to pdic_reader; reset role",
+        )
+        assert self.run("reader", "remove", "an")["waits"] is None
+        (found,) = as_superuser(small_limits, "select has_table_privilege('pdic_reader', 'shared.simple', 'update')")
+        assert found.fetchone() == (False,)
+        self.run("reader", "add", "an")
+
+    def test_who_owns_objects_is_out_and_they_stay_until_somebody_takes_them(self, small_limits: Path) -> None:
+        self.run("reader", "add", "chu")
+        uri = self.run("dsn", "warehouse", "--reader", "chu")["uri"]
+        as_superuser(
+            small_limits,
+            "create table public.cua_chu as select 1 as a",
+            "alter table public.cua_chu owner to reader_chu",
+        )
+        with session(uri) as reader:
+            removed = self.run("reader", "remove", "chu")
+            assert not alive(reader)
+        assert removed["sessions_ended"] == 1
+        assert "still there because it owns table public.cua_chu" in removed["waits"].replace(
+            "table cua_chu", "table public.cua_chu"
+        )
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(uri)
+        (listed,) = [each for each in self.run("reader", "list") if each["reader"] == "chu"]
+        assert listed["waits"] == removed["waits"]
+        assert removed["waits"] in readers.status(connections.uri)["problems"]
+        assert removed["waits"] == self.refused("reader", "add", "chu")
+        assert readers.watch(connections.uri) == [], "nothing gives the login back"
+        assert provide(small_limits) == []
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(uri)
+        as_superuser(small_limits, "drop table public.cua_chu")
+        assert self.run("reader", "remove", "chu")["waits"] is None
+        assert "chu" not in {each["reader"] for each in self.run("reader", "list")}
+        assert "there is no reader chu" in self.refused("reader", "remove", "chu")
+
     def test_a_reader_whose_password_is_lost_is_made_anew(self, small_limits: Path, an: str) -> None:
         file = small_limits / "secrets" / readers.FILE
         file.unlink()

@@ -15,6 +15,7 @@ from pdic.problems import problems
 from pdic.release import slots
 from pdic.release.views import View
 from pdic.warehouse import connect, rights
+from pdic.warehouse.migrate import _seal, newest
 from tests.conftest import Postgres
 from tests.integration.sectors import Sector, own_sector
 
@@ -607,6 +608,114 @@ def test_a_slot_that_is_live_is_opened_to_nobody(attempt: Any, superuser: psycop
 )
 def test_what_became_of_held_rows_is_only_added_to(attempt: Any, role: str, statement: str) -> None:
     assert re.match("permission denied|must be owner", attempt(role, statement.format("quarantine.event")))
+
+
+REGISTERS = (
+    "control.approval",
+    "control.ledger_entry",
+    "control.ledger_head",
+    "control.publication",
+    "control.release_note",
+)
+
+
+@pytest.mark.parametrize("role", ["pdic_admin", "pdic_publisher"])
+def test_the_registers_of_releases_are_only_added_to(attempt: Any, role: str) -> None:
+    statements = [
+        *(f"delete from {register}" for register in REGISTERS),
+        *(f"truncate {register} cascade" for register in REGISTERS),
+        *(f"drop table {register} cascade" for register in REGISTERS),
+        *(f"alter table {register} disable trigger all" for register in REGISTERS),
+        "update control.approval set reason = 'x'",
+        "update control.publication set kind = 'rollback'",
+        "update control.release_note set note_en = 'x'",
+        "update control.ledger_head set seq = 0",
+        "insert into control.ledger_entry select * from control.ledger_entry",
+        "drop trigger added_only on control.ledger_entry",
+        "drop schema control cascade",
+        "set role pdic_keeper",
+    ]
+    if role == "pdic_admin":
+        statements += [
+            "create or replace function control.refuse_change() returns trigger language plpgsql as 'begin return new; end'",
+            "drop function control.append_to_ledger",
+            "select rights.unseal()",
+        ]
+    said = {statement: attempt(role, statement) for statement in statements}
+    refused = "permission denied|must be owner|may not drop"
+    assert {statement: text for statement, text in said.items() if not re.search(refused, text)} == {}
+
+
+def test_what_is_added_to_them_goes_on(attempt: Any, superuser: psycopg.Connection[Any]) -> None:
+    (release_id,) = superuser.execute(
+        "insert into control.release (status, code_digest) values ('failed', 'x') returning release_id"
+    ).fetchone() or (0,)
+    added = [
+        "select control.append_to_ledger('resume', '{\"taken_back\": 1}')",
+        "insert into control.approval (release_id, os_user, said_by, reason, findings) values "
+        f"({release_id}, 'lan', 'Lan', 'x', 'y')",
+        f"insert into control.publication (release_id, kind) values ({release_id}, 'publish')",
+        f"insert into control.release_note (release_id, line, topic, note_vi, note_en) values ({release_id}, 1, 'release', 'x', 'x')",
+    ]
+    try:
+        assert {statement: attempt("pdic_publisher", statement) for statement in added} == dict.fromkeys(
+            added, "it was done"
+        )
+        assert "foreign key" in attempt("pdic_publisher", added[2].replace(f"({release_id}", "(-1"))
+    finally:
+        superuser.execute("delete from control.release where release_id = %s", (release_id,))
+
+
+@pytest.mark.parametrize(
+    ("done", "told"),
+    [
+        (
+            "drop trigger added_only on control.ledger_entry",
+            "the trigger added_only of control.ledger_entry is not in force",
+        ),
+        (
+            "alter table control.ledger_entry disable trigger added_only",
+            "the trigger added_only of control.ledger_entry is not in force",
+        ),
+        ("alter table control.approval owner to pdic_admin", "control.approval belongs to pdic_admin"),
+        ("alter schema control owner to pdic_admin", "the schema control belongs to pdic_admin"),
+        (
+            "alter function control.append_to_ledger owner to pdic_admin",
+            "control.append_to_ledger(text,jsonb) belongs to pdic_admin",
+        ),
+    ],
+)
+def test_a_guard_that_is_missing_is_told_and_put_back(
+    postgres: Postgres, superuser: psycopg.Connection[Any], done: str, told: str
+) -> None:
+    assert rights.unguarded(connections.warehouse("publisher")) == []
+    superuser.execute(done)  # type: ignore[arg-type]
+    found = {"in_force": True, "unguarded": rights.unguarded(connections.warehouse("publisher"))}
+    assert found["unguarded"] == [told]
+    (problem,) = problems({"datasets": [], "unreadable": [], "slots": [], "release": NO_RELEASE, "rights": found})
+    assert problem["what"].startswith(told)
+    rights.provide(postgres.uri("warehouse"))
+    assert rights.unguarded(connections.warehouse("publisher")) == []
+    assert differences(superuser) == []
+
+
+def test_a_migration_that_is_due_may_change_the_registers_and_seals_them(
+    postgres: Postgres, superuser: psycopg.Connection[Any]
+) -> None:
+    superuser.execute("update control.alembic_version set version_num = '0016'")
+    try:
+        rights.provide(postgres.uri("warehouse"))
+        with psycopg.connect(connections.warehouse("admin")) as admin:
+            admin.execute("alter table control.approval add column of_test integer")
+            admin.execute("alter table control.approval drop column of_test")
+            admin.execute("comment on function control.append_to_ledger is 'Of a migration'")
+        assert "control.approval belongs to pdic_admin" in rights.unguarded(connections.warehouse("publisher"))
+        _seal(connections.warehouse("admin"))
+        assert rights.unguarded(connections.warehouse("publisher")) == []
+    finally:
+        superuser.execute("update control.alembic_version set version_num = %s", (newest(),))
+        rights.provide(postgres.uri("warehouse"))
+    assert differences(superuser) == []
 
 
 @pytest.mark.parametrize(

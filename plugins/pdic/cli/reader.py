@@ -51,7 +51,11 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        print_table("Readers", found, ["reader", "login", "connections", "open", "made_at"])
+        there = [reader for reader in found if not reader["waits"]]
+        print_table("Readers", there, ["reader", "login", "connections", "open", "made_at"])
+        for reader in found:
+            if reader["waits"]:
+                say(reader["waits"])
 
 
 @reader_app.command("remove")
@@ -66,6 +70,8 @@ def remove(name: Name, as_json: Json = False) -> None:
     else:
         ended = report["sessions_ended"]
         say(f"reader {name} is removed; {ended} session{'s' if ended != 1 else ''} ended")
+        if report["waits"]:
+            say(report["waits"])
 
 
 def _admin(command: str) -> str:

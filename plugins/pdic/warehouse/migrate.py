@@ -104,6 +104,7 @@ def _seal(admin_uri: str) -> None:
     """
     with connect_psycopg(admin_uri, "migrate") as database:
         if database.execute("select to_regprocedure('rights.seal()') is not null").fetchone() == (True,):
+            rights.bring_up(database)  # first: of what is sealed, the owner of the database can change no right
             database.execute("select rights.seal()")
             rights.bring_up(database)
 

@@ -116,6 +116,7 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
         )
         _record_usual(server, password)
         server.execute("select readers.make_so()")
+        server.execute("select readers.finish_removals()")
         server.execute("select readers.close(%s)", (TAKEN,))
     return [_in_words(*row) for row in found]
 
@@ -177,6 +178,9 @@ def add(admin_uri: str, home: Path, name: str, at_a_time: int | None = None) -> 
                     else f"its password is not kept in {_file(home)}; run `pdic reader remove {name}`, then this command again"
                 )
             )
+        left = dict(admin.execute("select login, kept from readers.finish_removals()").fetchall())
+        if login in left:
+            raise PdicError(_waits(login, left[login]))
         _require_room(admin, many)
         password = kept.get(login) or logins.new_password()
         _save(home, kept | {login: password})  # first: a password is never set that is not kept
@@ -198,7 +202,10 @@ def _require_room(admin: psycopg.Connection[Any], many: int) -> None:
 
 
 def remove(admin_uri: str, home: Path, name: str) -> Report:
-    """Take a reader's login away and end its sessions; returns how many those were. Raises PdicError where there is none."""
+    """Take a reader's login away and end its sessions; returns how many those were. Raises PdicError where there is none.
+
+    `waits` is a sentence where the role, by which nobody can log in any more, is kept because it owns objects; else None.
+    """
     login = login_of(name)
     if login == logins.READER.role:
         raise PdicError(
@@ -208,23 +215,40 @@ def remove(admin_uri: str, home: Path, name: str) -> Report:
     with settings.locked(home, "readers"):
         with connect_psycopg(admin_uri, "reader remove") as admin:
             there = {row[0] for row in admin.execute("select login from readers.login")}
-            if login not in there:
+            if login in there:
+                admin.execute("select readers.remove(%s)", (login,))
+            elif admin.execute("select from readers.removed where login = %s", (login,)).fetchone() is None:
                 raise PdicError(
                     f"there is no reader {name} ({instead_of(name, {name_of(each) for each in there})}): `pdic reader list` lists them"
                 )
-            try:
-                admin.execute("select readers.remove(%s)", (login,))
-            except psycopg.errors.DependentObjectsStillExist as error:
-                raise PdicError(
-                    f"the reader {name} owns objects, or was given rights of its own, in a database of this server: let the server's "
-                    f"superuser run `reassign owned by {login} to pdic_admin; drop owned by {login}` there, then run the command again"
-                ) from error
         with connect_psycopg(admin_uri, "reader remove") as admin:  # nobody enters with that login any more
             ended = admin.execute("select detail from readers.end_beyond_limits() where login = 'removed'").fetchall()
+        with connect_psycopg(admin_uri, "reader remove") as admin:
+            left = dict(admin.execute("select login, kept from readers.finish_removals()").fetchall())
         kept = _passwords(home)
         _save(home, {each: password for each, password in kept.items() if each != login})
         clients.forget(home, login)
-    return {"reader": name, "login": login, "sessions_ended": len(ended)}
+    waits = _waits(login, left[login]) if login in left else None
+    return {"reader": name, "login": login, "sessions_ended": len(ended), "waits": waits}
+
+
+def _waiting(connection: Connection) -> dict[str, str]:
+    """The logins that were removed and whose role is kept, with the sentence about each."""
+    with connection.cursor() as cursor:
+        cursor.execute("select to_regclass('readers.removed') is not null")
+        if not one(cursor)[0]:
+            return {}  # `pdic up` of this version did not run yet
+        cursor.execute("select login, kept from readers.removed order by login")
+        return {login: _waits(login, kept) for login, kept in cursor.fetchall()}
+
+
+def _waits(login: str, kept: str) -> str:
+    owns = f"owns {kept}" if kept else "was not dropped yet"
+    return (
+        f"reader {name_of(login)} is removed and nobody can log in as {login}, but the role is still there because it {owns}: have the "
+        f"server's superuser give that to somebody else (`reassign owned by {login} to pdic_admin`) or drop it, then run "
+        f"`pdic reader remove {name_of(login)}` again"
+    )
 
 
 def listed(connect_to: Connect) -> list[Report]:
@@ -239,7 +263,11 @@ def listed(connect_to: Connect) -> list[Report]:
             from readers.login order by login.login
             """
         )
-        return [{"reader": name_of(row["login"]), **row} for row in records(cursor)]
+        found = [{"reader": name_of(row["login"]), **row, "waits": None} for row in records(cursor)]
+        return found + [
+            {"reader": name_of(login), "login": login, "connections": 0, "open": 0, "made_at": None, "waits": sentence}
+            for login, sentence in _waiting(loader).items()
+        ]
 
 
 def address(home: Path, name: str) -> dict[str, Any]:
@@ -324,8 +352,10 @@ def status(connect_to: Connect) -> Report:
             """
         )
         said = [(kind, _in_words(login, kind, detail)) for login, kind, detail in cursor.fetchall()]
+        waiting = list(_waiting(loader).values())
         opened = still_open(loader)
     problems = [sentence for kind, sentence in said if kind != "session"]
+    problems += waiting
     if opened:
         many = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
         problems.append(

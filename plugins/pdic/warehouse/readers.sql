@@ -11,6 +11,13 @@ create table if not exists readers.login (
 );
 comment on table readers.login is 'Every login of a reader, its password (as its verifier) and its connections, as they were given.';
 
+create table if not exists readers.removed (
+    login name primary key,
+    removed_at timestamptz not null default now(),
+    kept text not null default ''
+);
+comment on table readers.removed is 'Readers who were removed, and whose role is still there: nobody can log in by it, and `kept` says what keeps it.';
+
 create table if not exists readers.limits (
     one boolean primary key default true check (one),
     statement_seconds integer not null check (statement_seconds >= 0),
@@ -208,10 +215,11 @@ begin
                 (role.oid is null and activity.datname = current_database())
                 or role.rolname = 'pdic_reader'
                 or role.rolname in (select kept.login from readers.login as kept)
+                or role.rolname in (select gone.login from readers.removed as gone)
             )
     loop
         beyond := case
-            when session.usename is null then 'removed'
+            when session.usename is null or session.usename in (select gone.login from readers.removed as gone) then 'removed'
             when
                 limits.statement_seconds > 0 and session.state in ('active', 'fastpath function call')
                 and session.in_statement >= limits.statement_seconds + limits.grace_seconds
@@ -229,10 +237,11 @@ begin
         if beyond is null then
             continue;
         end if;
-        if pg_terminate_backend(session.pid) then
+        -- (The role of a removed reader goes next, so the end of its sessions is waited for.)
+        if pg_terminate_backend(session.pid, case beyond when 'removed' then 2000 else 0 end) then
             return query
             insert into readers.event (login, kind, detail)
-            values (coalesce(session.usename, 'removed'), 'session', format('%s %s', session.pid, beyond))
+            values (case beyond when 'removed' then 'removed' else session.usename end, 'session', format('%s %s', session.pid, beyond))
             returning event.login, event.kind, event.detail;
         end if;
     end loop;
@@ -246,6 +255,9 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if exists (select from readers.removed where login = new_login) then
+        raise exception 'the role % of a removed reader is still there', new_login;
+    end if;
     insert into readers.login (login, verifier, connections) values (new_login, new_verifier, new_connections);
     perform readers.make_so();
 end
@@ -265,11 +277,56 @@ begin
     perform pg_terminate_backend(activity.pid, 2000) from pg_stat_activity as activity
     where activity.usename = old_login and activity.backend_xid is not null;
     if exists (select from pg_roles where rolname = old_login) then
-        execute format('drop role %I', old_login);
+        insert into readers.removed (login) values (old_login) on conflict do nothing;
+        execute format('alter role %I nologin password null', old_login);
+        execute format('revoke pdic_reader from %I', old_login);
     end if;
 end
 $$;
-comment on function readers.remove is 'Take a login away. Its sessions are ended by end_beyond_limits.';
+comment on function readers.remove is 'Take a login away. Its sessions are ended by end_beyond_limits, and its role goes by finish_removals.';
+
+-- In a transaction of its own, after the login is gone: what the reader kept for itself must not keep the login.
+create or replace function readers.finish_removals() returns table (login name, kept text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    gone record;
+    found text;
+begin
+    for gone in
+        select removed.login, role.oid from readers.removed as removed
+        left join pg_roles as role on role.rolname = removed.login order by removed.login
+    loop
+        -- Objects, and not the default rights that a role has for its own objects: those go.
+        select pg_describe_object(owned.classid, owned.objid, 0) || case when count(*) over () > 1 then ' and more' else '' end
+        into found
+        from pg_shdepend as owned
+        where owned.refclassid = 'pg_authid'::regclass and owned.refobjid = gone.oid and owned.deptype = 'o'
+            and owned.classid <> 'pg_default_acl'::regclass
+            and owned.dbid in (0, (select oid from pg_database where datname = current_database()))
+        order by owned.classid, owned.objid
+        limit 1;
+        if gone.oid is not null and found is null then
+            begin
+                execute format('drop owned by %I', gone.login);
+                execute format('drop role %I', gone.login);
+            exception when dependent_objects_still_exist then
+                found := 'something in another database of this server';
+            end;
+        end if;
+        if found is null then
+            delete from readers.removed where login = gone.login;
+        else
+            update readers.removed set kept = found where login = gone.login;
+        end if;
+    end loop;
+    return query select removed.login, removed.kept from readers.removed as removed order by removed.login;
+end
+$$;
+comment on function readers.finish_removals is
+'Drop the roles of removed readers with the rights that they have and gave; returns those that own objects, which nobody drops unasked.';
 
 create or replace function readers.close(taken text) returns void
 language plpgsql
@@ -303,6 +360,6 @@ comment on function readers.close is 'Take functions from readers that write or 
 revoke all on all functions in schema readers from public;
 grant usage on schema readers to pdic_admin, pdic_loader, pdic_publisher;
 grant execute on function readers.put_right, readers.end_beyond_limits to pdic_admin, pdic_loader, pdic_publisher;
-grant execute on function readers.add, readers.remove to pdic_admin;
+grant execute on function readers.add, readers.remove, readers.finish_removals to pdic_admin;
 grant select (login, connections, made_at) on readers.login to pdic_admin, pdic_loader, pdic_publisher;
-grant select on readers.limits, readers.event to pdic_admin, pdic_loader, pdic_publisher;
+grant select on readers.limits, readers.event, readers.removed to pdic_admin, pdic_loader, pdic_publisher;

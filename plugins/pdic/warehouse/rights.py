@@ -36,7 +36,7 @@ OWNER: Final = "owner"
 SCHEMAS: Final[Mapping[str, str]] = {
     "candidate": "publisher: owner; transformer auditor: usage",
     "clean": "loader transformer auditor publisher: usage",
-    "control": "loader transformer auditor publisher: usage",
+    "control": "admin: usage create; loader transformer auditor publisher: usage",
     "landing": "loader: owner",
     "published": "publisher: owner; transformer: usage",
     "quarantine": "loader: usage create; transformer auditor: usage",
@@ -111,6 +111,7 @@ RELATIONS: Final[Mapping[str, str]] = {
     "readers.event_event_id_seq": "",
     "readers.limits": "admin loader publisher: select",
     "readers.login": "",  # but what COLUMNS says: all but the verifier of the password
+    "readers.removed": "admin loader publisher: select",
     "shared.*": "publisher: owner; reader: select",
     "staging.*": "transformer: owner",
     "valid.unit": "loader transformer auditor publisher: select",
@@ -151,10 +152,12 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "readers.*": "",
     "readers.add": "admin: execute",
     "readers.end_beyond_limits": "admin loader publisher: execute",
+    "readers.finish_removals": "admin: execute",
     "readers.put_right": "admin loader publisher: execute",
     "readers.remove": "admin: execute",
     "rights.*": "public: execute",
     "rights.seal": "admin: execute",
+    "rights.unseal": "",
     "valid.*": "public: execute",
 }
 DATABASE: Final = (
@@ -194,7 +197,7 @@ def provide(superuser_uri: str) -> None:
             _pin(database, login.role)
         if not _are_in(database):
             _put_in(database)
-        database.execute("select rights.seal()")
+        database.execute("select rights.unseal()" if _waits_for_migration(database) else "select rights.seal()")
         bring_up(database)
         for relation, what in database.execute("select relation, what from rights.kept_by_steps()"):
             _log.warning(
@@ -421,11 +424,29 @@ def _are_in(database: Connection[Any]) -> bool:
     return found == (True,)
 
 
+def _waits_for_migration(database: Connection[Any]) -> bool:
+    """Is there a warehouse that an older version made? Migrations run as its owner, who may have to change a register, and seal it."""
+    from pdic.warehouse.migrate import newest  # (which imports this module)
+
+    if database.execute("select to_regclass('control.alembic_version') is null").fetchone() == (True,):
+        return False
+    row = database.execute("select version_num from control.alembic_version").fetchone()
+    return row is not None and row[0] < newest()
+
+
+def unguarded(uri: str) -> list[str]:
+    """What keeps the owner of the database from changing the registers, and is not there. Where no rules are in, nothing is said."""
+    with connect_psycopg(uri, "rights") as database:
+        if database.execute("select to_regprocedure('rights.unguarded()') is null").fetchone() == (True,):
+            return []
+        return [what for (what,) in database.execute("select * from rights.unguarded()")]
+
+
 def _put_in(database: Connection[Any]) -> None:
     database.execute("create schema if not exists rights")
     database.execute("grant usage on schema rights to public")
     database.execute(_SCRIPT.read_bytes())
-    database.execute("revoke all on function rights.seal() from public")
+    database.execute("revoke all on function rights.seal(), rights.unseal() from public")
     database.execute("grant execute on function rights.seal() to pdic_admin")
     for name, event in _TRIGGERS.items():
         trigger = sql.Identifier(name)

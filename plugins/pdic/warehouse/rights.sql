@@ -55,7 +55,13 @@ begin atomic
                 or (function.provolatile <> 'i' and function.proname not in ('clock_timestamp', 'now'))
             )
         union all
-        select format('the trigger %I', tgname) from pg_trigger where tgrelid = relation and not tgisinternal
+        select format('the trigger %I', tgname) from pg_trigger
+        where tgrelid = relation and not tgisinternal
+            -- The ledger's guard, which is the keeper's own.
+            and not (
+                tgname = 'added_only' and tgrelid::regclass::text = 'control.ledger_entry'
+                and tgfoid::regproc::text = 'control.refuse_change'
+            )
         union all
         select format('the rule %I', rulename) from pg_rewrite where ev_class = relation and rulename <> '_RETURN'
         union all
@@ -144,20 +150,106 @@ begin
 end
 $$;
 
+-- The registers that are only ever added to, and the functions that add to one and guard it.
+create or replace function rights.registers() returns setof text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select unnest(array[
+        'quarantine.event', 'control.approval', 'control.ledger_entry', 'control.ledger_head', 'control.publication', 'control.release_note'
+    ]);
+end;
+
+create or replace function rights.of_registers() returns setof text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select unnest(array['control.append_to_ledger(text,jsonb)', 'control.refuse_change()']);
+end;
+
+-- What keeps a register from being changed, and is not there: words of its own for each. (By names: whoever asks may lack rights to them.)
+create or replace function rights.unguarded() returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select format('%s belongs to %s', relation.oid::regclass, relation.relowner::regrole)
+    from rights.registers() as register (name)
+    inner join pg_class as relation
+        on format('%s.%s', relation.relnamespace::regnamespace, relation.relname) = register.name
+    where relation.relowner::regrole::text <> 'pdic_keeper'
+    union all
+    select format('%s belongs to %s', function.oid::regprocedure, function.proowner::regrole)
+    from rights.of_registers() as called (name)
+    inner join pg_proc as function on function.oid::regprocedure::text = called.name
+    where function.proowner::regrole::text <> 'pdic_keeper'
+    union all
+    select format('the schema %s belongs to %s', nspname, nspowner::regrole)
+    from pg_namespace
+    where nspname in ('control', 'quarantine') and nspowner::regrole::text <> 'pdic_keeper'
+    union all
+    select 'the trigger added_only of control.ledger_entry is not in force'
+    from pg_class as ledger
+    where ledger.relname = 'ledger_entry' and ledger.relnamespace::regnamespace::text = 'control' and not exists (
+        select from pg_trigger
+        where tgrelid = ledger.oid and tgname = 'added_only' and tgenabled in ('O', 'A')
+            and tgfoid::regproc::text = 'control.refuse_change'
+    );
+end;
+
 -- Take the registers that are only ever added to from everybody, their former owner and the owner of the database included: they belong
--- to a role by which nobody can log in, and so does their schema, whose owner could drop them. Doing it again changes nothing.
+-- to a role by which nobody can log in, and so do their schemas, whose owner could drop them. Doing it again changes nothing.
 create or replace function rights.seal() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    name text;
 begin
-    if (select relowner <> 'pdic_keeper'::regrole from pg_class where oid = to_regclass('quarantine.event')) then
+    if not exists (select from rights.unguarded()) then
+        return;
+    end if;
+    if to_regclass('quarantine.event') is not null then
         alter schema quarantine owner to pdic_keeper;
         grant usage, create on schema quarantine to pdic_loader;
+    end if;
+    if to_regclass('quarantine.event') is not null
+        and (select relowner <> 'pdic_keeper'::regrole from pg_class where oid = to_regclass('quarantine.event')) then
         alter table quarantine.event owner to pdic_keeper;
         revoke all on quarantine.event from pdic_loader;
         grant select, insert on quarantine.event to pdic_loader;
     end if;
+    if to_regnamespace('control') is not null then
+        alter schema control owner to pdic_keeper;
+        grant usage, create on schema control to pdic_admin;
+    end if;
+    for name in select register.name from rights.registers() as register (name) where to_regclass(register.name) is not null loop
+        execute format('alter table %s owner to pdic_keeper', name::regclass);
+    end loop;
+    for name in select called.name from rights.of_registers() as called (name) where to_regprocedure(called.name) is not null loop
+        execute format('alter function %s owner to pdic_keeper', name::regprocedure);
+    end loop;
+    if to_regprocedure('control.refuse_change()') is not null then
+        drop trigger if exists added_only on control.ledger_entry;
+        create trigger added_only before update or delete or truncate on control.ledger_entry
+        for each statement execute function control.refuse_change();
+    end if;
+end
+$$;
+
+-- Give the registers to the owner of the database, for a migration that changes them and then has them sealed. The superuser's alone.
+create or replace function rights.unseal() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    name text;
+begin
+    for name in select register.name from rights.registers() as register (name) where to_regclass(register.name) is not null loop
+        execute format('alter table %s owner to pdic_admin', name::regclass);
+    end loop;
+    for name in select called.name from rights.of_registers() as called (name) where to_regprocedure(called.name) is not null loop
+        execute format('alter function %s owner to pdic_admin', name::regprocedure);
+    end loop;
 end
 $$;
 
