@@ -239,7 +239,7 @@ def test_values_planted_in_failing_rows_show_nowhere_but_in_the_inner_schemas(
     province.pdic("quality", "docs")
     assert any((province.home / "data_docs").rglob("health.xml1.html"))
     found_in = set()
-    with psycopg.connect(uri("pdic_warehouse_admin")) as warehouse:
+    with psycopg.connect(embedded.superuser_uri(province.home, "warehouse")) as warehouse:
         for schema, table in tables_of(warehouse):
             if rows_holding_secrets(warehouse, schema, table):
                 found_in.add((schema, table))

@@ -111,7 +111,7 @@ def test_the_demo_and_the_cleaning_know_the_same_family_names() -> None:
     listed = {
         name: {
             word.lower()
-            for word in re.findall(r"'([^']+)'", functions.split(f"clean.{name}(word text)")[1].split("$$;")[0])
+            for word in re.findall(r"'([^']+)'", functions.split(f"clean.{name}(word text)")[1].split("\nend;")[0])
         }
         for name in ("is_family_name", "is_frequent_family_name")
     }

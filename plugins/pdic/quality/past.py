@@ -17,6 +17,7 @@ from pdic.quality.census import OTHER, Census
 from pdic.quality.predicates import predicate
 from pdic.quality.results import BatchVerdict, RuleResult
 from pdic.quality.rules import OnFail
+from pdic.sources.window import CLOCK_GRAIN
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -72,7 +73,8 @@ inner join control.approval on approval.batch_id = approved.batch_id
 where approved.sector = batch.sector and approved.dataset = batch.dataset and approved.status = 'accepted'
     and approved.batch_id < batch.batch_id and batch.watermark_from <= approved.watermark_to + %(overlap)s
 """
-"""What went to quarantine by a batch that a person approved and that `batch` reads again in part: its watermark is hardly further."""
+"""What went to quarantine by a batch that a person approved and that `batch` reads again in part: a watermark lies behind what was read
+by the contract's overlap and the clock's grain (`pdic.sources.window`)."""
 
 
 def _consented(connection: Connection, contract: Contract, batch_id: int) -> int:
@@ -81,7 +83,7 @@ def _consented(connection: Connection, contract: Contract, batch_id: int) -> int
         cursor.execute(
             f"select coalesce(max(again.rows_quarantined), 0) from control.batch cross join lateral ({_READ_AGAIN}) as again"  # noqa: S608
             " where batch.batch_id = %(batch)s",
-            {"batch": batch_id, "overlap": contract.overlap},
+            {"batch": batch_id, "overlap": contract.overlap + CLOCK_GRAIN},
         )
         ((refused,),) = cursor.fetchall()
         return int(refused)
@@ -111,7 +113,7 @@ def _usually_refused(connection: Connection, contract: Contract, batch_id: int, 
                 "dataset": contract.dataset,
                 "batch": batch_id,
                 "again": AGAIN,
-                "overlap": contract.overlap,
+                "overlap": contract.overlap + CLOCK_GRAIN,
                 "window": window,
             },
         )
