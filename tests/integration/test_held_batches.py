@@ -18,13 +18,13 @@ from pdic.problems import problems
 from tests.conftest import Postgres, put
 from tests.integration.sectors import CURSOR, SNAPSHOT, Sector, own_sector
 
-NAME = "giu"
+NAME = "cho_duyet"
 CONSENT = approval.Approval("lan", "Nguyễn Thị Lan", "the agency took them back itself")
 
 
 @pytest.fixture(scope="module")
 def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
-    with own_sector(NAME, postgres, tmp_path_factory.mktemp("giu")) as made:
+    with own_sector(NAME, postgres, tmp_path_factory.mktemp("cho_duyet")) as made:
         yield made
 
 

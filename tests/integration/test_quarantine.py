@@ -27,7 +27,7 @@ LATER = quarantine.today() + dt.timedelta(days=30)
 
 @pytest.fixture(scope="module")
 def sector(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sector]:
-    with own_sector("giu_lai", postgres, tmp_path_factory.mktemp("project")) as made:
+    with own_sector("giu", postgres, tmp_path_factory.mktemp("project")) as made:
         yield made
 
 
