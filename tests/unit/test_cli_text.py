@@ -340,8 +340,10 @@ def long_names(monkeypatch: pytest.MonkeyPatch) -> None:
     answers(pdic.cli.reader, "is_embedded", True)
     of_reader = {"reader": "a" * 40, "login": f"reader_{'a' * 40}", "connections": 1000}
     answers(readers, "add", of_reader)
-    answers(readers, "remove", of_reader | {"sessions_ended": 1000})
-    answers(readers, "listed", [of_reader | {"open": 1000, "made_at": AT}])
+    answers(readers, "remove", of_reader | {"sessions_ended": 1000, "waits": SENTENCE})
+    answers(
+        readers, "listed", [of_reader | {"open": 1000, "made_at": AT, "waits": waits} for waits in (None, SENTENCE)]
+    )
     answers(load, "load", [BATCH])
     answers(release, "release", {"release_id": 12, "status": "published"})
     answers(release, "rollback", {"release_id": 12, "message": SENTENCE})

@@ -65,9 +65,8 @@ def schema_of(slot: str) -> str:
 def read(connection: Connection, *, lock: bool = False) -> Slots:
     """The row as it is. `lock`: nobody else may change it until the transaction ends."""
     with connection.cursor() as cursor:
-        if lock:
-            cursor.execute("select from control.slot for update")
-        cursor.execute("select live, former, building, live_release_id, former_release_id from control.slot")
+        found = "select live, former, building, live_release_id, former_release_id from control.slot"
+        cursor.execute(f"{found} for update" if lock else found)
         return Slots(*one(cursor))
 
 

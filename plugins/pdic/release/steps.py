@@ -32,6 +32,7 @@ T = TypeVar("T")
 Progress = Callable[[str], None]
 Report = dict[str, Any]
 OPEN_STATES = ("building", "built", "audited")
+PUBLISHED: Final = "published"
 HELD: Final = "held"
 """Built and audited, and too unlike the live one: it waits for a person, and for no process. A newer release overtakes it."""
 READY: Final = "ready"
@@ -453,11 +454,11 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
     publisher_uri = connect_to("pdic_warehouse_publisher")
     began = time.monotonic()
     with transaction(publisher_uri, "publish") as publisher:
-        if _status(publisher, release_id) == "published":
+        if _status(publisher, release_id) == PUBLISHED:
             live = slots.read(publisher).live_release_id
             sees = "" if live == release_id else f", and readers see release {live}"
             message = f"nothing changed: release {release_id} was published before{sees}"
-            return {"release_id": release_id, "status": "published", "message": message}
+            return {"release_id": release_id, "status": PUBLISHED, "message": message}
         if decision.consent is not None and (waiting := _approved_and_waiting(publisher, release_id)):
             return waiting
         _require_publishable(publisher, release_id, decision.consent)
@@ -486,7 +487,7 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
     seconds["publish"] = round(time.monotonic() - began, 3)
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
-    return {"release_id": release_id, "status": "published", "data_docs": docs, "seconds": seconds}
+    return {"release_id": release_id, "status": PUBLISHED, "data_docs": docs, "seconds": seconds}
 
 
 def _approved_and_waiting(publisher: Connection, release_id: int) -> Report | None:
@@ -504,9 +505,13 @@ def _approved_and_waiting(publisher: Connection, release_id: int) -> Report | No
 def _require_publishable(publisher: Connection, release_id: int, consent: Approval | None) -> None:
     """An audited release, or one that is held and that a person consents to. Raises `ReleaseHeld`, `ReleaseFenced`, `ReleaseError`."""
     if consent is None:
-        if (why := _held_because(publisher, release_id)) is not None:
-            raise ReleaseHeld(why)
-        _require(publisher, release_id, "audited", READY)
+        with publisher.cursor() as cursor:
+            cursor.execute("select status, message from control.release where release_id = %s", (release_id,))
+            status, message = cursor.fetchone() or (None, None)
+        if status == HELD:
+            raise ReleaseHeld(message)
+        if status not in ("audited", READY):
+            _require(publisher, release_id, "audited", READY)  # which says what it is instead
         return
     status = _status(publisher, release_id)
     if status == "abandoned" and (newer := _waiting(publisher, HELD)) is not None:
@@ -548,10 +553,17 @@ def _show(publisher: Connection, release_id: int, began: float, said: _Said, dec
             _record_consent(publisher, release_id, decision.consent)
             cursor.execute("update control.release set status = 'audited' where release_id = %s", (release_id,))
         found = slots.read(publisher, lock=True)
-        slot = found.building
-        cursor.execute("select release_id = %s from control.slot_content where slot = %s", (release_id, slot))
-        if not one(cursor)[0]:
-            raise ReleaseFenced(f"release {release_id}: slot {slot} holds another release; release again.")
+        cursor.execute(
+            """
+            select slot_content.release_id = release.release_id, release.compared_with
+            from control.slot_content cross join control.release
+            where slot_content.slot = %s and release.release_id = %s
+            """,
+            (found.building, release_id),
+        )
+        is_built, compared_with = one(cursor)
+        if not is_built:
+            raise ReleaseFenced(f"release {release_id}: slot {found.building} holds another release; release again.")
         if decision.resume:
             pin.take_away(publisher, decision.reason)
         elif pinned := pin.read(publisher):
@@ -560,8 +572,7 @@ def _show(publisher: Connection, release_id: int, began: float, said: _Said, dec
                 (READY, pin.waiting(pinned, release_id), release_id),
             )
             return pinned
-        cursor.execute("select compared_with from control.release where release_id = %s", (release_id,))
-        if one(cursor)[0] != (found.live_release_id if found.live is not None else content.NOTHING):
+        if compared_with != (found.live_release_id if found.live is not None else content.NOTHING):
             raise Busy(
                 f"release {release_id} was compared with another release than readers see now: a rollback came in between. Try again"
             )
@@ -569,11 +580,7 @@ def _show(publisher: Connection, release_id: int, began: float, said: _Said, dec
         before = slots.publish(publisher, release_id)
         notes.keep(publisher, release_id, said.lines)
         _record_publication(publisher, release_id, "publish", before.live_release_id)
-        _move_on(publisher, release_id, "published", {"publish": time.monotonic() - began})
-        cursor.execute(
-            "update control.release set published_at = clock_timestamp(), message = null where release_id = %s",
-            (release_id,),
-        )
+        _move_on(publisher, release_id, PUBLISHED, {"publish": time.monotonic() - began})
         ledger.append(publisher, "publish", {**said.entry, "former": before.live_release_id})
     return None
 
@@ -970,16 +977,20 @@ def _move_on(
     with publisher.cursor() as cursor:
         cursor.execute(
             """
-            update control.release set status = %s, message = coalesce(%s, message), seconds = seconds || %s
-            where release_id = %s and status = any(%s)
+            update control.release
+            set status = %(status)s, seconds = seconds || %(seconds)s,
+                message = case when %(status)s <> %(published)s then coalesce(%(message)s, message) end,
+                published_at = case when %(status)s = %(published)s then clock_timestamp() end
+            where release_id = %(release)s and status = any(%(open)s)
             """,
-            (
-                status,
-                message,
-                json.dumps({name: round(value, 3) for name, value in seconds.items()}),
-                release_id,
-                [*OPEN_STATES, READY],
-            ),
+            {
+                "status": status,
+                "published": PUBLISHED,
+                "message": message,
+                "seconds": json.dumps({name: round(value, 3) for name, value in seconds.items()}),
+                "release": release_id,
+                "open": [*OPEN_STATES, READY],
+            },
         )
         if cursor.rowcount != 1:
             raise ReleaseFenced(f"release {release_id} was overtaken by a newer one; nothing to do")
