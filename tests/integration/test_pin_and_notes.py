@@ -18,15 +18,8 @@ from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect, locks
 from tests.conftest import Postgres
+from tests.integration.shared_tables import SCHOOL
 
-SCHOOL = View(
-    name="school",
-    types={"school_key": "text", "pupils": "integer"},
-    closed={"head": "text"},
-    key=("school_key",),
-    comment="Schools",
-    column_comments={"school_key": "Key", "pupils": "Pupils"},
-)
 CLINIC = View("clinic", {"clinic_key": "text", "beds": "integer"}, {}, ("clinic_key",), "Clinics", {})
 HASH = "hashtextextended(row({})::text, 0)"
 

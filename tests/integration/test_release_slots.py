@@ -20,15 +20,7 @@ from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect
 from tests.conftest import Postgres
-
-SCHOOL = View(
-    name="school",
-    types={"school_key": "text", "pupils": "integer"},
-    closed={"head": "text"},
-    key=("school_key",),
-    comment="Schools",
-    column_comments={"school_key": "Key", "pupils": "Pupils"},
-)
+from tests.integration.shared_tables import SCHOOL
 
 
 @pytest.fixture

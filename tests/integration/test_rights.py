@@ -639,7 +639,7 @@ def test_the_registers_of_releases_are_only_added_to(attempt: Any, role: str) ->
         statements += [
             "create or replace function control.refuse_change() returns trigger language plpgsql as 'begin return new; end'",
             "drop function control.append_to_ledger",
-            "select rights.unseal()",
+            "select rights.hand_over('pdic_admin')",
         ]
     said = {statement: attempt(role, statement) for statement in statements}
     refused = "permission denied|must be owner|may not drop"

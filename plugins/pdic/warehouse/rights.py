@@ -157,7 +157,7 @@ FUNCTIONS: Final[Mapping[str, str]] = {
     "readers.remove": "admin: execute",
     "rights.*": "public: execute",
     "rights.seal": "admin: execute",
-    "rights.unseal": "",
+    "rights.hand_over": "",
     "valid.*": "public: execute",
 }
 DATABASE: Final = (
@@ -197,7 +197,9 @@ def provide(superuser_uri: str) -> None:
             _pin(database, login.role)
         if not _are_in(database):
             _put_in(database)
-        database.execute("select rights.unseal()" if _waits_for_migration(database) else "select rights.seal()")
+        database.execute(
+            "select rights.hand_over('pdic_admin')" if _waits_for_migration(database) else "select rights.seal()"
+        )
         bring_up(database)
         for relation, what in database.execute("select relation, what from rights.kept_by_steps()"):
             _log.warning(
@@ -446,7 +448,7 @@ def _put_in(database: Connection[Any]) -> None:
     database.execute("create schema if not exists rights")
     database.execute("grant usage on schema rights to public")
     database.execute(_SCRIPT.read_bytes())
-    database.execute("revoke all on function rights.seal(), rights.unseal() from public")
+    database.execute("revoke all on function rights.seal(), rights.hand_over(name) from public")
     database.execute("grant execute on function rights.seal() to pdic_admin")
     for name, event in _TRIGGERS.items():
         trigger = sql.Identifier(name)

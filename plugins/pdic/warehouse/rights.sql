@@ -196,14 +196,30 @@ begin atomic
     );
 end;
 
+-- Give the registers and their functions to a role: to the owner of the database for a migration that changes them, which has them sealed
+-- again. The superuser's alone.
+create or replace function rights.hand_over(role name) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    name text;
+begin
+    for name in select register.name from rights.registers() as register (name) where to_regclass(register.name) is not null loop
+        execute format('alter table %s owner to %I', name::regclass, role);
+    end loop;
+    for name in select called.name from rights.of_registers() as called (name) where to_regprocedure(called.name) is not null loop
+        execute format('alter function %s owner to %I', name::regprocedure, role);
+    end loop;
+end
+$$;
+
 -- Take the registers that are only ever added to from everybody, their former owner and the owner of the database included: they belong
 -- to a role by which nobody can log in, and so do their schemas, whose owner could drop them. Doing it again changes nothing.
 create or replace function rights.seal() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    name text;
 begin
     if not exists (select from rights.unguarded()) then
         return;
@@ -222,34 +238,12 @@ begin
         alter schema control owner to pdic_keeper;
         grant usage, create on schema control to pdic_admin;
     end if;
-    for name in select register.name from rights.registers() as register (name) where to_regclass(register.name) is not null loop
-        execute format('alter table %s owner to pdic_keeper', name::regclass);
-    end loop;
-    for name in select called.name from rights.of_registers() as called (name) where to_regprocedure(called.name) is not null loop
-        execute format('alter function %s owner to pdic_keeper', name::regprocedure);
-    end loop;
+    perform rights.hand_over('pdic_keeper');
     if to_regprocedure('control.refuse_change()') is not null then
         drop trigger if exists added_only on control.ledger_entry;
         create trigger added_only before update or delete or truncate on control.ledger_entry
         for each statement execute function control.refuse_change();
     end if;
-end
-$$;
-
--- Give the registers to the owner of the database, for a migration that changes them and then has them sealed. The superuser's alone.
-create or replace function rights.unseal() returns void
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    name text;
-begin
-    for name in select register.name from rights.registers() as register (name) where to_regclass(register.name) is not null loop
-        execute format('alter table %s owner to pdic_admin', name::regclass);
-    end loop;
-    for name in select called.name from rights.of_registers() as called (name) where to_regprocedure(called.name) is not null loop
-        execute format('alter function %s owner to pdic_admin', name::regprocedure);
-    end loop;
 end
 $$;
 
