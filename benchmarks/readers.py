@@ -40,6 +40,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg2
@@ -49,6 +50,7 @@ from psycopg2.extensions import connection as Connection
 from pdic import connections, embedded, warehouse
 from pdic.release import slots, steps, views
 from pdic.release.views import View
+from pdic.warehouse import locks
 
 FORK = multiprocessing.get_context("fork")
 KILLS = 20
@@ -84,7 +86,7 @@ class Trial:
         shown = [View(name, COLUMNS, {}, ("code",), name, {}) for name in self.names]
         views.views = steps.views = lambda: tuple(shown)  # type: ignore[assignment]
         steps._write_docs = lambda *_: "not written"
-        self.changing = self._timed("_show"), self._timed("_take_back")
+        self.changing = self._timed(locks, "_in_transaction"), self._timed(steps, "_take_back")
         warehouse.migrate(connections.warehouse("admin"))
         with closing(self.session("publisher")) as publisher, publisher:
             slots.ensure_tables(publisher, views.views())
@@ -150,9 +152,9 @@ class Trial:
         return seconds
 
     @staticmethod
-    def _timed(name: str) -> list[float]:
-        """Where the seconds are kept that a step takes from its first statement on."""
-        action: Callable[..., Any] = getattr(steps, name)
+    def _timed(module: ModuleType, name: str) -> list[float]:
+        """Where the seconds are kept that each call of a function took."""
+        action: Callable[..., Any] = getattr(module, name)
         seconds: list[float] = []
 
         def timed(*words: Any) -> Any:
@@ -161,7 +163,7 @@ class Trial:
             seconds.append(time.perf_counter() - began)
             return done
 
-        setattr(steps, name, timed)
+        setattr(module, name, timed)
         return seconds
 
     # Readers. Each gets what it has seen, and goes on until the trial stops.

@@ -85,9 +85,13 @@ def fill(rows: int) -> None:
                     cursor.execute("select published.sample_where_it_grew(%s)", [name])
         with closing(psycopg2.connect(connections.warehouse("publisher"))) as publisher, publisher:
             slots.close(publisher)
-        with closing(psycopg2.connect(connections.warehouse("publisher"))) as publisher, publisher:
+        with (
+            closing(psycopg2.connect(connections.warehouse("publisher"))) as publisher,
+            publisher,
+            publisher.cursor() as cursor,
+        ):
             views.bring_up(publisher)
-            slots.publish(publisher, release_id)
+            slots.publish(cursor, release_id, slots.read(publisher, lock=True))
     with closing(psycopg2.connect(connections.warehouse("admin"))) as owner:
         owner.autocommit = True
         with owner.cursor() as cursor:

@@ -288,7 +288,7 @@ def test_a_release_that_cannot_be_shown_to_readers_is_told_until_it_can(
     assert release.audit(release_id)["status"] == "audited"
 
     def refuse(error: Exception) -> None:
-        monkeypatch.setattr(steps, "bring_up", lambda _: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(steps, "_show", lambda *_: (_ for _ in ()).throw(error))
 
     refuse(TableHeld("shared.fct_payment is held by session 7"))
     with pytest.raises(TableHeld):
@@ -314,7 +314,7 @@ def test_why_a_release_was_not_published_is_known_after_the_next_began(
 ) -> None:
     release_id = build("update t set funding_source = 'state' where payment_key = 'p40'")
     release.audit(release_id)
-    monkeypatch.setattr(steps, "bring_up", lambda _: (_ for _ in ()).throw(TableHeld("somebody holds a view")))
+    monkeypatch.setattr(steps, "_show", lambda *_: (_ for _ in ()).throw(TableHeld("somebody holds a view")))
     with pytest.raises(TableHeld):
         release.publish(release_id)
     monkeypatch.undo()

@@ -48,7 +48,8 @@ def publish(publisher: Connection, release_id: int, pupils: int) -> None:
             (pupils, release_id),
         )
     readers_views.bring_up(publisher)
-    slots.publish(publisher, release_id)
+    with publisher.cursor() as cursor:
+        slots.publish(cursor, release_id, slots.read(publisher, lock=True))
 
 
 def seen(publisher: Connection) -> list[tuple[object, ...]]:

@@ -21,6 +21,7 @@ from pdic.warehouse import one
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
+    from psycopg2.extensions import cursor as Cursor
 
 START: Final = bytes(32)
 """The hash before the first entry."""
@@ -52,9 +53,14 @@ def append(connection: Connection, kind: str, payload: Mapping[str, Any]) -> Ent
     own login by itself. What else is added waits until the transaction ends: do it last.
     """
     with connection.cursor() as cursor:
-        cursor.execute("select * from control.append_to_ledger(%s, %s)", (kind, json.dumps(payload)))
+        add(cursor, kind, payload)
         seq, written = one(cursor)
     return Entry(int(seq), bytes(written).hex())
+
+
+def add(cursor: Cursor, kind: str, payload: Mapping[str, Any]) -> None:
+    """The same by a cursor; what it answers is the entry's number and hash."""
+    cursor.execute("select * from control.append_to_ledger(%s, %s)", (kind, json.dumps(payload)))
 
 
 def check(connection: Connection, expected: str | None = None) -> Check:

@@ -62,14 +62,13 @@ def lines(publisher: Connection, release_id: int, views: Iterable[View], consent
         ]
 
 
-def keep(publisher: Connection, release_id: int, said: Sequence[Line]) -> None:
+def keep(cursor: Cursor, release_id: int, said: Sequence[Line]) -> None:
     """Write the lines down, in the transaction that publishes the release."""
-    with publisher.cursor() as cursor:
-        execute_values(
-            cursor,
-            "insert into control.release_note (release_id, line, topic, table_name, note_vi, note_en) values %s",
-            [(release_id, place, line.topic, line.table, line.vi, line.en) for place, line in enumerate(said, 1)],
-        )
+    execute_values(
+        cursor,
+        "insert into control.release_note (release_id, line, topic, table_name, note_vi, note_en) values %s",
+        [(release_id, place, line.topic, line.table, line.vi, line.en) for place, line in enumerate(said, 1)],
+    )
 
 
 def of_release(release_id: int | None = None, connect_to: Connect = connections.uri) -> dict[str, Any]:

@@ -70,19 +70,16 @@ def read(connection: Connection, *, lock: bool = False) -> Slots:
         return Slots(*one(cursor))
 
 
-def publish(connection: Connection, release_id: int) -> Slots:
-    """Show what was built to readers; what they saw becomes the former release. Returns the slots as they were before."""
-    before = read(connection, lock=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            update control.slot
-            set live = building, former = live, building = %s, live_release_id = %s,
-                former_release_id = case when live is not null then live_release_id end
-            """,
-            (before.spare, release_id),
-        )
-    return before
+def publish(cursor: Cursor, release_id: int, before: Slots) -> None:
+    """Show what was built to readers; what they saw becomes the former release. `before`: the slots, as they were read and locked."""
+    cursor.execute(
+        """
+        update control.slot
+        set live = building, former = live, building = %s, live_release_id = %s,
+            former_release_id = case when live is not null then live_release_id end
+        """,
+        (before.spare, release_id),
+    )
 
 
 def roll_back(connection: Connection) -> None:
@@ -210,8 +207,9 @@ def close(connection: Connection) -> None:
             tables = [sql.Identifier(schema_of(slot), name) for (name,) in cursor.fetchall()]
             if tables:
                 listed = sql.SQL(", ").join(tables)
-                cursor.execute(sql.SQL("revoke all on {} from pdic_transformer").format(listed))
+                # In this order: an autovacuum that the lock waits for would itself wait for a revoke that has begun.
                 cursor.execute(sql.SQL("lock table {} in share mode").format(listed))
+                cursor.execute(sql.SQL("revoke all on {} from pdic_transformer").format(listed))
 
 
 def drop_retired(connection: Connection) -> None:

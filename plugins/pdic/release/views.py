@@ -71,6 +71,12 @@ def _view(entry: dict[str, Any]) -> View:
     )
 
 
+def are_up_to_date(publisher: Connection) -> bool:
+    """Are the readers' views as the contracts say? To be called between transactions."""
+    with publisher, publisher.cursor() as cursor:
+        return _known(cursor, _there(cursor)) == {view.name: _digests(view) for view in views()}
+
+
 def bring_up(publisher: Connection) -> list[str]:
     """Make the readers' views as the contracts say, where they are not so already; returns the names of those that changed.
 
@@ -80,8 +86,7 @@ def bring_up(publisher: Connection) -> list[str]:
     wanted = {view.name: view for view in views()}
     with publisher.cursor() as cursor:
         there = _there(cursor)
-        cursor.execute("select name, statement, comments from control.shown_view")
-        known = {name: (statement, comments) for name, statement, comments in cursor.fetchall() if name in there}
+        known = _known(cursor, there)
         digests = {name: _digests(view) for name, view in wanted.items()}
         gone, changed = sorted(there - set(wanted)), []
         for name in gone:
@@ -119,6 +124,12 @@ def _there(cursor: Cursor) -> set[str]:
     """The views of tables that readers have now."""
     cursor.execute("select relname from pg_class where relnamespace = to_regnamespace(%s) and relkind = 'v'", (SCHEMA,))
     return {name for (name,) in cursor.fetchall()} - set(OWN)
+
+
+def _known(cursor: Cursor, there: set[str]) -> dict[str, tuple[str, str]]:
+    """By name, how the views were made that are there: the digests of their statements and comments."""
+    cursor.execute("select name, statement, comments from control.shown_view")
+    return {name: (statement, comments) for name, statement, comments in cursor.fetchall() if name in there}
 
 
 def _digests(view: View) -> tuple[str, str]:

@@ -214,14 +214,15 @@ def in_short_tries(
 
     Whoever wants to read what is being changed waits for the change: so each try waits `SHORT_S` for those who read, then gives
     all back and comes again. That is also shorter than a server takes to find a deadlock and end one of the two. Raises `TableHeld`
-    after `LOCK_WAIT_S` seconds; `what` and `tables` are as in `held_up`.
+    after `LOCK_WAIT_S` seconds; `what` and `tables` are as in `held_up`. Where it raises, the session keeps the short wait.
     """
     began = time.monotonic()
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select set_config('lock_timeout', %s, false)", (f"{SHORT_S * 1000:.0f}ms",))
     while True:
         try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute("select set_config('lock_timeout', %s, true)", (f"{SHORT_S * 1000:.0f}ms",))
-                return action()
+            done = _in_transaction(connection, action)
+            break
         except Exception as error:
             if isinstance(error, PdicError) or not outages.is_locked_out(error):
                 raise
@@ -229,6 +230,14 @@ def in_short_tries(
             if waited >= LOCK_WAIT_S:
                 raise table_held(warehouse_uri, what, tables, waited) from error
         time.sleep(POLL_S)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("reset lock_timeout")
+    return done
+
+
+def _in_transaction(connection: Connection, action: Callable[[], T]) -> T:
+    with connection:
+        return action()
 
 
 def table_held(warehouse_uri: str, what: str, tables: Sequence[str] = (), waited: float = LOCK_WAIT_S) -> TableHeld:

@@ -37,6 +37,27 @@ class StatementCursor(Cursor):
         return _with_doubled(query, self) if isinstance(query, sql.Composable) else query
 
 
+class Together(StatementCursor):
+    """A cursor that keeps statements until `send` gives them to the server at once.
+
+    Beside many others each answer is waited for until a processor is free; so statements of which none needs the answer of another wait
+    once. An error is that of the first one that fails, and those after it are not run.
+    """
+
+    def __init__(self, *words: Any, **named: Any) -> None:
+        super().__init__(*words, **named)
+        self._kept: list[bytes] = []
+
+    def execute(self, query: str | bytes | sql.Composable, vars: Any = None) -> None:  # noqa: A002 (the driver's name)
+        """Keep a statement."""
+        self._kept.append(self.mogrify(query, vars))
+
+    def send(self) -> None:
+        """Run what was kept, in order. The result is that of the last one."""
+        super().execute(b";\n".join(self._kept))
+        self._kept.clear()
+
+
 def execute_values(cursor: Cursor, query: str | sql.Composable, rows: Sequence[Sequence[Any]]) -> None:
     """The driver's, with `%` doubled likewise: one statement for many rows, whose `values %s` takes them."""
     text = _with_doubled(query, cursor) if isinstance(query, sql.Composable) else query
