@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pdic import connections, contracts
+from pdic import connections, contracts, problems
 from pdic.quarantine import AGAIN
+from pdic.release import turn
 from pdic.warehouse import Connect, records, transaction
 
 Report = dict[str, Any]
@@ -119,7 +120,12 @@ def releases(connect_to: Connect = connections.uri, limit: int = 20) -> list[Rep
             """,
             (limit,),
         )
-        return records(cursor)
+        found = records(cursor)
+        left = turn.left_behind(publisher)
+    for release in found:
+        if release["release_id"] == left:
+            release["reason"] = release["reason"] or problems.left_behind(left)
+    return found
 
 
 def standings(connect_to: Connect = connections.uri) -> dict[tuple[str, str], Report]:

@@ -78,6 +78,8 @@ def _of_releases(release: Report) -> Iterator[str]:
     newest = release["newest"][:1]
     if pinned := release.get("pin"):
         yield kept_back(pinned, newest)
+    if (left := release.get("left_behind")) and not newest[0]["message"]:
+        yield f"{left_behind(left)}, and readers see release {release['live'] or 'none'}: run `pdic release`"
     if not newest or not (why := newest[0]["message"]):
         return
     number, status, sees = newest[0]["release_id"], newest[0]["status"], release["live"] or "none"
@@ -87,6 +89,11 @@ def _of_releases(release: Report) -> Iterator[str]:
         yield f"release {number} failed, and readers see release {sees}: {why}"
     elif status == "audited":
         yield f"release {number} is built and audited, and readers see release {sees}: {why}; run `pdic release`"
+
+
+def left_behind(release_id: int) -> str:
+    """What is to be said of a release that is open and that no process works on."""
+    return f"release {release_id} did not come to its end, and no process works on it any more"
 
 
 def kept_back(pinned: Report, newest: Sequence[Report]) -> str:

@@ -20,7 +20,7 @@ from pdic.quality.results import ReleaseVerdict
 from pdic.release import comparison, profile, slots, steps
 from pdic.release import views as readers_views
 from pdic.release.views import View
-from pdic.warehouse import connect
+from pdic.warehouse import connect, locks
 
 PAYMENT = View(
     name="fct_payment",
@@ -84,7 +84,9 @@ def build(change: str = "", *, batch: int | None = None) -> int:
                 (now.building,),
             )
         else:
-            slots.copy_live(publisher, [PAYMENT, STILL])
+            for view in (PAYMENT, STILL):
+                slots.copy_table(publisher, view)
+            slots.copy_marks(publisher)
         if change:
             cursor.execute(change.replace(" t ", f" slot_{now.building}.fct_payment "))
         if change or now.live is None:
@@ -322,6 +324,26 @@ def test_why_a_release_was_not_published_is_known_after_the_next_began(
     found = comparison.shown(release_id)
     assert found["status"] == "abandoned"
     assert found["reason"] == "a newer release began; before that: it was not published: somebody holds a view"
+
+
+def test_a_release_whose_process_was_killed_is_told(whole: int) -> None:
+    release_id = build("update t set funding_source = 'state' where payment_key = 'p50'")
+    assert release_problems() == [], "its next step may be about to begin"
+    with connect(connections.warehouse("publisher"), "test") as publisher, publisher.cursor() as cursor:
+        cursor.execute(
+            "update control.release set started_at = started_at - interval '1 hour' where release_id = %s",
+            (release_id,),
+        )
+    with (
+        connect(connections.warehouse("publisher"), "release 9 audit") as publisher,
+        locks.hold(publisher, locks.RELEASE),
+    ):
+        assert release_problems() == [], "a process works on it"
+    (problem,) = release_problems()
+    assert problem.startswith(f"release {release_id} did not come to its end, and no process works on it any more")
+    assert f"readers see release {whole}" in problem
+    (newest, *_) = history.releases(limit=1)
+    assert newest["reason"] in problem
 
 
 def test_what_is_held_is_shown_on_a_screen_of_80_columns(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:

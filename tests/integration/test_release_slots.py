@@ -210,7 +210,8 @@ def test_a_slot_that_is_out_of_date_is_brought_to_what_the_live_one_holds(publis
             values ('a', 9, 'x', 1, 0), ('gone', 1, 'x', 0, 0)
             """
         )
-        slots.copy_live(publisher, [SCHOOL])
+        slots.copy_table(publisher, SCHOOL)
+        slots.copy_marks(publisher)
         cursor.execute("select school_key, pupils, head, _row_hash, _release_id from slot_b.school")
         assert cursor.fetchall() == [("a", 10, "x", 0, 1)]
         cursor.execute("select slot, release_id, generation from published.applied_release order by 1")

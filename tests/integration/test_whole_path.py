@@ -24,6 +24,7 @@ from psycopg import sql
 
 from pdic import settings
 from pdic.release import dbt
+from pdic.release import keys as keys_of_release
 from tests.integration.province import Province, Refused
 
 CITIZENS = "1500"
@@ -455,6 +456,9 @@ def test_no_key_is_found_again_by_trying_all_codes(first: Province) -> None:
     for purpose in ("student", "visit", "dossier", "event"):
         found = {guess for code in codes for guess in guesses(code, purpose)} & everything
         assert not found, f"{len(found)} keys are found again from codes ({purpose})"
+    secret = (first.home / "secrets" / "identity_key").read_text(encoding="utf-8").strip().encode()
+    with_secret = {keys_of_release.key_of(secret, "student", code) for code in codes}
+    assert keys["student"] <= with_secret, "these are the codes, and only the secret was missing"
 
 
 def test_a_province_that_stops_is_seen_in_the_score_and_in_data_docs(first: Province, later: dict[str, str]) -> None:

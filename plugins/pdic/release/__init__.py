@@ -19,12 +19,12 @@ from pdic.release.steps import (
     conform,
     is_current,
     open_release,
-    overtaken_by,
     publish,
     release,
     resume,
     rollback,
 )
+from pdic.release.turn import overtaken_by
 from pdic.release.verify import verify
 
 __all__ = [

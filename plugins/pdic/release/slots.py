@@ -118,59 +118,85 @@ def ensure_tables(connection: Connection, views: Iterable[View]) -> None:
                 _create(cursor, view)
 
 
-def copy_live(connection: Connection, views: Iterable[View]) -> None:
-    """Bring the slot that is to be built to what the live one holds, row by row that differs, with the marks of its models.
+def copy_table(connection: Connection, view: View) -> None:
+    """Bring a table of the slot that is to be built to what the live one holds, row by row that differs.
 
-    For a slot that other logic built, or a build that broke off: to copy is cheaper than to compute everything again.
+    For a slot that other logic built, or a build that broke off: to copy is cheaper than to compute everything again. The marks of its
+    models are another matter (`copy_marks`).
     """
     found = read(connection)
     if found.live is None:
         raise ReleaseError("there is no live release to copy")
+    own, live = (sql.Identifier(schema_of(slot), view.name) for slot in (found.building, found.live))
+    same_key = sql.SQL(" and ").join(
+        sql.SQL("live.{0} = own.{0}").format(sql.Identifier(column)) for column in view.key
+    )
+    columns = sql.SQL(", ").join(sql.Identifier(name) for name in _all_columns(view) if name != SLOT)
     with connection.cursor() as cursor:
         # Statistics say that a slot is empty while it is filled: a nested loop would read all of it again for each row.
         cursor.execute("set local enable_nestloop = off")
-        for view in views:
-            own, live = (sql.Identifier(schema_of(slot), view.name) for slot in (found.building, found.live))
-            same_key = sql.SQL(" and ").join(
-                sql.SQL("live.{0} = own.{0}").format(sql.Identifier(column)) for column in view.key
+        cursor.execute(
+            sql.SQL(
+                "delete from {own} as own where not exists"
+                " (select from {live} as live where {same_key} and live._row_hash = own._row_hash)"
+            ).format(own=own, live=live, same_key=same_key)
+        )
+        cursor.execute(
+            sql.SQL(
+                "insert into {own} ({columns}) select {columns} from {live} as live"
+                " where not exists (select from {own} as own where {same_key}) order by {key}"
+            ).format(
+                own=own,
+                live=live,
+                same_key=same_key,
+                columns=columns,
+                key=sql.SQL(", ").join(map(sql.Identifier, view.key)),  # an index takes ordered keys twice as fast
             )
+        )
+        cursor.execute("select published.sample_where_it_grew(%s)", (view.name,))
+        cursor.execute("reset enable_nestloop")
+
+
+def largest_first(connection: Connection, views: Iterable[View]) -> list[View]:
+    """In the order of their tables' size in the live slot. To be called between transactions."""
+    with connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select relname, pg_relation_size(oid) from pg_class where relnamespace = to_regnamespace(%s)",
+            (schema_of(str(read(connection).live)),),
+        )
+        size = dict(cursor.fetchall())
+    return sorted(views, key=lambda view: -size.get(view.name, 0))
+
+
+def drop_marks(connection: Connection) -> None:
+    """Forget up to where the models of the slot that is to be built were brought, and what its tables hold."""
+    with connection.cursor() as cursor:
+        for table in ("table_content", "applied_release"):
             cursor.execute(
-                sql.SQL(
-                    "delete from {own} as own where not exists"
-                    " (select from {live} as live where {same_key} and live._row_hash = own._row_hash)"
-                ).format(own=own, live=live, same_key=same_key)
-            )
-            columns = sql.SQL(", ").join(sql.Identifier(name) for name in _all_columns(view) if name != SLOT)
-            cursor.execute(
-                sql.SQL(
-                    "insert into {own} ({columns}) select {columns} from {live} as live"
-                    " where not exists (select from {own} as own where {same_key}) order by {key}"
-                ).format(
-                    own=own,
-                    live=live,
-                    same_key=same_key,
-                    columns=columns,
-                    key=sql.SQL(", ").join(map(sql.Identifier, view.key)),  # an index takes ordered keys twice as fast
+                sql.SQL("delete from {} where slot = (select building from control.slot)").format(
+                    sql.Identifier(PARENTS, table)
                 )
             )
-            cursor.execute("select published.sample_where_it_grew(%s)", (view.name,))
-        cursor.execute("delete from published.table_content where slot = %s", (found.building,))
+
+
+def copy_marks(connection: Connection) -> None:
+    """Say of the slot that is to be built what is said of the live one, whose tables it holds now."""
+    drop_marks(connection)
+    with connection.cursor() as cursor:
         cursor.execute(
             """
             insert into published.table_content (slot, model, release_id, columns)
-            select %s, model, release_id, columns from published.table_content where slot = %s
-            """,
-            (found.building, found.live),
+            select slot.building, model, release_id, columns
+            from published.table_content as content inner join control.slot on slot.live = content.slot
+            """
         )
-        cursor.execute("delete from published.applied_release where slot = %s", (found.building,))
         cursor.execute(
             """
             insert into published.applied_release (slot, model, release_id, generation)
-            select %s, model, release_id, generation from published.applied_release where slot = %s
-            """,
-            (found.building, found.live),
+            select slot.building, model, release_id, generation
+            from published.applied_release as applied inner join control.slot on slot.live = applied.slot
+            """
         )
-        cursor.execute("reset enable_nestloop")
 
 
 def open_for_building(connection: Connection, slot: str) -> None:

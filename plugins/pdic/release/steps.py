@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +19,10 @@ from pdic.approval import Approval
 from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, WarehouseUnavailable
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
-from pdic.release import code, comparison, content, dbt, keys, ledger, notes, pin, slots
+from pdic.release import code, comparison, content, dbt, keys, ledger, notes, pin, slots, turn
 from pdic.release.seeds import load_seeds
-from pdic.release.views import are_up_to_date, bring_up, go_back_to, views
+from pdic.release.turn import OPEN_STATES
+from pdic.release.views import View, are_up_to_date, bring_up, go_back_to, views
 from pdic.warehouse import Connect, connect, locks, one, readers, transaction
 from pdic.warehouse.statements import Together, execute_values
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Progress = Callable[[str], None]
 Report = dict[str, Any]
-OPEN_STATES = ("building", "built", "audited")
 PUBLISHED: Final = "published"
 HELD: Final = "held"
 """Built and audited, and too unlike the live one: it waits for a person, and for no process. A newer release overtakes it."""
@@ -43,9 +44,8 @@ RELEASE_WAIT_S: Final = 600.0
 """How long a release waits for another one that a living process builds."""
 STEP_WAIT_S: Final = 60.0
 """How long a single step does: a scheduler tries it again later."""
-GRACE_S: Final = 60.0
-"""How long the next step of a release may take to begin. Until then a release that nobody holds is a living one."""
-POLL_S: Final = 1.0
+COPIES: Final = 2
+"""So many tables are copied at a time."""
 _log = logging.getLogger(__name__)
 STAGING = ("path:models/staging", "path:models/vault/mention")
 
@@ -67,9 +67,9 @@ def release(
     readers.watch(connect_to)
     with locks.Session(connect_to, "pdic_warehouse_publisher", "release") as session:
         try:
-            _take_turn(session, connect_to, RELEASE_WAIT_S)
+            turn.take(session, connect_to, RELEASE_WAIT_S)
         except Busy as busy:
-            return {"release_id": _last(connect_to), "status": "under way", "message": str(busy)}
+            return {"release_id": turn.newest(connect_to), "status": "under way", "message": str(busy)}
         opened = open_release(full_refresh=full_refresh, force=force, connect_to=connect_to, held=True)
         if opened["status"] != "building":
             return opened
@@ -80,83 +80,6 @@ def release(
             if report["status"] == HELD:
                 break
         return report
-
-
-def _take_turn(session: locks.Session, connect_to: Connect, wait: float) -> None:
-    """Hold the release's lock, once no living process builds a release. Raises `Busy` after `wait` seconds.
-
-    Airflow's tasks give the lock back between two steps: a release whose last step has just ended is a living one.
-    """
-    began = time.monotonic()
-    said = False
-    while True:
-        session.take(locks.RELEASE, max(0.0, wait - (time.monotonic() - began)))
-        living = _between_steps(connect_to)
-        if living is None:
-            return
-        session.let_go(locks.RELEASE)
-        what = f"release {living} is being built, and its next step is about to begin"
-        if time.monotonic() - began >= wait:
-            raise Busy(f"{what}. Wait until it has ended, then release again")
-        if not said:
-            _log.warning("%s: waiting for it (at most %.0f s)", what, wait)
-            said = True
-        time.sleep(POLL_S)
-
-
-def _between_steps(connect_to: Connect) -> int | None:
-    """The open release whose last step ended a moment ago and gave the lock back for the next one."""
-    with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
-        cursor.execute(
-            """
-            select release_id from control.release
-            where status = any(%s) and let_go_at > clock_timestamp() - make_interval(secs => %s)
-            """,
-            (list(OPEN_STATES), GRACE_S),
-        )
-        row = cursor.fetchone()
-    return int(row[0]) if row else None
-
-
-def _last(connect_to: Connect) -> int | None:
-    """The newest release, whatever became of it."""
-    with transaction(connect_to("pdic_warehouse_publisher"), "open release") as publisher, publisher.cursor() as cursor:
-        cursor.execute("select max(release_id) from control.release")
-        found = one(cursor)[0]
-    return int(found) if found is not None else None
-
-
-def overtaken_by(release_id: int, connect_to: Connect = connections.uri) -> int | None:
-    """The newer release that brings all that this one would have brought, published or built by a living process; else None."""
-    with transaction(connect_to("pdic_warehouse_publisher"), "release") as publisher, publisher.cursor() as cursor:
-        living = locks.holder(publisher, locks.RELEASE) is not None
-        cursor.execute(
-            """
-            select newer.release_id
-            from control.release as this
-            inner join control.release as newer on newer.release_id > this.release_id
-            where
-                this.release_id = %s
-                and (newer.full_refresh or not this.full_refresh)
-                and (
-                    newer.status in ('published', 'ready')
-                    or newer.status = any(%s)
-                    and (%s or newer.let_go_at > clock_timestamp() - make_interval(secs => %s))
-                )
-                and not exists (
-                    select from control.release_batch as mine
-                    left join control.release_batch as theirs
-                        on theirs.release_id = newer.release_id
-                        and theirs.sector = mine.sector and theirs.dataset = mine.dataset
-                    where mine.release_id = this.release_id and mine.batch_id > coalesce(theirs.batch_id, 0)
-                )
-            order by newer.release_id desc
-            limit 1
-            """,
-            (release_id, list(OPEN_STATES), living, GRACE_S),
-        )
-        row = cursor.fetchone()
-    return int(row[0]) if row else None
 
 
 def open_release(
@@ -176,7 +99,7 @@ def open_release(
     if held:
         return _open(full_refresh, force, connect_to, held=True)
     with locks.Session(connect_to, "pdic_warehouse_publisher", "open release") as session:
-        _take_turn(session, connect_to, wait)
+        turn.take(session, connect_to, wait)
         return _open(full_refresh, force, connect_to, held=False)
 
 
@@ -364,8 +287,8 @@ def conform(release_id: int, connect_to: Connect = connections.uri, *, held: boo
         _require_same_secret(publisher, secret)
         building, whole_staging, whole_core = _begin_build(publisher, publisher_uri, release_id, logic)
         if whole_core and not whole_staging and _live_is_by(publisher, logic):
-            with _timed(seconds, "copy"), publisher:
-                slots.copy_live(publisher, views())
+            with _timed(seconds, "copy"):
+                _copy_live(publisher, publisher_uri, release_id)
             whole_core = False
         with _timed(seconds, "staging"):
             if whole_staging:
@@ -385,6 +308,21 @@ def conform(release_id: int, connect_to: Connect = connections.uri, *, held: boo
             )
             slots.close(publisher)  # what is audited can no longer change
     return {"release_id": release_id, "status": "built", "seconds": seconds}
+
+
+def _copy_live(publisher: Connection, publisher_uri: str, release_id: int) -> None:
+    """Bring the slot that is to be built to what the live one holds. Where that breaks off, the slot has no marks: it is done again."""
+
+    def copy(view: View) -> None:
+        with transaction(publisher_uri, f"release {release_id} copy") as connection:
+            slots.copy_table(connection, view)
+
+    with publisher:
+        slots.drop_marks(publisher)
+    with ThreadPoolExecutor(COPIES) as pool:
+        list(pool.map(copy, slots.largest_first(publisher, views())))
+    with publisher:
+        slots.copy_marks(publisher)
 
 
 def audit(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
