@@ -1,6 +1,6 @@
 """Publishes and rollbacks under readers: who waits, who sees a mixture, who gets an error.
 
-    python -m benchmarks.readers [--publishes 200] [--rollbacks 100] [--tables 60] [--rows 2000] [--seed 1] [--json]
+    python -m benchmarks.readers [--publishes 200] [--rollbacks 100] [--tables 60] [--rows 2000] [--seed 1]
 
 Makes a warehouse of its own, with so many published tables of so many rows. Every row of a release says its number, so that a reader
 can tell one release from a mixture. Between two publishes the slot that no reader sees is rewritten by the transformer, and closed as a
@@ -121,15 +121,19 @@ class Trial:
                 table = sql.Identifier(slots.schema_of(slot), name)
                 cursor.execute(sql.SQL("delete from {} where number % 7 = 0").format(table))
                 cursor.execute(
-                    sql.SQL("update {} set release = %s, _release_id = %s").format(table), [self.release_id] * 2
+                    sql.SQL(
+                        "update {} set release = %s, _release_id = %s, _row_hash = hashtextextended(code || %s::text, 0)"
+                    ).format(table),
+                    [self.release_id] * 3,
                 )
                 cursor.execute(
                     sql.SQL(
                         "insert into {} (code, number, release, amount, _row_hash, _release_id)"
-                        " select 'c' || given.n, given.n, %s, given.n / 7.0, 0, %s from generate_series(1, %s) as given (n)"
+                        " select 'c' || given.n, given.n, %s, given.n / 7.0,"
+                        " hashtextextended('c' || given.n || %s::text, 0), %s from generate_series(1, %s) as given (n)"
                         " where not exists (select from {} as standing where standing.code = 'c' || given.n)"
                     ).format(table, table),
-                    [self.release_id, self.release_id, self.rows],
+                    [self.release_id, self.release_id, self.release_id, self.rows],
                 )
             cursor.executemany(
                 "select published.remember_content(%s, %s, %s, true)",

@@ -4,7 +4,7 @@
 
 Makes a warehouse of its own, with two published tables of so many rows in each of the three slots, each row its own content. Every
 query is asked in turn of the view, of the live slot's partition, and of a bare table: one without the columns that no reader sees, and
-with an index of its key alone. By one session with a reader's settings; what counts is the median, with the planning of the query and
+with an index of its key alone. By one session; what counts is the median, with the planning of the query and
 the transfer of its rows. Prints each ratio, and the plans. Ends with exit code 1 where the view costs more than 1.15 of the partition.
 """
 

@@ -123,15 +123,12 @@ set local work_mem = '128MB'; set local jit = off
 -#}
 {% macro analyze_when_new() -%}
     {%- if execute -%}
-        {%- set published = model.config.materialized == 'published' -%}
-        {%- set table = slot_table(this.identifier) if published else this -%}
-        {%- set sampled = run_query(
-            "select exists (select 1 from pg_stats where schemaname = '" ~ table.schema ~ "' and tablename = '" ~ table.identifier ~ "')"
-        ).rows[0][0] -%}
-        {%- if published %}
-select published.sample_where_it_grew('{{ table.identifier }}')
-        {%- elif not sampled %}
-analyze {{ table }}
+        {%- if model.config.materialized == 'published' %}
+select published.sample_where_it_grew('{{ this.identifier }}')
+        {%- elif not run_query(
+            "select exists (select 1 from pg_stats where schemaname = '" ~ this.schema ~ "' and tablename = '" ~ this.identifier ~ "')"
+        ).rows[0][0] %}
+analyze {{ this }}
         {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

@@ -304,6 +304,7 @@ def test_a_ready_release_that_is_too_unlike_what_readers_see_is_held(
     third = centre.build(school={"a": 99})
     centre.rollback("wrong")
     assert release.publish(third, centre.connect_to)["status"] == "ready"
+    centre.sql("update control.release set held_against = release_id - 1 where release_id = %s", third)
     monkeypatch.setattr("pdic.release.comparison.made", lambda *_: f"release {third} is held")
     report = centre.resume("mended")
     assert (report["status"], report["release_id"]) == ("resumed", first)

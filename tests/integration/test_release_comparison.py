@@ -326,6 +326,21 @@ def test_why_a_release_was_not_published_is_known_after_the_next_began(
     assert found["reason"] == "a newer release began; before that: it was not published: somebody holds a view"
 
 
+def test_a_release_is_held_against_what_readers_see_when_it_goes_out(whole: int) -> None:
+    """A rollback and a resume came between its audit and its publish: what the audit found is of another release."""
+    release_id = build("delete from t where _row_hash % 5 < 2")
+    assert release.audit(release_id)["status"] == "held"
+    ask(
+        f"update control.release set status = 'audited', message = null, held_against = {whole - 1} where release_id = {release_id}"
+    )
+    report = release.publish(release_id)
+    assert report["status"] == "held"
+    assert "fct_payment has 1,200 rows, and 2,000 in the live release" in report["message"]
+    assert live() == (whole, 2000)
+    with pytest.raises(ReleaseHeld):
+        release.publish(release_id)
+
+
 def test_a_release_whose_process_was_killed_is_told(whole: int) -> None:
     release_id = build("update t set funding_source = 'state' where payment_key = 'p50'")
     assert release_problems() == [], "its next step may be about to begin"

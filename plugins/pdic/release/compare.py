@@ -138,12 +138,10 @@ def compared(
     `grown`: a dataset is released for the first time, so that more rows are no wonder.
     """
     whole = Change(table, was.whole, now.whole)
-    found = [
-        *_rows(bounds, whole, grown),
-        *_keys(bounds, whole, now.keys_gone),
-        *_amounts(bounds, whole),
-        *_nulls(bounds, whole),
-    ]
+    found = list(_rows(bounds, whole, grown))
+    if not any(finding.holds for finding in found):  # else that keys are gone is said already
+        found += _keys(bounds, whole, now.keys_gone)
+    found += [*_amounts(bounds, whole), *_nulls(bounds, whole)]
     said = {(finding.what, finding.column) for finding in found}
     found += [each for each in _learned(bounds, whole, past) if (each.what, each.column) not in said]
     for group, before in was.groups.items():
@@ -178,27 +176,26 @@ def _keys(bounds: Limits, change: Change, gone: int | None) -> Iterator[Finding]
     was = change.was.rows
     if bounds.keys_gone is None or not gone or was < bounds.least_rows:
         return
-    if gone <= bounds.keys_gone * was or change.now.rows < was * (1 - (bounds.rows_fall or 1)):
-        return  # that rows are gone is said already
+    if gone <= bounds.keys_gone * was:
+        return
     about, about_vi = ("about ", "khoảng ") if was > profile.MANY else ("", "")  # then it is estimated
     yield Finding(
         change.table,
         "keys",
         True,
-        f"{change.table}: {about}{gone:,} of the {was:,} keys of the live release are gone ({gone / was:.0%}), others came instead",
-        f"{change.table}: {about_vi}{vi(gone)} trong {vi(was)} khóa của bản đang dùng không còn ({gone / was:.0%}), có khóa khác thay vào",
+        f"{change.table}: {about}{gone:,} of the {was:,} keys of the live release are gone ({gone / was:.0%})",
+        f"{change.table}: {about_vi}{vi(gone)} trong {vi(was)} khóa của bản đang dùng không còn ({gone / was:.0%})",
     )
 
 
 def _amounts(bounds: Limits, change: Change) -> Iterator[Finding]:
-    if min(change.was.rows, change.now.rows) < bounds.least_rows:
-        return
+    rows = min(change.was.rows, change.now.rows)
     for column, before in change.was.sums.items():
-        factor = _factor(float(before), float(change.now.sums.get(column, 0)))
+        factor = _factor(float(before), float(change.now.sums.get(column, 0))) if rows >= bounds.least_rows else None
         if bounds.sum_factor is not None and factor is not None and _is_outside(factor, bounds.sum_factor):
             yield _sum_finding(change, column, factor, holds=True)
         digits, before_digits = change.now.digits.get(column), change.was.digits.get(column)
-        if bounds.amount_digits is None or digits is None or before_digits is None:
+        if bounds.amount_digits is None or digits is None or before_digits is None or rows < bounds.amount_least_rows:
             continue
         if digits - before_digits >= bounds.amount_digits:
             yield Finding(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdic import connections, settings
 from pdic.errors import ReleaseError
-from pdic.release import compare, profile, slots
+from pdic.release import compare, content, profile, slots
 from pdic.release.profile import Profile, TableProfile
 from pdic.release.views import views
 from pdic.warehouse import Connect, connect, records, transaction
@@ -26,12 +26,17 @@ def made(release_id: int, connect_to: Connect) -> str | None:
         closing(connect(connect_to("pdic_warehouse_auditor"), f"release {release_id} compare")) as auditor,
         closing(connect(connect_to("pdic_warehouse_publisher"), f"release {release_id} compare")) as publisher,
     ):
+        with publisher:
+            live = slots.read(publisher).live_release_id
         profile.take(auditor, publisher, release_id, wanted)
         with auditor:
             findings = compare.against_live(auditor, release_id, wanted, settings.project_root())
             compare.record(auditor, release_id, findings)
-        with publisher:
-            live = slots.read(publisher).live_release_id
+        with publisher, publisher.cursor() as cursor:
+            cursor.execute(
+                "update control.release set held_against = %s where release_id = %s",
+                (live or content.NOTHING, release_id),
+            )
     if live is None or not any(finding.holds for finding in findings):
         return None
     return compare.held_message(release_id, live, findings)

@@ -24,6 +24,7 @@ class Limits(BaseModel):
     keys_gone: float | None = Field(0.30, gt=0, le=1)
     sum_factor: float | None = Field(3, gt=1)
     amount_digits: int | None = Field(3, ge=1)
+    amount_least_rows: int = Field(10, ge=1)
     null_points: float | None = Field(20, gt=0, le=100)
     group_rows_fall: float | None = Field(0.50, gt=0, le=1)
     group_sum_factor: float | None = Field(10, gt=1)

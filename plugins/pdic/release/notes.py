@@ -136,13 +136,10 @@ def _tables(cursor: Cursor, release_id: int, found: slots.Slots, views: Sequence
     before = content.shown(cursor, live)
     cursor.execute(
         """
-        select content.table_name, content.rows, content.rows_before, content.added, content.changed, content.removed,
-            content.checksum is distinct from former.checksum as is_other
-        from control.release_content as content
-        left join control.release_content as former on former.release_id = %s and former.table_name = content.table_name
-        where content.release_id = %s
+        select content.table_name, content.rows, content.rows_before, content.added, content.changed, content.removed
+        from control.release_content as content where content.release_id = %s
         """,
-        (live, release_id),
+        (release_id,),
     )
     counted = {row["table_name"]: row for row in records(cursor)}
     for view in sorted(views, key=lambda view: view.name):

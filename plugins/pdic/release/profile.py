@@ -275,7 +275,7 @@ def _record(cursor: Cursor, release_id: int, table: str, found: TableProfile) ->
 
 
 def _forget_old_groups(cursor: Cursor) -> None:
-    """Only the live release's profiles by commune or agency are asked for again, and people look at the last ones."""
+    """Only those of the live release, and of the one that a rollback brings back, are asked for again; people look at the last ones."""
     cursor.execute(
         """
         delete from control.release_profile as profile
@@ -284,7 +284,7 @@ def _forget_old_groups(cursor: Cursor) -> None:
             where described.table_name = profile.table_name and described.profile_release_id = profile.release_id
                 and (
                     described.release_id > (select max(release_id) - %s from control.release)
-                    or described.release_id = (select live_release_id from control.slot)
+                    or described.release_id in (select unnest(array[live_release_id, former_release_id]) from control.slot)
                 )
         )
         """,

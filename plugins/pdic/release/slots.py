@@ -135,6 +135,7 @@ def copy_table(connection: Connection, view: View) -> None:
     with connection.cursor() as cursor:
         # Statistics say that a slot is empty while it is filled: a nested loop would read all of it again for each row.
         cursor.execute("set local enable_nestloop = off")
+        cursor.execute("set local work_mem = '128MB'; set local jit = off")  # as the models: nothing is joined on disk
         cursor.execute(
             sql.SQL(
                 "delete from {own} as own where not exists"

@@ -367,7 +367,8 @@ def approve(release_id: int, consent: Approval, connect_to: Connect = connection
 def publish(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
     """Show an audited candidate to readers, in one transaction. Publishing a published release again changes nothing.
 
-    Status `ready`, with a `message`, where a rollback keeps releases from going out. Raises `ReleaseHeld` where it waits for a
+    Status `ready`, with a `message`, where a rollback keeps releases from going out; `held` where readers see another release than the
+    audit compared it with, and it is too unlike that one. Raises `ReleaseHeld` where it waits for a
     consent.
     """
     return _publish(release_id, connect_to, held=held, decision=_Decision())
@@ -408,6 +409,8 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
     seconds: dict[str, float] = {}
     with _alone(connect_to, f"release {release_id} publish", held=held):
         try:
+            if decision.consent is None and (why := _held_anew(release_id, connect_to)) is not None:
+                return {"release_id": release_id, "status": HELD, "message": why}
             with closing(connect(publisher_uri, f"release {release_id} publish")) as publisher:
                 with _timed(seconds, "notes"):
                     said = _said(publisher, release_id, decision.consent)
@@ -728,40 +731,41 @@ def resume(reason: str | None = None, connect_to: Connect = connections.uri) -> 
         with _alone(connect_to, "resume", wait=0.0):
             with transaction(connect_to("pdic_warehouse_publisher"), "resume") as publisher:
                 ready = _waiting(publisher, READY)
-            if ready is not None and _held_anew(ready, connect_to):
-                return _let_go_out(reason, connect_to)
             if ready is not None:
                 report = _publish(ready, connect_to, held=True, decision=_Decision(resume=True, reason=reason))
-                return report | {"message": f"releases go out again, and release {ready} is published"}
+                if report["status"] != HELD:
+                    return report | {"message": f"releases go out again, and release {ready} is published"}
             return _let_go_out(reason, connect_to)
     except Busy as busy:
         return _let_go_out(reason, connect_to, busy)
 
 
-def _held_anew(ready: int, connect_to: Connect) -> bool:
-    """Hold a ready release against what readers see now: its audit may have compared it with the one that was taken back.
+def _held_anew(release_id: int, connect_to: Connect) -> str | None:
+    """Hold a release against what readers see now, where its audit held it against another: a rollback came in between.
 
-    Not one that a person approved, nor one whose slot holds another by now: that is not published anyway.
+    Not one that a person approved, nor one whose slot holds another by now: that is not published anyway. Returns why it is held.
     """
     publisher_uri = connect_to("pdic_warehouse_publisher")
-    with transaction(publisher_uri, "resume") as publisher, publisher.cursor() as cursor:
+    with transaction(publisher_uri, "publish") as publisher, publisher.cursor() as cursor:
         cursor.execute(
             """
-            select exists (select from control.approval where release_id = %(ready)s) or not exists (
-                select from control.slot_content as content
-                inner join control.slot on content.slot = slot.building
-                where content.release_id = %(ready)s
-            )
+            select exists (
+                select from control.release
+                inner join control.slot on coalesce(slot.live_release_id, 0) <> release.held_against
+                inner join control.slot_content as content
+                    on content.slot = slot.building and content.release_id = release.release_id
+                where release.release_id = %(release)s
+            ) and not exists (select from control.approval where release_id = %(release)s)
             """,
-            {"ready": ready},
+            {"release": release_id},
         )
-        if one(cursor)[0]:
-            return False
-    why = comparison.made(ready, connect_to)
+        if not one(cursor)[0]:
+            return None
+    why = comparison.made(release_id, connect_to)
     if why is not None:
-        with transaction(publisher_uri, "resume") as publisher:
-            _move_on(publisher, ready, HELD, {}, why)
-    return why is not None
+        with transaction(publisher_uri, "publish") as publisher:
+            _move_on(publisher, release_id, HELD, {}, why)
+    return why
 
 
 def _let_go_out(reason: str | None, connect_to: Connect, busy: Busy | None = None) -> Report:
@@ -805,15 +809,18 @@ def _begin_build(publisher: Connection, publisher_uri: str, release_id: int, log
     what = f"release {release_id} cannot be built"
     _reshape(publisher, publisher_uri, what, lambda: slots.ensure_tables(publisher, views()))
     with _closing(publisher_uri, what), publisher, publisher.cursor() as cursor:
-        cursor.execute("select full_refresh from control.release where release_id = %s", (release_id,))
+        cursor.execute("select coalesce(max(release_id), 0) from control.release where refreshed")
+        (refreshed,) = one(cursor)
+        cursor.execute(  # one that was asked for and broke off leaves staging of unknown state
+            "select bool_or(full_refresh) from control.release where release_id > %s and release_id <= %s",
+            (refreshed, release_id),
+        )
         (asked,) = one(cursor)
         cursor.execute(
             "select logic_digest from control.release where logic_digest is not null order by release_id desc limit 1"
         )
         last = cursor.fetchone()
         whole_staging = asked or last is None or last[0] != logic
-        cursor.execute("select coalesce(max(release_id), 0) from control.release where refreshed")
-        (refreshed,) = one(cursor)
         slots.close(publisher)  # may wait for who still writes: before the slots' row is locked, which a rollback needs
         building = slots.read(publisher, lock=True).building
         slots.open_for_building(publisher, building)
