@@ -178,8 +178,8 @@ def _read(cursor: Cursor, table: str, slot: str, columns: list[str] | None) -> H
 def _follow(cursor: Cursor, view: View, found: slots.Slots, had: Holds, holds: Holds) -> Difference | None:
     """How a table differs, from the rows alone that were put in since the live release: they are marked with a later one.
 
-    None where that does not explain the checksums: a row went to and fro between three releases, so that its mark is old. Where rows
-    were removed the checksums cannot say so, and how many they are follows from the numbers of rows: so it is asked of large tables only.
+    None where the checksums do not prove it: a row went to and fro between three releases, so that its mark is old. Where rows are gone
+    the checksums cannot prove it: None then of a table of up to `SMALL` rows, and the count of a larger one.
     """
     same_key = _same_key(view)
     cursor.execute(
