@@ -14,7 +14,7 @@ import pytest
 from pdic import connections, ledger, load, raw, release
 from pdic.errors import BatchFenced, Busy, ReleaseFenced, TableHeld
 from pdic.quality import gate
-from pdic.release import settling, steps
+from pdic.release import settling, steps, turn
 from pdic.warehouse import connect, locks, open_once, transaction
 from tests.conftest import Postgres, change_time
 from tests.integration.sectors import Sector, own_sector
@@ -472,7 +472,7 @@ class TestReleases:
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         first = release.open_release(force=True)["release_id"]
-        waited = when(monkeypatch, steps, lambda: set_release(first, "status = 'failed'"))
+        waited = when(monkeypatch, turn, lambda: set_release(first, "status = 'failed'"))
         second = release.open_release(force=True)["release_id"]
         assert waited
         assert second > first
