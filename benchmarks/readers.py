@@ -5,8 +5,8 @@
 Makes a warehouse of its own, with so many published tables of so many rows. Every row of a release says its number, so that a reader
 can tell one release from a mixture. Between two publishes the slot that no reader sees is rewritten by the transformer, and closed as a
 release closes it. Publishes and rollbacks are those of `pdic release` and `pdic rollback`, with notes and ledger; without the Data Docs,
-which are written when readers see the release already. What is timed is the transaction in which readers' release changes. Readers,
-each a process of its own, all the while:
+which are written when readers see the release already. What is timed of a publish is the transaction in which readers' release
+changes, from its beginning to its commit; of a rollback, its statements. Readers, each a process of its own, all the while:
 
     join         READ COMMITTED: joins of three tables, in random order within one transaction
     repeatable   REPEATABLE READ: all tables again and again, for longer than a slot takes to be rebuilt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from pdic import approval, connections, embedded, history, release, status, warehouse
 from pdic.cli import app as cli
 from pdic.cli import release as cli_release
-from pdic.errors import PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, TableHeld
+from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, TableHeld
 from pdic.problems import problems
 from pdic.quality.results import ReleaseVerdict
 from pdic.release import comparison, profile, slots, steps
@@ -76,6 +77,7 @@ def build(change: str = "", *, batch: int | None = None) -> int:
         ((release_id,),) = cursor.fetchall()
         slots.ensure_tables(publisher, [PAYMENT, STILL])
         now = slots.read(publisher)
+        cursor.execute("update control.slot_content set release_id = %s where slot = %s", (release_id, now.building))
         if now.live is None:
             cursor.execute(
                 f"insert into slot_{now.building}.fct_payment "
@@ -85,8 +87,8 @@ def build(change: str = "", *, batch: int | None = None) -> int:
             )
         else:
             for view in (PAYMENT, STILL):
-                slots.copy_table(publisher, view)
-            slots.copy_marks(publisher)
+                slots.copy_table(publisher, view, release_id)
+            slots.copy_marks(publisher, release_id)
         if change:
             cursor.execute(change.replace(" t ", f" slot_{now.building}.fct_payment "))
         if change or now.live is None:
@@ -99,7 +101,6 @@ def build(change: str = "", *, batch: int | None = None) -> int:
             cursor.execute(
                 "insert into published.table_content values (%s, 'dim_still', %s)", (now.building, release_id)
             )
-        cursor.execute("update control.slot_content set release_id = %s where slot = %s", (release_id, now.building))
         return int(release_id)
 
 
@@ -339,6 +340,50 @@ def test_a_release_is_held_against_what_readers_see_when_it_goes_out(whole: int)
     assert live() == (whole, 2000)
     with pytest.raises(ReleaseHeld):
         release.publish(release_id)
+
+
+def test_a_rollback_that_takes_a_view_away_meanwhile_keeps_a_release_from_going_out_without_it(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release_id = build("update t set funding_source = 'state' where payment_key = 'p60'")
+    release.audit(release_id)
+    up_to_date = steps.up_to_date
+
+    def rolled_back_meanwhile(publisher: Any) -> Any:
+        found = up_to_date(publisher)
+        ask("drop view shared.dim_still; delete from control.shown_view where name = 'dim_still'")
+        return found
+
+    monkeypatch.setattr(steps, "up_to_date", rolled_back_meanwhile)
+    with pytest.raises(Busy, match="a rollback changed the readers' views meanwhile"):
+        release.publish(release_id)
+    assert live()[0] == whole
+    monkeypatch.setattr(steps, "up_to_date", up_to_date)
+    assert release.publish(release_id)["status"] == "published"
+    assert ask("select count(*) from shared.dim_still", "reader") == [(0,)]
+
+
+def test_a_slot_is_closed_although_an_autovacuum_works_on_one_of_its_tables(whole: int) -> None:
+    """What an autovacuum locks, and the row of the catalogue that it writes at its end."""
+    build()
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        slot = slots.read(publisher).building
+        slots.open_for_building(publisher, slot)
+    place = f"slot_{slot}.fct_payment"
+
+    def close() -> None:
+        with connect(connections.warehouse("publisher"), "closing") as publisher:
+            slots.close(publisher)
+
+    with ThreadPoolExecutor(1) as pool:
+        with connect(connections.warehouse("publisher"), "cleaning") as cleaner, cleaner.cursor() as cursor:
+            cursor.execute(f"lock table {place} in share update exclusive mode")
+            closing = pool.submit(close)
+            while not ask(f"select 1 from pg_locks where relation = '{place}'::regclass and not granted"):
+                assert not closing.done()
+            cursor.execute(f"grant select on {place} to pdic_auditor")
+        closing.result()
+    assert ask(f"select has_table_privilege('pdic_transformer', '{place}', 'insert')") == [(False,)]
 
 
 def test_a_release_whose_process_was_killed_is_told(whole: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from psycopg2.extensions import connection as Connection
 
 from pdic import connections, warehouse
-from pdic.errors import ReleaseError
+from pdic.errors import ReleaseError, ReleaseFenced
 from pdic.release import slots
 from pdic.release import views as readers_views
 from pdic.release.views import View
@@ -210,12 +210,33 @@ def test_a_slot_that_is_out_of_date_is_brought_to_what_the_live_one_holds(publis
             values ('a', 9, 'x', 1, 0), ('gone', 1, 'x', 0, 0)
             """
         )
-        slots.copy_table(publisher, SCHOOL)
-        slots.copy_marks(publisher)
+        cursor.execute("update control.slot_content set release_id = 2 where slot = 'b'")
+        slots.copy_table(publisher, SCHOOL, 2)
+        slots.copy_marks(publisher, 2)
         cursor.execute("select school_key, pupils, head, _row_hash, _release_id from slot_b.school")
         assert cursor.fetchall() == [("a", 10, "x", 0, 1)]
         cursor.execute("select slot, release_id, generation from published.applied_release order by 1")
         assert cursor.fetchall() == [("a", 1, 5), ("b", 1, 5)]
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda of: slots.copy_table(of, SCHOOL, 2),
+        lambda of: slots.drop_marks(of, 2),
+        lambda of: slots.copy_marks(of, 2),
+    ],
+    ids=["table", "old marks", "new marks"],
+)
+def test_a_release_that_was_overtaken_copies_nothing_into_what_the_newer_one_builds(
+    publisher: Connection, copy: Callable[[Connection], None]
+) -> None:
+    slots.ensure_tables(publisher, [SCHOOL])
+    publish(publisher, 1, 10)
+    with publisher.cursor() as cursor:
+        cursor.execute("update control.slot_content set release_id = 3 where slot = 'b'")
+    with pytest.raises(ReleaseFenced, match="release 2 was overtaken"):
+        copy(publisher)
 
 
 def test_the_transformer_writes_in_the_slot_that_is_open_and_in_none_once_it_is_closed(publisher: Connection) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import psycopg2.errors
 from psycopg2 import sql
 
-from pdic.errors import ReleaseError
+from pdic.errors import ReleaseError, ReleaseFenced
 from pdic.release.views import View
 from pdic.warehouse import one
 
@@ -118,13 +118,13 @@ def ensure_tables(connection: Connection, views: Iterable[View]) -> None:
                 _create(cursor, view)
 
 
-def copy_table(connection: Connection, view: View) -> None:
+def copy_table(connection: Connection, view: View, release_id: int) -> None:
     """Bring a table of the slot that is to be built to what the live one holds, row by row that differs.
 
     For a slot that other logic built, or a build that broke off: to copy is cheaper than to compute everything again. The marks of its
-    models are another matter (`copy_marks`).
+    models are another matter (`copy_marks`). Raises `ReleaseFenced` where a newer release builds in the slot.
     """
-    found = read(connection)
+    found = _of_build(connection, release_id)
     if found.live is None:
         raise ReleaseError("there is no live release to copy")
     own, live = (sql.Identifier(schema_of(slot), view.name) for slot in (found.building, found.live))
@@ -134,8 +134,7 @@ def copy_table(connection: Connection, view: View) -> None:
     columns = sql.SQL(", ").join(sql.Identifier(name) for name in _all_columns(view) if name != SLOT)
     with connection.cursor() as cursor:
         # Statistics say that a slot is empty while it is filled: a nested loop would read all of it again for each row.
-        cursor.execute("set local enable_nestloop = off")
-        cursor.execute("set local work_mem = '128MB'; set local jit = off")  # as the models: nothing is joined on disk
+        cursor.execute("set local enable_nestloop = off; set local work_mem = '128MB'; set local jit = off")
         cursor.execute(
             sql.SQL(
                 "delete from {own} as own where not exists"
@@ -155,7 +154,24 @@ def copy_table(connection: Connection, view: View) -> None:
             )
         )
         cursor.execute("select published.sample_where_it_grew(%s)", (view.name,))
-        cursor.execute("reset enable_nestloop")
+
+
+def _of_build(connection: Connection, release_id: int) -> Slots:
+    """The slots, while this release is the one that is being built: a newer one cannot take its slot before the transaction ends.
+
+    Raises `ReleaseFenced` where one has: then the session that held the release's lock was lost, and this process does not know it yet.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select from control.slot_content where slot = (select building from control.slot) and release_id = %s
+            for share
+            """,
+            (release_id,),
+        )
+        if cursor.rowcount != 1:
+            raise ReleaseFenced(f"release {release_id} was overtaken by a newer one; nothing to do")
+    return read(connection)
 
 
 def largest_first(connection: Connection, views: Iterable[View]) -> list[View]:
@@ -169,8 +185,9 @@ def largest_first(connection: Connection, views: Iterable[View]) -> list[View]:
     return sorted(views, key=lambda view: -size.get(view.name, 0))
 
 
-def drop_marks(connection: Connection) -> None:
-    """Forget up to where the models of the slot that is to be built were brought, and what its tables hold."""
+def drop_marks(connection: Connection, release_id: int) -> None:
+    """Forget up to where the models of the slot that is to be built were brought, and what its tables hold. Raises `ReleaseFenced`."""
+    _of_build(connection, release_id)
     with connection.cursor() as cursor:
         for table in ("table_content", "applied_release"):
             cursor.execute(
@@ -180,9 +197,9 @@ def drop_marks(connection: Connection) -> None:
             )
 
 
-def copy_marks(connection: Connection) -> None:
-    """Say of the slot that is to be built what is said of the live one, whose tables it holds now."""
-    drop_marks(connection)
+def copy_marks(connection: Connection, release_id: int) -> None:
+    """Say of the slot that is to be built what is said of the live one, whose tables it holds now. Raises `ReleaseFenced`."""
+    drop_marks(connection, release_id)
     with connection.cursor() as cursor:
         cursor.execute(
             """

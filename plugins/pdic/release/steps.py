@@ -22,7 +22,7 @@ from pdic.quality.coverage import coverage_of
 from pdic.release import code, comparison, content, dbt, keys, ledger, notes, pin, slots, turn
 from pdic.release.seeds import load_seeds
 from pdic.release.turn import OPEN_STATES
-from pdic.release.views import View, are_up_to_date, bring_up, go_back_to, views
+from pdic.release.views import View, bring_up, go_back_to, up_to_date, views
 from pdic.warehouse import Connect, connect, locks, one, readers, transaction
 from pdic.warehouse.statements import Together, execute_values
 
@@ -315,14 +315,14 @@ def _copy_live(publisher: Connection, publisher_uri: str, release_id: int) -> No
 
     def copy(view: View) -> None:
         with transaction(publisher_uri, f"release {release_id} copy") as connection:
-            slots.copy_table(connection, view)
+            slots.copy_table(connection, view, release_id)
 
     with publisher:
-        slots.drop_marks(publisher)
+        slots.drop_marks(publisher, release_id)
     with ThreadPoolExecutor(COPIES) as pool:
         list(pool.map(copy, slots.largest_first(publisher, views())))
     with publisher:
-        slots.copy_marks(publisher)
+        slots.copy_marks(publisher, release_id)
 
 
 def audit(release_id: int, connect_to: Connect = connections.uri, *, held: bool = False) -> Report:
@@ -414,10 +414,10 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
             with closing(connect(publisher_uri, f"release {release_id} publish")) as publisher:
                 with _timed(seconds, "notes"):
                     said = _said(publisher, release_id, decision.consent)
-                to_bring_up = not are_up_to_date(publisher)
+                standing = up_to_date(publisher)
                 what = f"release {release_id} is not published yet"
-                show = partial(_show, publisher, release_id, began, said, decision, to_bring_up)
-                if not to_bring_up:
+                show = partial(_show, publisher, release_id, began, said, decision, standing)
+                if standing is not None:
                     _reshape(publisher, publisher_uri, what, partial(_rehearse, publisher, show))
                 pinned = _reshape(publisher, publisher_uri, what, show)
                 if pinned:
@@ -496,11 +496,12 @@ def _rehearse(publisher: Connection, show: Callable[[], Any]) -> None:
 
 
 def _show(
-    publisher: Connection, release_id: int, began: float, said: _Said, decision: _Decision, to_bring_up: bool
+    publisher: Connection, release_id: int, began: float, said: _Said, decision: _Decision, standing: list[str] | None
 ) -> pin.Pin | None:
     """Show the release; returns the pin, and shows nothing, where a rollback keeps releases from going out.
 
-    `to_bring_up`: the readers' views are to change with it. Beside many readers each statement waits for a processor, so they are few.
+    `standing`: the readers' views, where they are as the contracts say; None where they change with the release. Beside many readers
+    each statement waits for a processor, so they are few.
     """
     with publisher.cursor() as cursor:
         found = slots.read(publisher, lock=True)
@@ -509,12 +510,13 @@ def _show(
             select
                 status, compared_with,
                 (select release_id from control.slot_content where slot = %s),
-                exists (select from control.pin)
+                exists (select from control.pin),
+                array(select name from control.shown_view order by name)
             from control.release where release_id = %s for update
             """,
             (found.building, release_id),
         )
-        status, compared_with, built, is_pinned = one(cursor)
+        status, compared_with, built, is_pinned, shown = one(cursor)
         if decision.consent is not None or status not in ("audited", READY):
             _require_publishable(publisher, release_id, decision.consent)
         if decision.consent is not None:
@@ -534,8 +536,12 @@ def _show(
             raise Busy(
                 f"release {release_id} was compared with another release than readers see now: a rollback came in between. Try again"
             )
-        if to_bring_up:
+        if standing is None:
             bring_up(publisher)
+        elif shown != standing:
+            raise Busy(
+                f"release {release_id} is not published yet: a rollback changed the readers' views meanwhile. Try again"
+            )
     with publisher.cursor(cursor_factory=Together) as cursor:
         slots.publish(cursor, release_id, found)
         notes.keep(cursor, release_id, said.lines)
@@ -751,13 +757,13 @@ def _held_anew(release_id: int, connect_to: Connect) -> str | None:
             """
             select exists (
                 select from control.release
-                inner join control.slot on coalesce(slot.live_release_id, 0) <> release.held_against
+                inner join control.slot on coalesce(slot.live_release_id, %(nothing)s) <> release.held_against
                 inner join control.slot_content as content
                     on content.slot = slot.building and content.release_id = release.release_id
                 where release.release_id = %(release)s
             ) and not exists (select from control.approval where release_id = %(release)s)
             """,
-            {"release": release_id},
+            {"release": release_id, "nothing": content.NOTHING},
         )
         if not one(cursor)[0]:
             return None

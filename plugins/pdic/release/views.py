@@ -71,10 +71,16 @@ def _view(entry: dict[str, Any]) -> View:
     )
 
 
-def are_up_to_date(publisher: Connection) -> bool:
-    """Are the readers' views as the contracts say? To be called between transactions."""
+def up_to_date(publisher: Connection) -> list[str] | None:
+    """Where the readers' views are as the contracts say, the names in `control.shown_view`, in order; else None.
+
+    A rollback may change them later: then the names are others. To be called between transactions.
+    """
     with publisher, publisher.cursor() as cursor:
-        return _known(cursor, _there(cursor)) == {view.name: _digests(view) for view in views()}
+        if _known(cursor, _there(cursor)) != {view.name: _digests(view) for view in views()}:
+            return None
+        cursor.execute("select name from control.shown_view order by name")
+        return [name for (name,) in cursor.fetchall()]
 
 
 def bring_up(publisher: Connection) -> list[str]:
