@@ -16,7 +16,7 @@ import pytest
 from psycopg import errors, sql
 from typer.testing import CliRunner
 
-from pdic import accounts, clients, connections, embedded, logins, problems, status, warehouse
+from pdic import accounts, clients, connections, embedded, logins, problems, settings, status, warehouse
 from pdic.cli.app import app
 from pdic.errors import PdicError
 from pdic.warehouse import readers
@@ -685,17 +685,42 @@ class TestCommands:
     def test_readers_get_half_of_the_servers_connections(self, small_limits: Path) -> None:
         assert "may have 100 connections" in self.refused("reader", "add", "lon", "--connections", "95")
 
-    def test_an_add_that_was_killed_goes_on(self, small_limits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_add_that_was_killed_is_done_again(self, small_limits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """It keeps the password before the server hears of it."""
         with monkeypatch.context() as patch:
             patch.setattr(readers, "verifier", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 readers.add(connections.warehouse("admin"), small_limits, "dut_quang")
-        kept = readers.address(small_limits, "dut_quang")
         self.run("reader", "add", "dut_quang")
-        assert readers.address(small_limits, "dut_quang") == kept
-        assert scalar(connections.to_uri(kept), "select 1") == 1
+        assert scalar(self.run("dsn", "warehouse", "--reader", "dut_quang")["uri"], "select 1") == 1
         self.run("reader", "remove", "dut_quang")
+
+    @pytest.mark.parametrize("left_by", ["a remove that was killed", "an older copy of the file", "a lost warehouse"])
+    def test_a_password_that_is_still_kept_is_not_given_to_the_next_of_that_name(
+        self, small_limits: Path, monkeypatch: pytest.MonkeyPatch, left_by: str
+    ) -> None:
+        self.run("reader", "add", "cu")
+        known = self.run("dsn", "warehouse", "--reader", "cu")["uri"]
+        file = small_limits / "secrets" / readers.FILE
+        before = file.read_text(encoding="utf-8")
+        if left_by == "a remove that was killed":
+            with monkeypatch.context() as patch:
+                patch.setattr(readers, "_save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+                with pytest.raises(KeyboardInterrupt):
+                    readers.remove(connections.warehouse("admin"), small_limits, "cu")
+        elif left_by == "an older copy of the file":
+            self.run("reader", "remove", "cu")
+            settings.write_private(file, before)
+        else:
+            as_superuser(small_limits, "delete from readers.login where login = 'reader_cu'", "drop role reader_cu")
+        assert json.loads(file.read_text(encoding="utf-8"))["reader_cu"] in known
+        self.run("reader", "add", "cu")
+        try:
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                psycopg.connect(known)
+            assert scalar(self.run("dsn", "warehouse", "--reader", "cu")["uri"], "select current_user") == "reader_cu"
+        finally:
+            self.run("reader", "remove", "cu")
 
     def test_no_password_stands_on_a_command_line(self, small_limits: Path, an: str) -> None:
         password = readers.address(small_limits, "an")["password"]

@@ -163,7 +163,7 @@ def login_of(name: str) -> str:
 def add(admin_uri: str, home: Path, name: str, at_a_time: int | None = None) -> Report:
     """Make a login for a reader, with a password of its own that is kept in the home. Raises PdicError where there is one already.
 
-    Where a former try broke off, this one goes on with the same password.
+    A password that is still kept for that name is not used again: somebody may know it who was removed since.
     """
     login, many = login_of(name), at_a_time or usual_connections()
     with settings.locked(home, "readers"), connect_psycopg(admin_uri, "reader add") as admin:
@@ -182,7 +182,7 @@ def add(admin_uri: str, home: Path, name: str, at_a_time: int | None = None) -> 
         if login in left:
             raise PdicError(_waits(login, left[login]))
         _require_room(admin, many)
-        password = kept.get(login) or logins.new_password()
+        password = logins.new_password()
         _save(home, kept | {login: password})  # first: a password is never set that is not kept
         admin.execute("select readers.add(%s, %s, %s)", (login, verifier(admin.pgconn, login, password), many))
     return {"reader": name, "login": login, "connections": many}
