@@ -17,9 +17,10 @@ changes, from its beginning to its commit; of a rollback, its statements. Reader
     copy         REPEATABLE READ: `copy (select …)` of every table, as a dump with data takes them
     long         one query that takes half a minute
 
-Then the publisher is killed (SIGKILL) at random moments of a publish. Ends with exit code 1 where a promise was broken: an error, a
-deadlock, a mixed or empty read, a wait of a reader of more than 100 ms beyond what the same query takes when nothing is published, a
-median publish above 10 ms, or a kill after which readers see no whole release.
+Then the publisher is killed (SIGKILL) at random moments: before, in and after the transaction that shows a release. Where it was, and
+which release readers then see, is counted; status, notes and ledger must say the same. Ends with exit code 1 where a promise was
+broken: an error, a deadlock, a mixed or empty read, a wait of a reader of more than 100 ms beyond what the same query takes when
+nothing is published, a median publish above 10 ms, or a kill after which readers see no whole release.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -47,8 +50,8 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
-from pdic import connections, embedded, warehouse
-from pdic.release import slots, steps, views
+from pdic import connections, embedded, settings, warehouse
+from pdic.release import code, ledger, slots, steps, views
 from pdic.release.views import View
 from pdic.warehouse import locks
 
@@ -58,7 +61,10 @@ LONGEST_WAIT_S = 0.1
 MEDIAN_PUBLISH_S = 0.01
 LIFTED = "-c default_transaction_read_only=off -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
 """What a reader's session can lift: the trial is about publishing, and an analyst with a schema of his own writes there."""
-DIGEST = "0" * 64
+SHOWING, SHOWN = b"(", b")"
+"""What a publisher tells by a pipe: that its next statement is the first of the transaction that shows a release; that it is committed."""
+HOW_FAR = {b"": "before it", SHOWING: "in it", SHOWING + SHOWN: "after it"}
+"""By what it told, where a publisher was killed: before, in or after that transaction."""
 COLUMNS = {"code": "text", "number": "integer", "release": "bigint", "amount": "numeric(15,2)"}
 
 
@@ -74,6 +80,14 @@ class Seen:
     seconds: list[float] = field(default_factory=list)
 
 
+@dataclass
+class Kills:
+    """What became of the publishes that were killed: how many ended in which way, and what was broken."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+
+
 class Trial:
     """A warehouse with published tables, a release that is rebuilt and published, and readers."""
 
@@ -83,6 +97,7 @@ class Trial:
         self.rng = random.Random(seed)  # noqa: S311 (a trial that can be repeated)
         self.stop = FORK.Event()
         self.release_id = 0
+        self.code_digest = code.digest(settings.project_root(), code.LOGIC + code.AROUND)
         shown = [View(name, COLUMNS, {}, ("code",), name, {}) for name in self.names]
         views.views = steps.views = lambda: tuple(shown)  # type: ignore[assignment]
         steps._write_docs = lambda *_: "not written"
@@ -110,7 +125,7 @@ class Trial:
             steps._give_up_others(publisher, "a newer release began")  # one whose publish was killed
             cursor.execute(
                 "insert into control.release (status, full_refresh, code_digest) values ('building', false, %s) returning release_id",
-                (DIGEST,),
+                (self.code_digest,),
             )
             (self.release_id,) = warehouse.one(cursor)
             slot = slots.read(publisher, lock=True).building
@@ -326,43 +341,134 @@ class Trial:
             cursor.execute(sql.SQL(both).format(*tables))
             cursor.execute(sql.SQL("create materialized view own.kept as select release from {}").format(tables[0]))
 
-    def kill_publishers(self, times: int) -> list[str]:
-        """SIGKILL at random moments of a publish; returns what was broken."""
-        broken, began = [], time.perf_counter()
-        usual = statistics.median(self.publish_elsewhere(None) for _ in range(3))
-        print(f"a publish in a process of its own: {usual * 1000:.0f} ms", file=sys.stderr)
-        for _ in range(times):
-            before = self.live()
+    def kill_publishers(self, times: int) -> Kills:
+        """SIGKILL of a publisher: every fourth one before its publishing transaction, the others in it or just after it."""
+        kills, began = Kills(), time.perf_counter()
+        moments = [self.publish_elsewhere() for _ in range(3)]
+        before_it, in_it = (min(each[at] for each in moments) for at in (0, 1))
+        print(f"a publish elsewhere: {before_it * 1000:.0f} ms, then {in_it * 1000:.1f} ms to show it", file=sys.stderr)
+        for number in range(times):
+            was = self.live()
             self.build()
-            self.publish_elsewhere(self.rng.uniform(0, usual * 1.2))
-            after = self.live()
+            if number % 4:
+                child = self.kill_a_publish(self.rng.uniform(0, in_it), after=SHOWING)
+            else:
+                child = self.kill_a_publish(self.rng.uniform(0, before_it), after=b"")
+            is_new = (now := self.live()) == self.release_id
+            kills.outcomes[f"{child}, then the {'new' if is_new else 'old'} release"] += 1
             with closing(self.session("reader")) as connection:
                 seen = Seen()
                 for name in self.names:
                     self.judge(seen, self.ask(seen, connection, self.whole(sql.Identifier("shared", name))))
-            if after not in (before, self.release_id) or seen.mixed or seen.empty or seen.releases != {after}:
-                broken.append(f"after a kill readers see {seen.releases}, live is {after}, it was {before}")
-        print(f"{times} kills in {time.perf_counter() - began:.0f} s", file=sys.stderr)
-        return broken
+            if now not in (was, self.release_id) or seen.mixed or seen.empty or seen.releases != {now}:
+                kills.broken.append(f"after a kill readers see {seen.releases}, live is {now}, it was {was}")
+            kills.broken += self.said_otherwise(is_new)
+        print(f"{times} kills in {time.perf_counter() - began:.0f} s: {dict(kills.outcomes)}", file=sys.stderr)
+        return kills
+
+    def said_otherwise(self, is_new: bool) -> list[str]:
+        """Where the release's status, its notes or the ledger say another thing than what readers see."""
+        with closing(self.session("publisher")) as publisher, publisher, publisher.cursor() as cursor:
+            cursor.execute(
+                """
+                select
+                    (select status = 'published' from control.release where release_id = %(release)s),
+                    exists (select from control.release_note where release_id = %(release)s),
+                    exists (select from control.publication where release_id = %(release)s),
+                    exists (
+                        select from control.ledger_entry
+                        where kind = 'publish' and payload ->> 'release_id' = %(release)s::text
+                    )
+                """,
+                {"release": self.release_id},
+            )
+            said = warehouse.one(cursor)
+            wrong = ledger.check(publisher).wrong
+        return wrong + [f"release {self.release_id} is shown: {is_new}, and is said to be: {said}"] * (
+            said != (is_new,) * len(said)
+        )
 
     def live(self) -> int:
         with closing(self.session("publisher")) as publisher:
             return int(slots.read(publisher).live_release_id or 0)
 
-    def publish_elsewhere(self, kill_after: float | None) -> float:
-        """Publish in a forked process, which is killed after so many seconds."""
+    def publish_elsewhere(self) -> tuple[float, float]:
+        """Build, and publish in a forked process; returns the seconds until it begins to show the release, and until that is done."""
+        self.build()
         began = time.perf_counter()
-        child = os.fork()
-        if child == 0:
-            try:
-                self.publish()
-            finally:
-                os._exit(0)
-        if kill_after is not None:
-            time.sleep(kill_after)
-            os.kill(child, signal.SIGKILL)
+        child, told = self._fork_a_publish()
+        moments = [began]
+        while os.read(told, 1):
+            moments.append(time.perf_counter())
+        os.close(told)
         os.waitpid(child, 0)
-        return time.perf_counter() - began
+        _, showing, shown = moments
+        return showing - began, shown - showing
+
+    def kill_a_publish(self, delay: float, *, after: bytes) -> str:
+        """Publish in a forked process, which is killed so many seconds after it told `after`; returns how far it had come."""
+        child, told = self._fork_a_publish()
+        said = os.read(told, 1) if after else b""
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        while more := os.read(told, 8):
+            said += more
+        os.close(told)
+        self._wait_for_the_end_of_publishers()
+        return HOW_FAR[said]
+
+    def _fork_a_publish(self) -> tuple[int, int]:
+        """A process that publishes what was built, and the end of a pipe by which it tells how far it came."""
+        told, tells = os.pipe()
+        child = os.fork()
+        if child:
+            os.close(tells)
+            return child, told
+        code = 1
+        try:
+            os.close(told)
+            self._tell_of_showing(tells)
+            self.publish()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    @staticmethod
+    def _tell_of_showing(tells: int) -> None:
+        """From now on, tell when a publish begins to show a release to readers, and when that is done. A rehearsal tells nothing."""
+        rehearse, show, then = steps._rehearse, steps._show, slots.drop_retired
+        rehearses = False
+
+        def rehearsing(*words: Any) -> None:
+            nonlocal rehearses
+            rehearses = True
+            rehearse(*words)
+            rehearses = False
+
+        def showing(*words: Any) -> Any:
+            if not rehearses:
+                os.write(tells, SHOWING)
+            return show(*words)
+
+        def shown(*words: Any) -> None:
+            os.write(tells, SHOWN)
+            then(*words)
+
+        steps._rehearse, steps._show, slots.drop_retired = rehearsing, showing, shown
+
+    def _wait_for_the_end_of_publishers(self) -> None:
+        """The server may still be at the last statement of a session whose process is dead."""
+        with closing(self.session("publisher")) as publisher, publisher.cursor() as cursor:
+            others = "select count(*) from pg_stat_activity where usename = current_user and pid <> pg_backend_pid()"
+            while True:
+                cursor.execute(others)
+                if warehouse.one(cursor)[0] == 0:
+                    return
+                publisher.commit()  # the view is read once a transaction
+                time.sleep(0.005)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -382,7 +488,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 rollbacks.append(trial.roll_back())
             if len(publishes) % 20 == 0:
                 print(f"{len(publishes)} publishes, {len(rollbacks)} rollbacks", file=sys.stderr)
-    broken = trial.kill_publishers(KILLS)
+    kills = trial.kill_publishers(KILLS)
+    broken = kills.broken
     for name, seen in found.items():
         broken += [f"{name}: {error}" for error in seen.errors[:3]]
         broken += [f"{name}: {seen.mixed} mixed reads"] * bool(seen.mixed) + [
@@ -420,7 +527,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             }
             for name, seen in found.items()
         },
-        "kills": KILLS,
+        "kills": dict(sorted(kills.outcomes.items())),
         "broken": broken,
     }
 
