@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,22 @@ def test_what_was_built_by_other_code_is_not_approved(whole: int, monkeypatch: p
     with pytest.raises(ReleaseError, match=f"release {held} was built before models"):
         release.approve(held, CONSENT)
     assert live() == (whole, 2000)
+    assert ask(f"select status from control.release where release_id = {held}") == [("held",)]
+
+
+def test_what_was_built_by_other_code_is_not_published(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade brings a table that the slot does not have, and then Airflow tries the publish of before again."""
+    release_id = build("update t set funding_source = 'state' where payment_key = 'p10'")
+    assert release.audit(release_id)["status"] == "audited"
+    with monkeypatch.context() as upgraded:
+        upgraded.setattr(steps.code, "digest", lambda *_: "y")
+        for module in (readers_views, steps, comparison):
+            upgraded.setattr(module, "views", lambda: (PAYMENT, STILL, replace(STILL, name="dim_later")))
+        with pytest.raises(ReleaseError, match=f"release {release_id} was built before models.* run `pdic release`"):
+            release.publish(release_id)
+    assert live() == (whole, 2000)
+    ((status, said),) = ask(f"select status, message from control.release where release_id = {release_id}")
+    assert (status, "was built before models" in said) == ("failed", True)
 
 
 def test_a_newer_release_overtakes_one_that_is_held(whole: int) -> None:

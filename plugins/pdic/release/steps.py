@@ -403,12 +403,12 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
         if decision.consent is not None and (waiting := _approved_and_waiting(publisher, release_id)):
             return waiting
         _require_publishable(publisher, release_id, decision.consent)
-        if decision.consent is not None or decision.resume:  # it may have waited for days
-            _require_same_code(publisher, release_id)
 
     seconds: dict[str, float] = {}
     with _alone(connect_to, f"release {release_id} publish", held=held):
         try:
+            with transaction(publisher_uri, "publish") as publisher:
+                _require_same_code(publisher, release_id)
             if decision.consent is None and (why := _held_anew(release_id, connect_to)) is not None:
                 return {"release_id": release_id, "status": HELD, "message": why}
             with closing(connect(publisher_uri, f"release {release_id} publish")) as publisher:
@@ -474,8 +474,8 @@ def _require_same_code(publisher: Connection, release_id: int) -> None:
         cursor.execute("select code_digest from control.release where release_id = %s", (release_id,))
         if one(cursor)[0] != code.digest(root, code.LOGIC + code.AROUND):
             raise ReleaseError(
-                f"release {release_id} was built before models, shared contracts, rules or limits changed: run `pdic release`, which "
-                "builds and audits one as they are now, then decide on that one"
+                f"release {release_id} was built before models, shared contracts, rules or limits changed, and is not published: run "
+                "`pdic release`, which builds and audits one as they are now"
             )
 
 
