@@ -33,11 +33,16 @@ def write(home: Path, name: str, connection: Mapping[str, Any]) -> Files:
     """Write the password file and the service file of a database's connection below the home, open to their owner alone.
 
     `name` is the connection's, or a reader's login: sources on two servers may have logins that are called the same.
-    Doing it again renews them. Raises PdicError where the connection is one to a service.
+    Doing it again renews them. Raises PdicError where the connection is one to a service, or an owner's and the home is shared.
     """
     if connection.get("conn_type") != "postgres":
         raise PdicError(
             "this source is a service, and only databases have password files: run the same command without --pgpass and --service-file"
+        )
+    if connections.kept_from_services(name, home):
+        raise PdicError(
+            f"the steps' containers can read {home / FOLDER}, and {connection['login']} is an owner's login, which no step may know: run "
+            "the same command without --pgpass and --service-file, and keep the password outside the containers"
         )
     folder = home / FOLDER / name
     settings.make_private(home / FOLDER)

@@ -749,6 +749,41 @@ class TestCommands:
         assert "this source is a service" in self.refused("dsn", "source", "dich_vu", "--pgpass")
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "refused"),
+    [
+        ("pdic_warehouse_admin", "connections_admin.json", True),
+        ("pdic_demo_health", "connections_demo.json", True),
+        ("pdic_demo_truth", "connections_demo.json", True),
+        ("pdic_warehouse_loader", "connections_loader.json", False),
+        ("pdic_source_health", "connections.json", False),
+    ],
+)
+def test_in_containers_no_owners_password_gets_into_the_home_which_the_worker_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, file: str, refused: bool
+) -> None:
+    home, secrets = tmp_path / "home", tmp_path / "secrets"
+    secrets.mkdir()
+    monkeypatch.setenv("PDIC_HOME", str(home))
+    monkeypatch.setenv("PDIC_SECRETS", str(secrets))
+    entry = {"conn_type": "postgres", "host": "a", "port": 5432, "login": "x", "password": "mat_khau", "schema": "w"}
+    (secrets / "connections.json").write_text("{}", encoding="utf-8")
+    (secrets / file).write_text(json.dumps({name: entry}), encoding="utf-8")
+    prefix, _, word = name.rpartition("_")
+    words = ["warehouse", "--role", word] if "warehouse" in prefix else ["source", word]
+    owner = ["--role", "owner"] if "demo" in prefix else []
+    for option in ("--pgpass", "--service-file"):
+        done = CliRunner().invoke(app, ["dsn", *words, *owner, option])
+        written = [each for each in home.rglob("*") if each.is_file() and "mat_khau" in each.read_text("utf-8")]
+        assert bool(written) is not refused
+        assert isinstance(done.exception, PdicError) is refused, done
+        if refused:
+            assert "x is an owner's login, which no step may know: run the same command without --pgpass" in str(
+                done.exception
+            )
+    assert "x:mat_khau@" in CliRunner().invoke(app, ["dsn", *words, *owner]).output
+
+
 def test_a_password_file_escapes_what_libpq_reads_otherwise(tmp_path: Path) -> None:
     entry = {"conn_type": "postgres", "host": "a,b", "port": 5432, "login": "x", "password": "a:b\\c", "schema": "w"}
     files = clients.write(tmp_path, "x", entry)
