@@ -10,7 +10,7 @@ from psycopg2 import sql
 
 from pdic import balance, connections, contracts, history, sweep
 from pdic.quarantine import desk
-from pdic.release import pin, turn
+from pdic.release import broken_rules, pin, turn
 from pdic.release.views import OWN
 from pdic.sources.cdc import watch
 from pdic.warehouse import Connect, one, readers, records, rights, transaction
@@ -141,7 +141,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
     """The live release, the one a rollback would bring back (None where there is none whole), and the newest attempts.
 
     `pin` says who took a release back and why, while that keeps releases from going out; `left_behind` is the newest one where its
-    process was killed; else both are None.
+    process was killed; else both are None. `warnings` are the rules that only warn and that the live release breaks.
     """
     with transaction(connect_to("pdic_warehouse_publisher"), "status") as publisher, publisher.cursor() as cursor:
         cursor.execute("select live_release_id, former_release_id from control.slot")
@@ -163,6 +163,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
         since = cursor.fetchone()
         cursor.execute("select data_docs from control.release where release_id = %s", (live,))
         live_docs = cursor.fetchone()
+        warnings = broken_rules.warned(cursor, live)
         pinned = pin.read(publisher)
         left_behind = turn.left_behind(publisher)
     for release in newest:
@@ -176,6 +177,7 @@ def releases(connect_to: Connect = connections.uri) -> Report:
         "newest": newest,
         "pin": pinned.as_report() if pinned else None,
         "left_behind": left_behind,
+        "warnings": warnings,
     }
 
 

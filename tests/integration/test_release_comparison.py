@@ -18,8 +18,9 @@ from pdic.cli import app as cli
 from pdic.cli import release as cli_release
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, TableHeld
 from pdic.problems import problems
-from pdic.quality.results import ReleaseVerdict
-from pdic.release import comparison, profile, slots, steps
+from pdic.quality.results import ReleaseVerdict, RuleResult
+from pdic.quality.rules import Dimension, OnFail, Origin, Reason, Rule, Severity
+from pdic.release import broken_rules, comparison, profile, slots, steps
 from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect, locks
@@ -43,6 +44,34 @@ STILL = View("dim_still", {"still_key": "text"}, {}, ("still_key",), "Nothing ch
 CONSENT = approval.Approval("lan", "Nguyễn Thị Lan", "the agency closed these payments")
 
 
+HAS_UNIT = Rule(
+    id="fct_payment.commune.known",
+    type="expect_column_values_to_not_be_null",
+    kwargs={"column": "commune_unit_key"},
+    severity=Severity.WARNING,
+    dimension=Dimension.COMPLETENESS,
+    on_fail=OnFail.WARN,
+    reason=Reason(vi="Phải có xã", en="A payment belongs to a commune"),
+    origin=Origin.TEXT,
+    source="assumption: a test",
+)
+
+
+def judged(_uri: str, release_id: int, *_: Any, **__: Any) -> ReleaseVerdict:
+    """The audit of a release by one rule that only warns, over the slot that is being built."""
+    slot = slots_now().building
+    ((failed, checked),) = ask(
+        f"select count(*) filter (where commune_unit_key is null), count(*) from slot_{slot}.fct_payment"
+    )
+    result = RuleResult(HAS_UNIT, failed == 0, checked, failed)
+    return ReleaseVerdict(release_id, (result,), {"fct_payment": (result,)}, passed=True, message="")
+
+
+def slots_now() -> slots.Slots:
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        return slots.read(publisher)
+
+
 @pytest.fixture(scope="module")
 def home(new_home: Callable[[], Path]) -> Iterator[Path]:
     """A warehouse of its own: releases are published in it."""
@@ -55,11 +84,8 @@ def home(new_home: Callable[[], Path]) -> Iterator[Path]:
             patch.setattr(module, "views", lambda: (PAYMENT, STILL))
         patch.setattr(steps, "_write_docs", lambda *_: "not asked for")
         patch.setattr(steps.code, "digest", lambda *_: "x")
-        patch.setattr(
-            steps.quality,
-            "audit_release",
-            lambda _uri, release_id, *_, **__: ReleaseVerdict(release_id, (), {}, passed=True, message=""),
-        )
+        patch.setattr(steps.quality, "audit_release", judged)
+        patch.setattr(broken_rules, "rules_for_release", lambda *_: (HAS_UNIT,))
         yield found
         embedded.stop(found)
 
@@ -164,6 +190,31 @@ def test_readers_keep_the_live_release_and_a_person_is_told_why(whole: int, chan
 def release_problems() -> list[str]:
     report = {"datasets": [], "unreadable": [], "slots": [], "release": status.releases()}
     return [found["what"] for found in problems(report) if found["where"] == "release"]
+
+
+def test_many_more_rows_that_break_a_rule_that_only_warns_hold_a_release(whole: int) -> None:
+    """No table changed by more than its limits, and no rule stops a release: 1,692 sums that are wrong, after 5."""
+    report = released("update t set commune_unit_key = null, _row_hash = -_row_hash where _row_hash % 10 = 0")
+    assert report["status"] == "held"
+    assert (
+        "200 of 2,000 rows of fct_payment break rule fct_payment.commune.known (A payment belongs to a commune), and 0 of 2,000 in the "
+        "live release"
+    ) in report["message"]
+    (finding,) = comparison.shown(report["release_id"])["findings"]
+    assert (finding["what"], finding["rule"], finding["holds"]) == ("rule", "fct_payment.commune.known", True)
+    assert "200 trong 2.000 dòng của fct_payment không đạt quy tắc" in finding["message_vi"]
+
+
+def test_rules_that_warn_are_told_with_the_release_that_is_published(whole: int) -> None:
+    few = released("update t set commune_unit_key = null, _row_hash = -_row_hash where _row_hash % 200 = 0")
+    assert few["status"] == "published"
+    assert few["message"] == "1 table changed, 1 is as before."
+    warned = [{"table": "fct_payment", "rule": "fct_payment.commune.known", "failed": 10, "checked": 2000}]
+    assert few["warnings"] == status.releases()["warnings"] == warned
+    assert broken_rules.sentence(warned) == "1 rule that only warns is broken: fct_payment.commune.known (10 of 2,000)"
+    release.rollback()
+    release.resume()
+    assert status.releases()["warnings"] == []
 
 
 def test_an_ordinary_change_goes_out(whole: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pdic.errors import ReleaseError
 from pdic.quality.chance import tolerated
+from pdic.release.broken_rules import Broken, jump
 from pdic.release.compare import Finding, compared, held_message
 from pdic.release.limits import Limits, limits
 from pdic.release.profile import Profile, TableProfile
@@ -200,3 +201,27 @@ def test_sound_data_of_a_small_province_fails_no_share_by_chance() -> None:
     failing = [sum(chance.random() < 0.04 for _ in range(60)) for _ in range(2000)]
     assert max(failing) > 60 * 0.05, "some of these would have been held by the share alone"
     assert sum(count > tolerated(60, 0.05) for count in failing) <= 2
+
+
+def broken(was: tuple[int, int], now: tuple[int, int], past: Sequence[Broken | None] = ()) -> str:
+    found = jump(BOUNDS, Broken(*was), Broken(*now), past)
+    return "" if found is None else "holds" if found.holds else "warns"
+
+
+def test_many_more_broken_rows_hold_a_release_and_a_few_do_not() -> None:
+    assert broken((5, 1810), (1692, 2534)) == "holds"
+    assert broken((0, 1_000_000), (60_000, 1_000_000)) == "holds"
+    assert broken((0, 40), (30, 40)) == "holds"
+    assert broken((5, 1810), (60, 1830)) == "", "3 points more"
+    assert broken((0, 12), (9, 12)) == "", "a few rows"
+    assert broken((900, 2000), (450, 2000)) == "", "fewer than before"
+    assert broken((1400, 2000), (1420, 2000)) == ""
+
+
+def test_broken_rows_that_were_always_the_same_warn_and_hold_once_that_is_learned() -> None:
+    few = [Broken(n % 3, 10_000) for n in range(6)]
+    assert broken((0, 10_000), (300, 10_000)) == ""
+    assert broken((0, 10_000), (300, 10_000), few) == "warns"
+    assert broken((0, 10_000), (300, 10_000), few * 2) == "holds"
+    restless = [Broken(n % 2 * 400, 10_000) for n in range(12)]
+    assert broken((0, 10_000), (300, 10_000), restless) == ""

@@ -265,12 +265,16 @@ def _answered(report: Report, as_json: bool) -> None:
 
 def _told(report: Report, as_json: bool) -> None:
     """Print what became of a release."""
+    from pdic.release import broken_rules
+
     if as_json:
         print_json(report)
         return
     say(f"release {report['release_id']}: {report['status']}")
     if report.get("message"):
         say(report["message"])
+    if report.get("warnings"):
+        say(broken_rules.sentence(report["warnings"]))
 
 
 def _show_findings(findings: list[Report]) -> None:

@@ -88,8 +88,12 @@ def _part(part: Report) -> str:
 
 
 def _show_release(live: Report) -> None:
+    from pdic.release import broken_rules
+
     since = f" since {moment(datetime.fromisoformat(live['live_since']))}" if live["live_since"] else ""
     say(f"live release: {live['live'] or 'none'}{since}; a rollback would bring back: {live['former'] or 'none'}")
+    if live["warnings"]:
+        say(broken_rules.sentence(live["warnings"]))
     if docs := live["data_docs"]:
         if docs.startswith("not written"):
             say(f"its Data Docs: {docs}")

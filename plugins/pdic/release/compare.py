@@ -1,5 +1,7 @@
 """Is a release too unlike the one that readers see? By rows, keys, amounts and missing values, in counts and sums only.
 
+`pdic.release.broken_rules` asks the same of the rows that break a rule.
+
 Two kinds of limits (`pdic.release.limits`): coarse ones, which hold a release from the second one on, and learned ones, which follow
 from how much a table changed from one published release to the next, and only warn until enough were published.
 """
@@ -10,6 +12,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,7 +25,7 @@ from pdic.warehouse.statements import execute_values
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
-What = Literal["rows", "keys", "sum", "amount", "nulls"]
+What = Literal["rows", "keys", "sum", "amount", "nulls", "rule"]
 LEAST_LEARNED: Final = 4
 """With fewer changes to learn from, learned limits say nothing."""
 NAMED: Final = 3
@@ -44,6 +47,7 @@ class Finding:
     column: str = ""
     grouped_by: str = ""
     group_key: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,21 +66,22 @@ class Change:
         return f"{self.table}, {column} {value}," if column else self.table
 
 
-def against_live(connection: Connection, release_id: int, views: Iterable[View], root: Path) -> list[Finding]:
-    """How a profiled release differs from the live one by more than the limits, what holds it first; of the first release: nothing.
+def limits_of(root: Path, views: Iterable[View]) -> dict[str, Limits]:
+    """The limits of each published table. Raises ReleaseError where they cannot be read."""
+    return {view.name: limits(root, view.name, view.limits) for view in views}
+
+
+def against_live(
+    connection: Connection, release_id: int, live: int, views: Iterable[View], root: Path
+) -> list[Finding]:
+    """How a profiled release differs from the live one by more than the limits, what holds it first.
 
     `connection` is the auditor's, `root` the project root. Raises ReleaseError where the limits cannot be read.
     """
-    bounds = {view.name: limits(root, view.name, view.limits) for view in views}
-    with connection.cursor() as cursor:
-        cursor.execute("select live_release_id from control.slot where live is not null")
-        row = cursor.fetchone()
-    if row is None:
-        return []
-    live = int(row[0])
+    bounds = limits_of(root, views)
     was, now = profile.of_release(connection, live), profile.of_release(connection, release_id)
     past = _Past.of(connection, live, max((each.learned_window for each in bounds.values()), default=1))
-    grown = _has_first_dataset(connection, release_id, live)
+    grown = has_first_dataset(connection, release_id, live)
     found: list[Finding] = []
     for table in sorted(bounds.keys() & was.keys() & now.keys()):
         if bounds[table].compared and was[table].content != now[table].content:
@@ -92,7 +97,7 @@ def record(connection: Connection, release_id: int, findings: Sequence[Finding])
             cursor,
             """
             insert into control.release_finding
-                (release_id, place, table_name, grouped_by, group_key, what, column_name, holds, message, message_vi)
+                (release_id, place, table_name, grouped_by, group_key, what, column_name, rule_id, holds, message, message_vi)
             values %s
             """,
             [
@@ -104,6 +109,7 @@ def record(connection: Connection, release_id: int, findings: Sequence[Finding])
                     each.group_key,
                     each.what,
                     each.column,
+                    each.rule,
                     each.holds,
                     each.message,
                     each.message_vi,
@@ -270,29 +276,30 @@ def _learned(bounds: Limits, change: Change, past: Sequence[Profile | None]) -> 
     if min(was.rows, now.rows) < bounds.least_rows:
         return
     least = math.log1p(bounds.learned_least)
-    if _is_unusual(bounds, math.log(now.rows / was.rows), least, _steps(past, _log_rows)) and _is_more_than_chance(
-        bounds, was.rows, now.rows
-    ):
-        yield _as_learned(_rows_finding(change, holds=holds))
+    if is_unusual(
+        bounds, math.log(now.rows / was.rows), least, steps(_measured(past, _log_rows))
+    ) and _is_more_than_chance(bounds, was.rows, now.rows):
+        yield as_learned(_rows_finding(change, holds=holds))
     for column in was.sums:
         factor = _factor(float(was.sums[column]), float(now.sums.get(column, 0)))
         if factor is None or factor <= 0:
             continue
-        steps = _steps(past, lambda each, column=column: _log_sum(each, column))  # type: ignore[misc]
-        if _is_unusual(bounds, math.log(factor), least, steps):
-            yield _as_learned(_sum_finding(change, column, factor, holds=holds))
+        known = _measured(past, partial(_log_sum, column=column))
+        if is_unusual(bounds, math.log(factor), least, steps(known)):
+            yield as_learned(_sum_finding(change, column, factor, holds=holds))
     for column, before in was.nulls.items():
         share, usual = now.nulls.get(column, 0) / now.rows, before / was.rows
-        steps = _steps(past, lambda each, column=column: _null_share(each, column))  # type: ignore[misc]
+        known = _measured(past, partial(_null_share, column=column))
         if (
             share > usual
-            and _is_unusual(bounds, share - usual, bounds.learned_least / 3, steps)
+            and is_unusual(bounds, share - usual, bounds.learned_least / 3, steps(known))
             and _is_larger_share(bounds, (before, was.rows), (now.nulls[column], now.rows))
         ):
-            yield _as_learned(_null_finding(change, column, share, usual, holds=holds))
+            yield as_learned(_null_finding(change, column, share, usual, holds=holds))
 
 
-def _as_learned(finding: Finding) -> Finding:
+def as_learned(finding: Finding) -> Finding:
+    """The finding, said to be unlike what was learned."""
     return replace(
         finding,
         message=f"{finding.message}, which is far from how much it usually changes",
@@ -300,21 +307,25 @@ def _as_learned(finding: Finding) -> Finding:
     )
 
 
-def _is_unusual(bounds: Limits, step: float, least: float, steps: Sequence[float]) -> bool:
-    if len(steps) < LEAST_LEARNED:
+def is_unusual(bounds: Limits, step: float, least: float, known: Sequence[float]) -> bool:
+    """Whether a step is far from the steps before, and by more than `least`; never where those are too few."""
+    if len(known) < LEAST_LEARNED:
         return False
-    spread = max(bounds.learned_deviations * statistics.stdev(steps), least)
-    return abs(step - statistics.fmean(steps)) > spread
+    spread = max(bounds.learned_deviations * statistics.stdev(known), least)
+    return abs(step - statistics.fmean(known)) > spread
 
 
-def _steps(past: Sequence[Profile | None], measure: Callable[[Profile], float | None]) -> list[float]:
+def steps(measured: Sequence[float | None]) -> list[float]:
     """How a measure changed from each published release to the next, where both have it."""
-    measured = [None if each is None else measure(each) for each in past]
     return [
         after - before
         for before, after in zip(measured, measured[1:], strict=False)
         if before is not None and after is not None
     ]
+
+
+def _measured(past: Sequence[Profile | None], measure: Callable[[Profile], float | None]) -> list[float | None]:
+    return [None if each is None else measure(each) for each in past]
 
 
 def _log_rows(found: Profile) -> float | None:
@@ -364,6 +375,25 @@ def _percent(was: int, now: int) -> str:
     return f"{(now - was) / was:+.0%}"
 
 
+def past_releases(connection: Connection, live: int, window: int) -> dict[int, bool]:
+    """The published releases that teach how much they change, the live one last, and whether a person had to approve each."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select release_id, exists (select from control.approval where approval.release_id = release.release_id)
+            from control.release as release
+            where published_at is not null and release_id <= %s
+                and not exists (
+                    select from control.publication
+                    where kind = 'rollback' and former_release_id = release.release_id
+                )
+            order by release_id desc limit %s
+            """,
+            (live, window + 1),
+        )
+        return dict(sorted(cursor.fetchall()))
+
+
 @dataclass(frozen=True)
 class _Past:
     """The tables of the published releases that teach how much they change, the oldest first; the live one is the last.
@@ -375,25 +405,11 @@ class _Past:
 
     @classmethod
     def of(cls, connection: Connection, live: int, window: int) -> _Past:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                """
-                select release_id, exists (select from control.approval where approval.release_id = release.release_id)
-                from control.release as release
-                where published_at is not null and release_id <= %s
-                    and not exists (
-                        select from control.publication
-                        where kind = 'rollback' and former_release_id = release.release_id
-                    )
-                order by release_id desc limit %s
-                """,
-                (live, window + 1),
-            )
-            approved: dict[int, bool] = dict(cursor.fetchall())
+        approved = past_releases(connection, live, window)
         found = profile.wholes_of(connection, list(approved))
         releases: list[Mapping[str, Profile] | None] = []
-        for release_id in sorted(approved):
-            releases += [None, found[release_id]] if approved[release_id] else [found[release_id]]
+        for release_id, is_approved in approved.items():
+            releases += [None, found[release_id]] if is_approved else [found[release_id]]
         return cls(releases)
 
     def profiles(self, table: str) -> list[Profile | None]:
@@ -403,7 +419,8 @@ class _Past:
         ]
 
 
-def _has_first_dataset(connection: Connection, release_id: int, live: int) -> bool:
+def has_first_dataset(connection: Connection, release_id: int, live: int) -> bool:
+    """Whether a dataset is in a release and not in the live one."""
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from pdic import connections, settings
 from pdic.errors import ReleaseError
-from pdic.release import compare, content, profile, slots
+from pdic.release import broken_rules, compare, content, profile, slots
+from pdic.release.compare import Finding
 from pdic.release.profile import Profile, TableProfile
-from pdic.release.views import views
+from pdic.release.views import View, views
 from pdic.warehouse import Connect, connect, records, transaction
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def made(release_id: int, connect_to: Connect) -> str | None:
             live = slots.read(publisher).live_release_id
         profile.take(auditor, publisher, release_id, wanted)
         with auditor:
-            findings = compare.against_live(auditor, release_id, wanted, settings.project_root())
+            findings = _findings(auditor, release_id, live, wanted)
             compare.record(auditor, release_id, findings)
         with publisher, publisher.cursor() as cursor:
             cursor.execute(
@@ -40,6 +42,16 @@ def made(release_id: int, connect_to: Connect) -> str | None:
     if live is None or not any(finding.holds for finding in findings):
         return None
     return compare.held_message(release_id, live, findings)
+
+
+def _findings(auditor: Connection, release_id: int, live: int | None, wanted: Sequence[View]) -> list[Finding]:
+    """How a release differs from the live one by more than the limits, what holds it first; of the first release: nothing."""
+    if live is None:
+        return []
+    root = settings.project_root()
+    found = compare.against_live(auditor, release_id, live, wanted, root)
+    found += broken_rules.against_live(auditor, release_id, live, wanted, root)
+    return sorted(found, key=lambda finding: not finding.holds)
 
 
 def shown(release_id: int, connect_to: Connect = connections.uri) -> Report:
@@ -65,7 +77,8 @@ def shown(release_id: int, connect_to: Connect = connections.uri) -> Report:
         (report,) = found
         cursor.execute(
             """
-            select place, table_name as table, grouped_by, group_key, what, column_name as column, holds, message, message_vi
+            select place, table_name as table, grouped_by, group_key, what, column_name as column, rule_id as rule, holds,
+                message, message_vi
             from control.release_finding where release_id = %s order by place
             """,
             (release_id,),

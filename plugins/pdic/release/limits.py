@@ -14,7 +14,7 @@ from pdic.errors import ReleaseError
 
 
 class Limits(BaseModel):
-    """Where a published table differs too much. Shares are parts of 1, `null_points` parts of 100; None is not asked."""
+    """Where a published table differs too much. Shares are parts of 1, points parts of 100; None is not asked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,6 +26,9 @@ class Limits(BaseModel):
     amount_digits: int | None = Field(3, ge=1)
     amount_least_rows: int = Field(10, ge=1)
     null_points: float | None = Field(20, gt=0, le=100)
+    rule_points: float | None = Field(5, gt=0, le=100)
+    rule_rows: int = Field(20, ge=0)
+    learned_rule_points: float = Field(1, gt=0, le=100)
     group_rows_fall: float | None = Field(0.50, gt=0, le=1)
     group_sum_factor: float | None = Field(10, gt=1)
     least_rows: int = Field(100, ge=20)

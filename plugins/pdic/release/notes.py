@@ -15,7 +15,7 @@ from psycopg2 import sql
 from pdic import connections
 from pdic.approval import Approval
 from pdic.errors import ReleaseError
-from pdic.release import content, slots
+from pdic.release import broken_rules, content, slots
 from pdic.release.compare import vi
 from pdic.release.views import View
 from pdic.warehouse import Connect, one, records, transaction
@@ -236,17 +236,8 @@ def _index(cursor: Cursor, slot: str | None) -> Any:
 
 def _warnings(cursor: Cursor, release_id: int) -> Iterator[Line]:
     """Rules of the audit that are broken and stop nothing."""
-    cursor.execute(
-        """
-        select distinct on (dataset, rule_id) dataset, rule_id, failed
-        from control.expectation_result
-        where release_id = %s and not success and on_fail = 'warn'
-        order by dataset, rule_id, id desc
-        """,
-        (release_id,),
-    )
-    found = cursor.fetchall()
-    for table, rule, failed in found[:NAMED]:
+    found = broken_rules.warned(cursor, release_id)
+    for table, rule, failed, _ in (each.values() for each in found[:NAMED]):
         rows_vi, rows_en = ("", "") if failed is None else (f" ({vi(failed)} dòng)", f" ({_count(failed, 'row')})")
         yield Line("warning", f"Quy tắc {rule} không đạt{rows_vi}.", f"Rule {rule} is broken{rows_en}.", table)
     if len(found) > NAMED:

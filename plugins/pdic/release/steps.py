@@ -19,7 +19,7 @@ from pdic.approval import Approval
 from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, WarehouseUnavailable
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
-from pdic.release import code, comparison, content, dbt, keys, ledger, notes, pin, slots, turn
+from pdic.release import broken_rules, code, comparison, content, dbt, keys, ledger, notes, pin, slots, turn
 from pdic.release.seeds import load_seeds
 from pdic.release.turn import OPEN_STATES
 from pdic.release.views import View, bring_up, go_back_to, up_to_date, views
@@ -385,9 +385,10 @@ class _Decision:
 
 @dataclass(frozen=True)
 class _Said:
-    """What a publish writes down: the lines of the notes, and the ledger's entry."""
+    """What a publish writes down: the lines of the notes, and the ledger's entry; and the rules that warn (`broken_rules.warned`)."""
 
     lines: list[notes.Line]
+    warnings: list[dict[str, Any]]
     entry: dict[str, Any]
 
 
@@ -430,7 +431,14 @@ def _publish(release_id: int, connect_to: Connect, *, held: bool, decision: _Dec
     seconds["publish"] = round(time.monotonic() - began, 3)
     with _timed(seconds, "docs"):
         docs = _write_docs(release_id, connect_to)
-    return {"release_id": release_id, "status": PUBLISHED, "data_docs": docs, "seconds": seconds}
+    return {
+        "release_id": release_id,
+        "status": PUBLISHED,
+        "message": said.lines[0].en,
+        "warnings": said.warnings,
+        "data_docs": docs,
+        "seconds": seconds,
+    }
 
 
 def _approved_and_waiting(publisher: Connection, release_id: int) -> Report | None:
@@ -573,7 +581,9 @@ def _said(publisher: Connection, release_id: int, consent: Approval | None) -> _
     shown = views()
     content.compare(publisher, release_id, shown)
     content.keep_shown(publisher, release_id, shown)
-    return _Said(notes.lines(publisher, release_id, shown, consent), _published(publisher, release_id))
+    with publisher, publisher.cursor() as cursor:
+        warnings = broken_rules.warned(cursor, release_id)
+    return _Said(notes.lines(publisher, release_id, shown, consent), warnings, _published(publisher, release_id))
 
 
 def _published(publisher: Connection, release_id: int) -> dict[str, Any]:
