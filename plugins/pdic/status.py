@@ -217,12 +217,13 @@ def quality(connect_to: Connect = connections.uri) -> list[Report]:
 
 
 def shared_tables(connect_to: Connect = connections.uri, *, checksums: bool = False) -> list[Report]:
-    """Every table a reader sees, with its rows: not what `shared` says about the release itself.
+    """Every table a reader sees, with its rows: not what `shared` says about the release itself. All are of one release.
 
     Tables about the loads themselves (`quality_…`) have the checksum None: two ways to the same data differ in them.
     """
     # By the owner of their views: no reader can use up the connections that this needs.
     with transaction(connect_to("pdic_warehouse_publisher"), "status") as publisher, publisher.cursor() as cursor:
+        cursor.execute("set transaction isolation level repeatable read, read only")
         # Values are compared as text: the session decides how times are written.
         cursor.execute("set local timezone = 'UTC'; set local datestyle = 'ISO'; set local extra_float_digits = 1")
         cursor.execute("select table_name from information_schema.tables where table_schema = 'shared' order by 1")

@@ -427,6 +427,32 @@ def test_new_columns_new_and_withdrawn_tables_are_named(centre: Warehouse) -> No
     assert found["clinic"]["en"] == "This table is no longer there."
 
 
+@pytest.mark.parametrize(
+    ("anew", "is_refused"),
+    [
+        ({"types": {"clinic_key": "text", "staff": "integer"}}, True),
+        ({"key": ("clinic_key", "beds")}, True),
+        ({"types": CLINIC.types | {"staff": "integer"}}, False),
+        ({"closed": {"head": "text"}}, False),
+    ],
+)
+def test_a_table_that_was_withdrawn_and_comes_anew_keeps_what_a_rollback_brings_back(
+    centre: Warehouse, anew: dict[str, Any], is_refused: bool
+) -> None:
+    """No reader sees it now; the former release has it."""
+    centre.views = (SCHOOL,)
+    centre.release(school={"a": 12})
+    assert centre.tables() == {"school"}
+    centre.views = (SCHOOL, replace(CLINIC, **anew))
+    if is_refused:
+        with pytest.raises(ReleaseError, match=r"shared\.clinic"):
+            centre.build(school={"a": 13})
+    else:
+        centre.build(school={"a": 13})
+    centre.rollback("the clinics are needed")
+    assert centre.seen("clinic") == {"k": 1}
+
+
 def test_a_table_is_not_read_again_where_no_build_changed_it(
     centre: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -596,6 +622,25 @@ def test_a_checksum_of_readers_gives_no_single_row_away(centre: Warehouse) -> No
 
 
 # Whether readers see what was published.
+
+
+def test_rows_and_checksums_of_the_status_are_those_of_one_release(
+    centre: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release is published once the first table was read."""
+    before = status.shared_tables(centre.connect_to, checksums=True)
+    third = centre.build(school={"a": 5}, clinic={"k": 1, "l": 2})
+    one = status.one
+
+    def published_meanwhile(cursor: Any) -> Any:
+        monkeypatch.setattr(status, "one", one)
+        found = one(cursor)
+        release.publish(third, centre.connect_to)
+        return found
+
+    monkeypatch.setattr(status, "one", published_meanwhile)
+    assert status.shared_tables(centre.connect_to, checksums=True) == before
+    assert (centre.seen(), centre.seen("clinic")) == ({"a": 5}, {"k": 1, "l": 2})
 
 
 def test_what_was_published_is_what_readers_see(centre: Warehouse) -> None:

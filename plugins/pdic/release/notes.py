@@ -15,7 +15,8 @@ from psycopg2 import sql
 from pdic import connections
 from pdic.approval import Approval
 from pdic.errors import ReleaseError
-from pdic.release import broken_rules, content, slots
+from pdic.release import broken_rules, slots
+from pdic.release import views as readers_views
 from pdic.release.compare import vi
 from pdic.release.views import View
 from pdic.warehouse import Connect, one, records, transaction
@@ -133,7 +134,7 @@ def _keys(found: slots.Slots) -> Iterator[Line]:
 
 def _tables(cursor: Cursor, release_id: int, found: slots.Slots, views: Sequence[View]) -> Iterator[Line]:
     live = found.live_release_id if found.live is not None else None
-    before = content.shown(cursor, live)
+    before = readers_views.of_release(cursor, live)
     cursor.execute(
         """
         select content.table_name, content.rows, content.rows_before, content.added, content.changed, content.removed

@@ -19,6 +19,7 @@ import psycopg2.errors
 from psycopg2 import sql
 
 from pdic.errors import ReleaseError, ReleaseFenced
+from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import one
 
@@ -99,12 +100,13 @@ def roll_back(connection: Connection) -> None:
 def ensure_tables(connection: Connection, views: Iterable[View]) -> None:
     """Make the published tables, columns and candidate views that the contracts of the shared tables ask for and that are not there.
 
-    What no reader has seen may change in any way. Raises `ReleaseError` where readers would find a column changed, moved or gone, or
-    another key.
+    What no reader has seen, and none will see after a rollback, may change in any way. Raises `ReleaseError` where readers would find a
+    column changed, moved or gone, or another key.
     """
     with connection.cursor() as cursor:
         tables = _columns(cursor, PARENTS, "p")
-        shown = _columns(cursor, "shared", "v")
+        former = readers_views.of_release(cursor, read(connection).former_release_id) or {}
+        shown = {name: view.types for name, view in former.items() if name in tables} | _columns(cursor, "shared", "v")
         keys = _keys(cursor)
         for view in views:
             if view.name in shown:

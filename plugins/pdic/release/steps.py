@@ -20,6 +20,7 @@ from pdic.errors import Busy, DiskFull, PdicError, ReleaseError, ReleaseFenced, 
 from pdic.quality import data_docs
 from pdic.quality.coverage import coverage_of
 from pdic.release import broken_rules, code, comparison, content, dbt, keys, ledger, notes, pin, slots, turn
+from pdic.release import views as readers_views
 from pdic.release.seeds import load_seeds
 from pdic.release.turn import OPEN_STATES
 from pdic.release.views import View, bring_up, go_back_to, up_to_date, views
@@ -580,7 +581,7 @@ def _said(publisher: Connection, release_id: int, consent: Approval | None) -> _
     """What is to be written down, once the release was compared with what readers see."""
     shown = views()
     content.compare(publisher, release_id, shown)
-    content.keep_shown(publisher, release_id, shown)
+    readers_views.keep(publisher, release_id, shown)
     with publisher, publisher.cursor() as cursor:
         warnings = broken_rules.warned(cursor, release_id)
     return _Said(notes.lines(publisher, release_id, shown, consent), warnings, _published(publisher, release_id))
@@ -714,7 +715,7 @@ def _go_back_to_views(publisher: Connection, publisher_uri: str, release_id: int
     """Show the tables that a release showed, and no others, once it is live again. Returns what to say where that fails: readers
     see the release all the same."""
     with publisher, publisher.cursor() as cursor:
-        former = content.shown(cursor, release_id)
+        former = readers_views.of_release(cursor, release_id)
     if former is None:
         return ""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -124,6 +124,52 @@ def go_back_to(publisher: Connection, former: Mapping[str, View]) -> list[str]:
             _comment(cursor, former[name])
             _remember(cursor, name, _digests(former[name]))
     return [*gone, *back]
+
+
+def keep(publisher: Connection, release_id: int, views: Iterable[View]) -> None:
+    """Keep by which views readers will see a release, for a rollback to it; those of releases that no rollback brings back go.
+
+    To be called between transactions.
+    """
+    with publisher, publisher.cursor() as cursor:
+        shown = json.dumps([asdict(view) for view in views], default=_plain)
+        cursor.execute("update control.release set shown = %s where release_id = %s", (shown, release_id))
+        cursor.execute(
+            """
+            update control.release set shown = null
+            where shown is not null and release_id <> %s and release_id not in (
+                select unnest(array[live_release_id, former_release_id]) from control.slot
+            )
+            """,
+            (release_id,),
+        )
+
+
+def of_release(cursor: Cursor, release_id: int | None) -> dict[str, View] | None:
+    """By name, the views by which readers saw a release; None where that is not known."""
+    cursor.execute("select shown from control.release where release_id = %s", (release_id,))
+    row = cursor.fetchone()
+    if row is None or row[0] is None:
+        return None
+    return {entry["name"]: _view_that_was_kept(entry) for entry in row[0]}
+
+
+def _view_that_was_kept(entry: dict[str, Any]) -> View:
+    return View(
+        name=entry["name"],
+        types=entry["types"],
+        closed=entry["closed"],
+        key=tuple(entry["key"]),
+        comment=entry["comment"],
+        column_comments=entry["column_comments"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, in a view's own limits and sets."""
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"no JSON for {type(value).__name__}")
 
 
 def _there(cursor: Cursor) -> set[str]:
