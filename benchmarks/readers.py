@@ -151,8 +151,8 @@ class Trial:
                     [self.release_id, self.release_id, self.release_id, self.rows],
                 )
             cursor.executemany(
-                "select published.remember_content(%s, %s, %s, true)",
-                [(name, self.release_id, list(COLUMNS)) for name in self.names],
+                "select published.remember_columns(%s, %s)",
+                [(name, list(COLUMNS)) for name in self.names],
             )
         with closing(self.session("publisher")) as publisher, publisher, publisher.cursor() as cursor:
             slots.close(publisher)

@@ -41,7 +41,7 @@
             inserted=affected_by(insert_new(target, given, key, columns, follows)),
         ) -%}
     {%- endif -%}
-    {%- do run_query(remember_content(columns, counts.values() | sum)) -%}
+    {%- do run_query(remember_columns(columns)) -%}
     {%- do store_raw_result(
         'main',
         message=counts.get('inserted', 0) ~ ' new, ' ~ counts.get('changed', 0) ~ ' changed, ' ~ counts.get('removed', 0) ~ ' removed',
@@ -149,15 +149,15 @@ hashtextextended(row({{ alias }}.{{ columns | join(', ' ~ alias ~ '.') }})::text
 {%- endmacro %}
 
 {#-
-    The mark of what the slot's table holds: the release that last changed a row of it, and the columns of which the rows' hashes are
-    made. It is written with the rows, so that it is right however a build ends.
+    The columns of which the hashes of a table's rows are made. Which release last changed a row of it, the warehouse notes itself,
+    with the rows, so that it is right however a build ends.
 -#}
-{% macro remember_content(columns, changed) -%}
-select published.remember_content('{{ this.identifier }}', {{ building_release() }}, array[
+{% macro remember_columns(columns) -%}
+select published.remember_columns('{{ this.identifier }}', array[
     {%- for column in columns -%}
 '{{ column[1:-1] | replace('""', '"') | replace("'", "''") }}'{{ ', ' if not loop.last }}
     {%- endfor -%}
-]::text[], {{ 'true' if changed else 'false' }})
+]::text[])
 {%- endmacro %}
 
 {#- How many rows a statement touched. -#}

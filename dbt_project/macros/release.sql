@@ -77,7 +77,7 @@ on conflict (model) do update set generation = applied_release.generation + 1
 {#- post-hook: this model's table now stands at the release being built, and of this generation. -#}
 {% macro remember_release() -%}
     {%- if model.config.materialized == 'published' %}
-select published.remember_release('{{ this.name }}', {{ building_release() }}, generation)
+select published.remember_release('{{ this.name }}', generation)
 from vault.applied_release
 where model = 'person_mention'
     {%- else %}

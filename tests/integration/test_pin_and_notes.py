@@ -71,15 +71,13 @@ class Warehouse:
                 )
             given = HASH.format(", ".join(f"given.{name}" for name in columns))
             transformer.execute(f"update given set _row_hash = {given}")
-            changed = transformer.execute(
-                f"delete from {table} where (select count(*) from given where given._row_hash = {view.name}._row_hash) = 0"
-            ).rowcount
-            changed += transformer.execute(
-                f"insert into {table} select given.* from given where given._row_hash not in (select _row_hash from {table})"
-            ).rowcount
             transformer.execute(
-                "select published.remember_content(%s, %s, %s, %s)", (view.name, release_id, columns, changed > 0)
+                f"delete from {table} where (select count(*) from given where given._row_hash = {view.name}._row_hash) = 0"
             )
+            transformer.execute(
+                f"insert into {table} select given.* from given where given._row_hash not in (select _row_hash from {table})"
+            )
+            transformer.execute("select published.remember_columns(%s, %s)", (view.name, columns))
 
     def release(self, **tables: Mapping[str, int]) -> dict[str, Any]:
         return release.publish(self.build(**tables), self.connect_to)

@@ -217,6 +217,20 @@ def test_rules_that_warn_are_told_with_the_release_that_is_published(whole: int)
     assert status.releases()["warnings"] == []
 
 
+def test_what_a_stolen_credential_changes_in_the_open_slot_is_compared_although_nothing_notes_it(whole: int) -> None:
+    release_id = build()
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        slot = slots.read(publisher).building
+        slots.open_for_building(publisher, slot)
+    ask(f"delete from slot_{slot}.fct_payment where _row_hash % 5 < 2", "transformer")
+    ask(f"select published.remember_columns('fct_payment', null), count(*) from slot_{slot}.dim_still", "transformer")
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        slots.close(publisher)
+    report = release.audit(release_id)
+    assert report["status"] == "held"
+    assert "fct_payment has 1,200 rows, and 2,000 in the live release" in report["message"]
+
+
 def test_an_ordinary_change_goes_out(whole: int) -> None:
     report = released("update t set funding_source = 'state' where _row_hash % 20 = 0")
     assert report["status"] == "published"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -143,33 +144,89 @@ def test_what_a_build_notes_of_a_slot_is_written_for_the_open_slot_and_while_it_
         with psycopg.connect(connections.warehouse("transformer")) as transformer:
             transformer.execute(statement, given)  # type: ignore[arg-type]
 
-    content = "select published.remember_content('of_rights', %s, array['key'], %s)"
-    mark = "select published.remember_release('of_rights', %s, 1)"
+    columns = "select published.remember_columns('of_rights', %s)"
+    mark = "select published.remember_release('of_rights', 1)"
     noted = "select slot::text, release_id from published.{} where model = 'of_rights'"
-    for statement, given in ((content, (7, True)), (mark, (7,))):
+    for statement, given in ((columns, (["key"],)), (mark, ())):
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"slot {open_slot} is closed"):
             note(statement, *given)
-    with connect(connections.warehouse("publisher"), "test") as publisher:
-        slots.open_for_building(publisher, open_slot)
-    try:
-        note(content, 7, True)
-        note(content, 8, False)
-        note(mark, 7)
+    with opened(superuser, 7):
+        note(columns, ["key"])
+        note(mark)
         for table in ("table_content", "applied_release"):
             assert superuser.execute(noted.format(table)).fetchall() == [(open_slot, 7)]  # type: ignore[arg-type]
             for change in ("update published.{} set release_id = 9", "delete from published.{}"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     note(change.format(table))
-        note(content, 8, True)
-        assert superuser.execute(noted.format("table_content")).fetchall() == [(open_slot, 8)]  # type: ignore[arg-type]
         with pytest.raises(psycopg.errors.RaiseException, match="no published table is called none"):
-            note("select published.remember_release('none', 1, 1)")
+            note("select published.remember_release('none', 1)")
+    for statement, given in ((columns, (["key"],)), (mark, ())):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"slot {open_slot} is closed"):
+            note(statement, *given)
+
+
+@contextmanager
+def opened(superuser: psycopg.Connection[Any], release_id: int) -> Iterator[str]:
+    """The slot that is to be built, open to the transformer for a release; its name."""
+    slot = building(superuser)[-1]
+    superuser.execute("update control.slot_content set release_id = %s where slot = %s", (release_id, slot))
+    with connect(connections.warehouse("publisher"), "test") as publisher:
+        slots.open_for_building(publisher, slot)
+    try:
+        yield slot
     finally:
         with connect(connections.warehouse("publisher"), "test") as publisher:
             slots.close(publisher)
-    for statement, given in ((content, (9, True)), (mark, (9,))):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"slot {open_slot} is closed"):
-            note(statement, *given)
+            publisher.cursor().execute("delete from published.of_rights")
+
+
+WRITES = [
+    "insert into {} (key, rows, _row_hash, _release_id) values ('b', 1, 0, 1)",
+    "update {} set rows = rows + 1",
+    "delete from {} where key = 'a'",
+    "insert into {} (key, rows, _row_hash, _release_id) values ('a', 2, 0, 1) on conflict (_slot, key) do update set rows = 2",
+    "merge into {} as t using (values ('a')) as g (key) on t.key = g.key when matched then update set rows = 3",
+    "with gone as (delete from {} returning key) select count(*) from gone",
+    "do $$ begin begin update {0} set rows = 4; end; end $$",
+    "savepoint s; update {} set rows = 5; release savepoint s",
+]
+"""By which a step's stolen credential changes a slot's table, and notes nothing."""
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_whoever_changes_a_table_of_the_open_slot_it_is_marked_by_the_release_that_builds_there(
+    superuser: psycopg.Connection[Any], write: str
+) -> None:
+    marks = "select release_id from published.table_content where model = 'of_rights' and slot = %s"
+
+    def write_in(slot: str, statement: str) -> None:
+        with psycopg.connect(connections.warehouse("transformer")) as transformer:
+            transformer.execute(statement.format(f"slot_{slot}.of_rights"))  # type: ignore[arg-type]
+
+    slot = building(superuser)[-1]
+    with connect(connections.warehouse("publisher"), "test") as publisher, publisher.cursor() as cursor:
+        cursor.execute("delete from published.table_content where model = 'of_rights'")
+        cursor.execute("insert into published.table_content values (%s, 'of_rights', 7)", (slot,))
+        cursor.execute("insert into published.of_rights values (%s, 'a', 1, null, 0, 1)", (slot,))
+    with opened(superuser, 8):
+        for nothing in ("update {} set rows = 0 where key = 'none'", "delete from {} where false"):
+            write_in(slot, nothing)
+        assert superuser.execute(marks, (slot,)).fetchall() == [(7,)], "no row was changed"
+        write_in(slot, write)
+        assert superuser.execute(marks, (slot,)).fetchall() == [(8,)]
+
+
+def test_a_transaction_that_began_in_an_older_build_marks_nothing_with_its_release(
+    superuser: psycopg.Connection[Any],
+) -> None:
+    with psycopg.connect(connections.warehouse("transformer")) as transformer:
+        with opened(superuser, 9) as slot:
+            transformer.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            transformer.execute("select release_id from control.building")
+        with opened(superuser, 10), pytest.raises(psycopg.errors.SerializationFailure):
+            transformer.execute(
+                f"insert into slot_{slot}.of_rights (key, rows, _row_hash, _release_id) values ('c', 1, 0, 1)"  # type: ignore[arg-type]
+            )
 
 
 def test_no_right_is_given_with_the_right_to_give_it_on_and_by_column_only_those_declared(
@@ -419,7 +476,7 @@ CODE = [
     ("create rule mine as on insert to {table} do also select 1", "may not create rule"),
     (
         "create trigger mine before insert on {table} execute function suppress_redundant_updates_trigger()",
-        "may not create trigger",
+        "may not create trigger|the trigger mine would run for another role",
     ),
     ("create function {schema}.mine() returns int language sql as 'select 1'", "may not create function"),
     ("create function pg_temp.mine() returns int language sql as 'select 1'", "may not create function"),
@@ -682,6 +739,15 @@ def test_what_is_added_to_them_goes_on(attempt: Any, superuser: psycopg.Connecti
         (
             "alter function control.append_to_ledger owner to pdic_admin",
             "control.append_to_ledger(text,jsonb) belongs to pdic_admin",
+        ),
+        *(
+            (done, "the trigger marks_change of slot_b.of_rights is not in force")
+            for done in (
+                "drop trigger marks_change on slot_b.of_rights",
+                "alter table slot_b.of_rights disable trigger marks_change",
+                "drop trigger marks_change on slot_b.of_rights; create trigger marks_change after insert on slot_b.of_rights"
+                " for each statement execute function published.mark_changed()",
+            )
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """What each table of a release holds, in counts and sums: as a whole, and by commune or agency.
 
-A table is read once, and only where a row of it changed since it was last read: the build keeps, with the rows, which release last
+A table is read once, and only where a row of it changed since it was last read: the warehouse keeps, with the rows, which release last
 changed each table of a slot (`published.table_content`). Nothing about a person is kept: of few rows only their number.
 """
 

@@ -375,6 +375,13 @@ def _create(cursor: Cursor, view: View) -> None:
             sql.SQL("create table {} partition of {} for values in ({})").format(table, parent, sql.Literal(name))
         )
         cursor.execute(sql.SQL("alter table {} alter {} set default {}").format(table, slot, sql.Literal(name)))
+        # Not on the whole table: a statement that names a slot's table fires that one's triggers alone.
+        cursor.execute(
+            sql.SQL(
+                "create trigger marks_change after insert or update or delete or truncate on {}"
+                " for each statement execute function published.mark_changed()"
+            ).format(table)
+        )
     key = sql.SQL(", ").join(map(sql.Identifier, view.key))
     cursor.execute(sql.SQL("create unique index on {} ({}, {})").format(parent, slot, key))
     cursor.execute(sql.SQL("create index on {} (_source_key) where _source_key is not null").format(parent))

@@ -300,6 +300,7 @@ def conform(release_id: int, connect_to: Connect = connections.uri, *, held: boo
         with _timed(seconds, "core"):
             results += dbt.build(transformer_uri, "--exclude", *STAGING, "resource_type:seed", full_refresh=whole_core)
         with _closing(publisher_uri, f"release {release_id} is not built"), publisher, publisher.cursor() as cursor:
+            slots.close(publisher)  # first: who still writes in the slot holds its row of slot_content
             _move_on(publisher, release_id, "built", seconds)
             _record_models(publisher, release_id, results)
             cursor.execute("update control.slot_content set logic_digest = %s where slot = %s", (logic, building))
@@ -307,7 +308,6 @@ def conform(release_id: int, connect_to: Connect = connections.uri, *, held: boo
                 "update control.release set logic_digest = %s, refreshed = %s where release_id = %s",
                 (logic, whole_staging, release_id),
             )
-            slots.close(publisher)  # what is audited can no longer change
     return {"release_id": release_id, "status": "built", "seconds": seconds}
 
 

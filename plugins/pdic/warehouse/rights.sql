@@ -12,6 +12,17 @@ begin atomic
     limit 1;
 end;
 
+-- The tables of published tables' slots.
+create or replace function rights.slot_tables() returns table (oid oid)
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select relation.oid
+    from pg_class as relation
+    inner join pg_namespace as place on place.oid = relation.relnamespace
+    where place.nspname in ('slot_a', 'slot_b', 'slot_c') and relation.relkind = 'r';
+end;
+
 -- What a table, view or index keeps that PostgreSQL would run for whoever uses it, and that is more than a constant, the clock, or
 -- an immutable function of PostgreSQL's own (only such functions can neither read nor write anything). NULL: nothing.
 create or replace function rights.kept_code(relation oid) returns text
@@ -62,6 +73,11 @@ begin atomic
                 tgname = 'added_only' and tgrelid::regclass::text = 'control.ledger_entry'
                 and tgfoid::regproc::text = 'control.refuse_change'
             )
+            -- What notes the changes of a slot's table.
+            and not (
+                tgname = 'marks_change' and tgfoid::regproc::text = 'published.mark_changed'
+                and exists (select from rights.slot_tables() as part where part.oid = tgrelid)
+            )
         union all
         select format('the rule %I', rulename) from pg_rewrite where ev_class = relation and rulename <> '_RETURN'
         union all
@@ -86,7 +102,11 @@ begin atomic
     select function.oid::regprocedure::text, 'the function'
     from pg_proc as function
     where function.proowner::regrole::text in ('pdic_loader', 'pdic_transformer', 'pdic_auditor', 'pdic_publisher')
-        and function.oid <> coalesce(to_regprocedure('published.sample_where_it_grew(text)'), 0)
+        -- Those of migrations. (A step can neither make nor change a function.)
+        and function.oid::regprocedure::text not in (
+            'published.mark_changed()', 'published.remember_columns(text,text[])', 'published.remember_release(text,bigint)',
+            'published.require_open(text)', 'published.sample_where_it_grew(text)'
+        )
     union all
     select type.oid::regtype::text, 'the type'
     from pg_type as type
@@ -119,7 +139,7 @@ begin
         return;
     end if;
     if step = 'pdic_publisher' then
-        allowed := allowed || array['CREATE VIEW', 'DROP VIEW', 'GRANT', 'REVOKE', 'DROP SCHEMA'];
+        allowed := allowed || array['CREATE VIEW', 'DROP VIEW', 'CREATE TRIGGER', 'GRANT', 'REVOKE', 'DROP SCHEMA'];
     end if;
     if tg_tag <> all (allowed) then
         raise insufficient_privilege using message = format(
@@ -167,6 +187,25 @@ begin atomic
     select unnest(array['control.append_to_ledger(text,jsonb)', 'control.refuse_change()']);
 end;
 
+-- The tables of slots whose changes nothing notes: they would pass for unchanged (docs/rights.md).
+create or replace function rights.unmarked() returns table (oid oid)
+language sql stable
+set search_path = pg_catalog, pg_temp
+begin atomic
+    select part.oid
+    from rights.slot_tables() as part
+    where exists (
+        select from pg_proc as function
+        inner join pg_namespace as place on place.oid = function.pronamespace
+        where place.nspname = 'published' and function.proname = 'mark_changed'
+    ) and not exists (
+        select from pg_trigger
+        where tgrelid = part.oid and tgname = 'marks_change' and tgfoid::regproc::text = 'published.mark_changed'
+            -- After insert, delete, update and truncate, for each statement, of whichever columns, without a condition.
+            and tgtype = 60 and tgattr::text = '' and tgqual is null and tgenabled in ('O', 'A')
+    );
+end;
+
 -- What keeps a register from being changed, and is not there: words of its own for each. (By names: whoever asks may lack rights to them.)
 create or replace function rights.unguarded() returns setof text
 language sql stable
@@ -193,7 +232,9 @@ begin atomic
         select from pg_trigger
         where tgrelid = ledger.oid and tgname = 'added_only' and tgenabled in ('O', 'A')
             and tgfoid::regproc::text = 'control.refuse_change'
-    );
+    )
+    union all
+    select format('the trigger marks_change of %s is not in force', part.oid::regclass) from rights.unmarked() as part;
 end;
 
 -- Give the registers and their functions to a role: to the owner of the database for a migration that changes them, which has them sealed
@@ -220,6 +261,8 @@ create or replace function rights.seal() returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    unmarked regclass;
 begin
     if not exists (select from rights.unguarded()) then
         return;
@@ -244,6 +287,13 @@ begin
         create trigger added_only before update or delete or truncate on control.ledger_entry
         for each statement execute function control.refuse_change();
     end if;
+    for unmarked in select part.oid::regclass from rights.unmarked() as part loop
+        execute format('drop trigger if exists marks_change on %s', unmarked);
+        execute format(
+            'create trigger marks_change after insert or update or delete or truncate on %s'
+            ' for each statement execute function published.mark_changed()', unmarked
+        );
+    end loop;
 end
 $$;
 
@@ -287,8 +337,11 @@ begin
         end if;
         return;
     end if;
-    for done in select * from pg_event_trigger_ddl_commands() where classid = 'pg_class'::regclass loop
-        found := rights.kept_code(done.objid);
+    for done in
+        select object_identity, case classid when 'pg_class'::regclass then objid else (select tgrelid from pg_trigger where oid = objid) end as relation
+        from pg_event_trigger_ddl_commands() where classid in ('pg_class'::regclass, 'pg_trigger'::regclass)
+    loop
+        found := rights.kept_code(done.relation);
         if found is not null then
             raise insufficient_privilege using message = format(
                 '%s may not keep this in %s: %s would run for another role; use constants and immutable functions of PostgreSQL''s own, '
