@@ -12,6 +12,7 @@ import pytest
 from psycopg import sql
 
 from pdic import connections
+from pdic.errors import PdicError
 from pdic.problems import problems
 from pdic.release import slots
 from pdic.release.views import View
@@ -765,23 +766,55 @@ def test_a_guard_that_is_missing_is_told_and_put_back(
     assert differences(superuser) == []
 
 
-def test_a_migration_that_is_due_may_change_the_registers_and_seals_them(
-    postgres: Postgres, superuser: psycopg.Connection[Any]
-) -> None:
+@pytest.fixture
+def at_0016(postgres: Postgres, superuser: psycopg.Connection[Any]) -> Iterator[None]:
+    """A warehouse that says it is at an older migration."""
     superuser.execute("update control.alembic_version set version_num = '0016'")
-    try:
+    yield
+    superuser.execute("update control.alembic_version set version_num = %s", (newest(),))
+    rights.provide(postgres.uri("warehouse"))
+    assert differences(superuser) == []
+
+
+def test_a_migration_that_is_due_may_change_the_registers_and_seals_them(
+    postgres: Postgres, superuser: psycopg.Connection[Any], at_0016: None
+) -> None:
+    superuser.execute("update rights.handed_over set migration = '0016'")  # as a version left it that knew no newer one
+    for _ in range(2):  # the second time, the migration broke off
         rights.provide(postgres.uri("warehouse"))
         with psycopg.connect(connections.warehouse("admin")) as admin:
             admin.execute("alter table control.approval add column of_test integer")
             admin.execute("alter table control.approval drop column of_test")
             admin.execute("comment on function control.append_to_ledger is 'Of a migration'")
         assert "control.approval belongs to pdic_admin" in rights.unguarded(connections.warehouse("publisher"))
-        _seal(connections.warehouse("admin"))
+    _seal(connections.warehouse("admin"))
+    assert rights.unguarded(connections.warehouse("publisher")) == []
+
+
+@pytest.mark.parametrize(
+    "done",
+    [
+        "update control.alembic_version set version_num = '0016'",
+        "delete from control.alembic_version; insert into control.alembic_version values ('0001')",
+        "drop table control.alembic_version; create table control.alembic_version (version_num text); "
+        "insert into control.alembic_version values ('0018')",
+    ],
+)
+def test_the_registers_stay_sealed_where_the_owner_of_the_database_says_that_a_migration_is_due(
+    postgres: Postgres, superuser: psycopg.Connection[Any], done: str, at_0016: None
+) -> None:
+    superuser.execute("update control.alembic_version set version_num = %s", (newest(),))
+    with psycopg.connect(connections.warehouse("admin")) as admin:
+        admin.execute(done)  # type: ignore[call-overload]
+        for change in ("update rights.handed_over set migration = '0001'", "delete from rights.handed_over"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), admin.transaction():
+                admin.execute(change)  # type: ignore[call-overload]
+    for _ in range(2):
+        with pytest.raises(
+            PdicError, match=f"was set back: the registers were sealed after the migration to {newest()}"
+        ):
+            rights.provide(postgres.uri("warehouse"))
         assert rights.unguarded(connections.warehouse("publisher")) == []
-    finally:
-        superuser.execute("update control.alembic_version set version_num = %s", (newest(),))
-        rights.provide(postgres.uri("warehouse"))
-    assert differences(superuser) == []
 
 
 @pytest.mark.parametrize(

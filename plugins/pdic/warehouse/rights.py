@@ -112,6 +112,7 @@ RELATIONS: Final[Mapping[str, str]] = {
     "readers.limits": "admin loader publisher: select",
     "readers.login": "",  # but what COLUMNS says: all but the verifier of the password
     "readers.removed": "admin loader publisher: select",
+    "rights.handed_over": "",
     "shared.*": "publisher: owner; reader: select",
     "staging.*": "transformer: owner",
     "valid.unit": "loader transformer auditor publisher: select",
@@ -198,14 +199,14 @@ def provide(superuser_uri: str) -> None:
             _pin(database, login.role)
         if not _are_in(database):
             _put_in(database)
-        database.execute(
-            "select rights.hand_over('pdic_admin')" if _waits_for_migration(database) else "select rights.seal()"
-        )
+        set_back = _seal_or_hand_over(database)
         bring_up(database)
         for relation, what in database.execute("select relation, what from rights.kept_by_steps()"):
             _log.warning(
                 "%s: %s would run for whoever uses it; see who made it, and drop it as the superuser", relation, what
             )
+    if set_back is not None:
+        raise PdicError(set_back)
 
 
 def require_own(database: Connection[Any], schema: str) -> None:
@@ -427,14 +428,58 @@ def _are_in(database: Connection[Any]) -> bool:
     return found == (True,)
 
 
-def _waits_for_migration(database: Connection[Any]) -> bool:
-    """Is there a warehouse that an older version made? Migrations run as its owner, who may have to change a register, and seal it."""
+def _seal_or_hand_over(database: Connection[Any]) -> str | None:
+    """Give the registers to the owner of the database where a migration is due, which seals them again at its end; else seal them.
+
+    They are given once for each version that brings migrations: its owner could set `control.alembic_version` back. Returns a sentence
+    where that was done; the registers stay sealed then.
+    """
     from pdic.warehouse.migrate import newest  # (which imports this module)
 
+    if not _waits_for_migration(database, newest()):
+        database.execute("select rights.seal()")
+        found = None
+    elif database.execute("select from rights.handed_over where migration >= %s", (newest(),)).fetchone() is None:
+        database.execute("select rights.hand_over(%s)", (logins.ADMIN.role,))
+        found = None
+    elif _any_is_sealed(database):
+        database.execute("select rights.seal()")
+        found = (
+            f"control.alembic_version was set back: the registers were sealed after the migration to {newest()}. See who did it, have the "
+            f"superuser set its version_num to '{newest()}', and run the command again"
+        )
+    else:
+        found = None  # the migration for which they were given broke off, and goes on
+    database.execute(
+        """
+        insert into rights.handed_over (migration) values (%s)
+        on conflict (one) do update set migration = excluded.migration where handed_over.migration < excluded.migration
+        """,
+        (newest(),),
+    )
+    return found
+
+
+def _waits_for_migration(database: Connection[Any], newest: str) -> bool:
+    """Is there a warehouse that an older version made? Migrations run as its owner, who may have to change a register, and seal it."""
     if database.execute("select to_regclass('control.alembic_version') is null").fetchone() == (True,):
         return False
     row = database.execute("select version_num from control.alembic_version").fetchone()
-    return row is not None and row[0] < newest()
+    return row is not None and row[0] < newest
+
+
+def _any_is_sealed(database: Connection[Any]) -> bool:
+    found = database.execute(
+        """
+        select exists (
+            select from rights.registers() as register (name)
+            inner join pg_class as relation on relation.oid = to_regclass(register.name)
+            where relation.relowner = to_regrole(%s)
+        )
+        """,
+        (KEEPER,),
+    ).fetchone()
+    return found == (True,)
 
 
 def unguarded(uri: str) -> list[str]:

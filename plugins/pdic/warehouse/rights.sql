@@ -170,6 +170,12 @@ begin
 end
 $$;
 
+-- The newest migration for which registers were handed over. It does not lie in `control`: there the owner of the database could set it back.
+create table if not exists rights.handed_over (
+    one boolean primary key default true check (one),
+    migration text not null
+);
+
 -- The registers that are only ever added to, and the functions that add to one and guard it.
 create or replace function rights.registers() returns setof text
 language sql immutable
