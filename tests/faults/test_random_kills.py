@@ -6,8 +6,8 @@ one-stop service, at a random moment of a command. Some releases are hit when th
 After each kill: what a person sees holds no traceback, the command ends within a minute, and what it prints with --json can be
 read; readers see a whole release, of which each table has the checksum that it had. After every few kills all commands are
 run undisturbed and must succeed; then nothing is left of what was killed: no lock, session, open batch or release, table or file that
-nobody needs, and no process. Then a day passes at the sources. At the end the shared tables, and the rows that stand in
-staging, have the checksums of a home in which nothing was ever killed.
+nobody needs, and no process; and `pdic release verify` finds nothing wrong. Then a day passes at the sources. At the end the shared
+tables, and the rows that stand in staging, have the checksums of a home in which nothing was ever killed.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class Killer:
         self.home.run(*COMMANDS["release"])  # from which a rollback that is killed may go back
         self.usual["publish"] = self.usual["release"]
         assert list(left_over(self.home)) == []
+        assert self.home.run("release", "verify")["wrong"] == []
         self.look()
 
     def look(self) -> None:
