@@ -668,6 +668,32 @@ def test_what_became_of_held_rows_is_only_added_to(attempt: Any, role: str, stat
     assert re.match("permission denied|must be owner", attempt(role, statement.format("quarantine.event")))
 
 
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("loader", "insert into quarantine.event (record_id, what, happened_at) select 1, 'waived', '2020-01-01'"),
+        ("loader", "insert into quarantine.event (event_id, record_id, what) overriding system value select 1, 1, 'waived'"),
+        ("publisher", "insert into control.publication (release_id, kind, published_at) values (1, 'publish', '2020-01-01')"),
+        (
+            "publisher",
+            "insert into control.publication (publication_id, release_id, kind) overriding system value values (0, 1, 'publish')",
+        ),
+        ("publisher", "insert into control.approval (release_id, os_user, said_by, reason, findings, approved_at)"
+         " values (1, 'a', 'b', 'c', 'd', '2020-01-01')"),
+    ],
+)  # fmt: skip
+def test_when_a_row_of_a_register_came_is_not_for_a_step_to_say(attempt: Any, role: str, statement: str) -> None:
+    assert "permission denied" in attempt(role, statement)
+
+
+def test_a_step_adds_to_the_quarantines_register_what_is_for_it_to_say(attempt: Any) -> None:
+    said = attempt(
+        "loader",
+        "insert into quarantine.event (record_id, what, batch_id, who, note) values (-1, 'waived', 1, 'x', 'y')",
+    )
+    assert "foreign key" in said, "the right is there"
+
+
 REGISTERS = (
     "control.approval",
     "control.ledger_entry",

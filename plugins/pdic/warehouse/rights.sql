@@ -281,7 +281,7 @@ begin
         and (select relowner <> 'pdic_keeper'::regrole from pg_class where oid = to_regclass('quarantine.event')) then
         alter table quarantine.event owner to pdic_keeper;
         revoke all on quarantine.event from pdic_loader;
-        grant select, insert on quarantine.event to pdic_loader;
+        grant select, insert (record_id, what, batch_id, who, note) on quarantine.event to pdic_loader;
     end if;
     if to_regnamespace('control') is not null then
         alter schema control owner to pdic_keeper;
