@@ -44,9 +44,7 @@ def provide_warehouse(superuser_uri: str, known: Mapping[str, Mapping[str, Any]]
     with connect_psycopg(superuser_uri, "accounts", autocommit=True) as server:
         _provide(server, WAREHOUSE, logins.STEPS, known)
         for role in WITH_TEMPORARY_TABLES:
-            server.execute(
-                sql.SQL("grant temporary on database warehouse to {}").format(sql.Identifier(f"pdic_{role}"))
-            )
+            _give(server, "temporary", "warehouse", f"pdic_{role}")
         for login in logins.STEPS:
             # The admin's migrations make objects that belong to these roles, so it must be able to act as each.
             server.execute(sql.SQL("grant {} to pdic_admin").format(sql.Identifier(login.role)))
@@ -95,11 +93,7 @@ def _provide(
     for database in ("postgres", "template1", *(owner.database for owner in owners)):
         _close(server, database)
     for guest in guests:
-        server.execute(
-            sql.SQL("grant connect on database {} to {}").format(
-                sql.Identifier(guest.database), sql.Identifier(guest.role)
-            )
-        )
+        _give(server, "connect", guest.database, guest.role)
 
 
 def create_database(server: Connection[Any], name: str, owner: str) -> None:
@@ -120,7 +114,33 @@ def _set_password(server: Connection[Any], role: str, password: str) -> None:
 
 
 def _close(server: Connection[Any], database: str) -> None:
-    server.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(database)))
+    if _has(server, database, "public"):
+        server.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(database)))
+
+
+def _give(server: Connection[Any], right: LiteralString, database: str, role: str) -> None:
+    if right.upper() not in _has(server, database, role):
+        names = (sql.SQL(right), sql.Identifier(database), sql.Identifier(role))
+        server.execute(sql.SQL("grant {} on database {} to {}").format(*names))
+
+
+def _has(server: Connection[Any], database: str, role: str) -> set[str]:
+    """What a role, or `public`, was given of a database.
+
+    It is asked first, because a reader can hold a database's row of the catalogue (`drop owned by pdic_reader`): where all is as it
+    should be, nobody is waited for.
+    """
+    found = server.execute(
+        """
+        select entry.privilege_type
+        from pg_database as base
+        cross join aclexplode(coalesce(base.datacl, acldefault('d', base.datdba))) as entry
+        left join pg_roles as role on role.oid = entry.grantee
+        where base.datname = %s and coalesce(role.rolname, 'public') = %s
+        """,
+        (database, role),
+    )
+    return {str(right) for (right,) in found}
 
 
 def _let_read(database: Connection[Any], sector: str) -> None:

@@ -339,6 +339,82 @@ class TestOpenTransaction:
         assert "settings of the login (statement_timeout)" in said
 
 
+LOOPS = [
+    ("alter role current_user set work_mem = '1MB'", "alter role current_user reset all"),
+    (
+        "alter role current_user in database warehouse set work_mem = '1MB'",
+        "alter role current_user in database warehouse reset all",
+    ),
+    ("alter role current_user password 'mine'", "alter role current_user set statement_timeout = 0"),
+    ("begin; alter role current_user set work_mem = '2MB'", "alter role current_user password 'mine'", "commit"),
+    ("begin; alter role current_user in database postgres reset all", "select pg_sleep(1)", "commit"),
+    ("drop owned by pdic_reader", "alter role current_user set work_mem = '1MB'"),
+]
+
+
+class TestLoop:
+    """A reader changes its login without end, in several sessions, and comes back when it is ended."""
+
+    @contextmanager
+    def looping(self, uri: str, loops: list[tuple[str, ...]]) -> Iterator[Callable[[], int]]:
+        """Six sessions that go round; how many statements they have run."""
+        stop = threading.Event()
+        done = [0] * 6
+
+        def loop(at: int) -> None:
+            while not stop.is_set():
+                for password in (psycopg.conninfo.conninfo_to_dict(uri)["password"], "mine"):
+                    try:
+                        with closing(psycopg.connect(uri, password=password, autocommit=True)) as reader:
+                            reader.execute(LIFTED)
+                            while not stop.is_set():
+                                for statement in loops[at % len(loops)]:
+                                    reader.execute(statement)  # type: ignore[arg-type]
+                                    done[at] += 1
+                    except psycopg.Error:
+                        continue
+
+        threads = [threading.Thread(target=loop, args=(at,)) for at in range(6)]
+        for thread in threads:
+            thread.start()
+        try:
+            until(lambda: all(done))
+            yield lambda: sum(done)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+    @pytest.mark.parametrize("loops", [*([loop] for loop in LOOPS), LOOPS], ids=lambda loops: loops[-1][0])
+    def test_a_watch_wins(self, an: str, loops: list[tuple[str, ...]]) -> None:
+        with self.looping(an, loops) as looped:
+            before = looped()
+            for _ in range(3):
+                assert not [
+                    said for said in readers.watch(connections.uri) if "being changed by another session" in said
+                ]
+            until(lambda: looped() > before)
+        readers.watch(connections.uri)
+        assert readers.watch(connections.uri) == []
+        assert scalar(an, "show statement_timeout") == "1s"
+
+    def test_up_and_the_end_of_the_login_go_on(self, small_limits: Path, an: str) -> None:
+        with self.looping(an, LOOPS):
+            for _ in range(3):
+                embedded.start(small_limits)
+            readers.remove(connections.warehouse("admin"), small_limits, "an")
+            for password in (psycopg.conninfo.conninfo_to_dict(an)["password"], "mine"):
+                with pytest.raises(psycopg.OperationalError):
+                    psycopg.connect(an, password=password)
+        readers.add(connections.warehouse("admin"), small_limits, "an")
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what other threads do."""
+    while not happened():
+        threading.Event().wait(0.01)
+
+
 def until_watched(ended: Callable[[], bool]) -> list[str]:
     """Watch until it happened; what was said."""
     said: list[str] = []

@@ -21,11 +21,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
 import psycopg2
-import psycopg2.errors
 
 from pdic import clients, connections, logins, settings
 from pdic.errors import PdicError, instead_of
@@ -98,9 +97,7 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
         rights.require_own(server, "readers")
         known = server.execute("select to_regclass('readers.login') is not null").fetchone()
         server.execute(FUNCTIONS.read_text(encoding="utf-8"))
-        found = (
-            server.execute("select login, kind, detail from readers.put_right()").fetchall() if known == (True,) else []
-        )
+        found = _put_right(server) if known == (True,) else []
         stored = server.execute(
             "select statement_seconds, idle_seconds, transaction_seconds, temporary_megabytes from readers.limits"
         ).fetchone()
@@ -115,10 +112,48 @@ def provide(superuser_uri: str, password: str, database: str = logins.READER.dat
             asdict((Limits(*stored) if stored else USUAL).with_settings()),  # who says nothing leaves them as they are
         )
         _record_usual(server, password)
-        server.execute("select readers.make_so()")
-        server.execute("select readers.finish_removals()")
-        server.execute("select readers.close(%s)", (TAKEN,))
+        found += _done(server, "select readers.make_so()")
+        found += _done(server, "select readers.finish_removals()")
+        found += _done(server, "select readers.close(%s)", TAKEN)
+    return list(dict.fromkeys(found))
+
+
+def _put_right(server: psycopg.Connection[Any]) -> list[str]:
+    try:
+        with server.transaction():
+            found = server.execute("select login, kind, detail from readers.put_right()").fetchall()
+    except psycopg.Error as error:
+        return [_told_of(error)]
     return [_in_words(*row) for row in found]
+
+
+def _done(server: psycopg.Connection[Any], statement: LiteralString, *given: str) -> list[str]:
+    """Nothing, or the sentence about who kept it from being done: the next `pdic up` does it."""
+    try:
+        with server.transaction():
+            server.execute(statement, given)
+    except psycopg.Error as error:
+        return [_told_of(error)]
+    return []
+
+
+def _ordered(admin: psycopg.Connection[Any], statement: LiteralString, *given: str | int) -> None:
+    """Done, as somebody ordered it. Raises PdicError where another session keeps it from being done."""
+    try:
+        admin.execute(statement, given)
+    except psycopg.Error as error:
+        raise PdicError(f"{_told_of(error).partition(':')[0]}: run the same command again") from None
+
+
+_IN_THE_WAY: Final = ("55P03", "40P01", "23505")  # lock_timeout, deadlock, two first settings of one login
+
+
+def _told_of(error: psycopg.Error | psycopg2.Error) -> str:
+    """The sentence about a login that somebody changes at the same moment. Raises the error where it is another one."""
+    code = error.sqlstate if isinstance(error, psycopg.Error) else error.pgcode
+    if code not in _IN_THE_WAY and "tuple concurrently" not in str(error):
+        raise error
+    return "a reader's login is being changed by another session: the next watch compares it with the record"
 
 
 def _record_usual(server: psycopg.Connection[Any], password: str) -> None:
@@ -184,7 +219,7 @@ def add(admin_uri: str, home: Path, name: str, at_a_time: int | None = None) -> 
         _require_room(admin, many)
         password = logins.new_password()
         _save(home, kept | {login: password})  # first: a password is never set that is not kept
-        admin.execute("select readers.add(%s, %s, %s)", (login, verifier(admin.pgconn, login, password), many))
+        _ordered(admin, "select readers.add(%s, %s, %s)", login, verifier(admin.pgconn, login, password), many)
     return {"reader": name, "login": login, "connections": many}
 
 
@@ -216,7 +251,7 @@ def remove(admin_uri: str, home: Path, name: str) -> Report:
         with connect_psycopg(admin_uri, "reader remove") as admin:
             there = {row[0] for row in admin.execute("select login from readers.login")}
             if login in there:
-                admin.execute("select readers.remove(%s)", (login,))
+                _ordered(admin, "select readers.remove(%s)", login)
             elif admin.execute("select from readers.removed where login = %s", (login,)).fetchone() is None:
                 raise PdicError(
                     f"there is no reader {name} ({instead_of(name, {name_of(each) for each in there})}): `pdic reader list` lists them"
@@ -324,14 +359,10 @@ def watch(connect_to: Connect) -> list[str]:
         said = [_in_words(*row) for row in cursor.fetchall()]
     try:
         with transaction(uri, "readers") as loader, loader.cursor() as cursor:
-            cursor.execute("set local lock_timeout = '2s'")
             cursor.execute("select login, kind, detail from readers.put_right()")
             said += [_in_words(*row) for row in cursor.fetchall()]
     except psycopg2.Error as error:
-        if not isinstance(error, psycopg2.errors.LockNotAvailable) and "tuple concurrently" not in str(error):
-            raise
-        # Somebody holds, or changed meanwhile, what was to be put right.
-        said.append("a reader's login is being changed by another session: the next watch compares it with the record")
+        said.append(_told_of(error))
     for sentence in said:
         _log.warning("%s", sentence)
     return said

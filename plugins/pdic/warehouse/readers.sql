@@ -57,7 +57,68 @@ where setting is not null;
 end;
 comment on function readers.settings is 'The settings of every login of a reader, as pg_db_role_setting holds them.';
 
-create or replace function readers.make_so() returns table (login name, kind text, detail text)
+create or replace function readers.end_writers(wait_ms integer) returns table (login name, kind text, detail text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    session record;
+begin
+    -- A reader can write nothing but its own login. A transaction that did so and stays open would hold up others, for ever. So would
+    -- `drop owned by pdic_reader`, which changes nothing but holds the rows of the catalogue: every transaction with an id goes.
+    -- (`reset all`, where nothing is set, gets no id, and locks the catalogue.)
+    perform pg_stat_clear_snapshot();  -- else a transaction sees who was there at its first look
+    for session in
+        select activity.pid, activity.usename, floor(extract(epoch from clock_timestamp() - activity.xact_start)) as seconds
+        from pg_stat_activity as activity
+        where
+            (
+                activity.usename in (select kept.login from readers.login as kept)
+                or activity.usename in (select gone.login from readers.removed as gone)
+            )
+            and (
+                activity.backend_xid is not null
+                or exists (
+                    select from pg_locks as held
+                    where held.pid = activity.pid and held.mode <> 'AccessShareLock'
+                        and held.relation in ('pg_authid'::regclass, 'pg_auth_members'::regclass, 'pg_db_role_setting'::regclass)
+                )
+            )
+    loop
+        if pg_terminate_backend(session.pid, wait_ms) then
+            return query select session.usename, 'session', format('%s change %s', session.pid, coalesce(session.seconds, 0));
+        end if;
+    end loop;
+end
+$$;
+comment on function readers.end_writers is 'End the transactions in which readers changed something.';
+
+create or replace function readers.hold_still() returns table (login name, kind text, detail text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '300ms'
+as $$
+declare
+    tries constant integer := 10;
+begin
+    for try in 1..tries loop
+        -- The end of a session is not waited for: another one would take its place before this one stands in the queue.
+        return query select ended.login, ended.kind, ended.detail from readers.end_writers(0) as ended;
+        begin
+            lock table pg_authid, pg_auth_members, pg_db_role_setting in share row exclusive mode;
+            return;
+        exception when lock_not_available or deadlock_detected then
+            if try = tries then
+                raise;
+            end if;
+        end;
+    end loop;
+end
+$$;
+comment on function readers.hold_still is 'From now until the end of the transaction nobody else changes a role. Whoever logs in goes on.';
+
+create or replace function readers.compare() returns table (login name, kind text, detail text)
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -65,7 +126,6 @@ as $$
 declare
     wanted text[] := readers.settings();
     reader record;
-    session record;
     setting text;
     found text[];
     elsewhere record;
@@ -74,20 +134,6 @@ declare
         when current_setting('server_version_num')::integer >= 160000 then 'with inherit true, set false' else ''
     end;
 begin
-    lock table readers.login in share row exclusive mode;
-
-    -- A reader can write nothing but its own login. A transaction that did so and stays open would hold up what follows, for ever. So
-    -- would `drop owned by pdic_reader`, which changes nothing but holds the rows of the catalogue: every transaction with an id goes.
-    for session in
-        select activity.pid, activity.usename, floor(extract(epoch from clock_timestamp() - activity.xact_start)) as seconds
-        from pg_stat_activity as activity
-        where activity.backend_xid is not null and activity.usename in (select kept.login from readers.login as kept)
-    loop
-        if pg_terminate_backend(session.pid, 2000) then
-            return query select session.usename, 'session', format('%s change %s', session.pid, session.seconds);
-        end if;
-    end loop;
-
     select role.oid, role.rolcanlogin, role.rolpassword is not null as has_password into reader
     from pg_authid as role where role.rolname = 'pdic_reader';
     if reader.oid is null then
@@ -176,7 +222,31 @@ begin
     end loop;
 end
 $$;
-comment on function readers.make_so is 'Make every login as the record says; returns what was not so.';
+comment on function readers.compare is 'Make every login as the record says; returns what was not so. Fails where one is being changed.';
+
+create or replace function readers.make_so() returns table (login name, kind text, detail text)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '2s'
+as $$
+#variable_conflict use_column
+begin
+    lock table readers.login in share row exclusive mode;
+    return query select ended.login, ended.kind, ended.detail from readers.end_writers(2000) as ended;
+    begin
+        return query select compared.login, compared.kind, compared.detail from readers.compare() as compared;
+        return;
+    exception when lock_not_available or deadlock_detected or unique_violation or internal_error then
+        if sqlstate = 'XX000' and sqlerrm not like 'tuple concurrently %' then
+            raise;
+        end if;
+    end;
+    -- A reader changes its login in a loop, maybe in all of its sessions.
+    return query select ended.login, ended.kind, ended.detail from readers.hold_still() as ended;
+    return query select compared.login, compared.kind, compared.detail from readers.compare() as compared;
+end
+$$;
+comment on function readers.make_so is 'Make every login as the record says, whatever readers do meanwhile; returns what was not so.';
 
 create or replace function readers.put_right() returns table (login name, kind text, detail text)
 language sql security definer
@@ -273,11 +343,9 @@ begin
     if not found then
         raise exception 'no reader has the login %', old_login;
     end if;
-    -- Who changes the login in a transaction that stays open would hold up its end.
-    perform pg_terminate_backend(activity.pid, 2000) from pg_stat_activity as activity
-    where activity.usename = old_login and activity.backend_xid is not null;
     if exists (select from pg_roles where rolname = old_login) then
         insert into readers.removed (login) values (old_login) on conflict do nothing;
+        perform readers.hold_still();  -- it may be changing its login, in a transaction that stays open or in a loop
         execute format('alter role %I nologin password null', old_login);
         execute format('revoke pdic_reader from %I', old_login);
     end if;
@@ -351,8 +419,16 @@ begin
     ) then
         revoke pdic_reader from pdic_admin;  -- as it was before readers had logins: pg_hba.conf speaks of the members of pdic_reader
     end if;
-    execute format('revoke temporary on database %I from public, pdic_reader', current_database());
-    execute format('grant connect on database %I to pdic_reader', current_database());
+    -- Where it is so already, nothing is written: a reader's `drop owned by pdic_reader` holds these rows of the catalogue.
+    if has_database_privilege('pdic_reader', current_database(), 'temporary') then
+        execute format('revoke temporary on database %I from public, pdic_reader', current_database());
+    end if;
+    if not exists (
+        select from pg_database as base cross join aclexplode(base.datacl) as entry
+        where base.datname = current_database() and entry.grantee = 'pdic_reader'::regrole and entry.privilege_type = 'CONNECT'
+    ) then
+        execute format('grant connect on database %I to pdic_reader', current_database());
+    end if;
 end
 $$;
 comment on function readers.close is 'Take functions from readers that write or hold up others; locks are left to the steps that take them.';
