@@ -20,7 +20,7 @@ from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced, ReleaseHel
 from pdic.problems import problems
 from pdic.quality.results import ReleaseVerdict, RuleResult
 from pdic.quality.rules import Dimension, OnFail, Origin, Reason, Rule, Severity
-from pdic.release import broken_rules, comparison, profile, slots, steps
+from pdic.release import broken_rules, comparison, content, profile, slots, steps
 from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect, locks
@@ -407,6 +407,21 @@ def test_why_a_release_was_not_published_is_known_after_the_next_began(
     found = comparison.shown(release_id)
     assert found["status"] == "abandoned"
     assert found["reason"] == "a newer release began; before that: it was not published: somebody holds a view"
+
+
+def test_a_publish_reads_no_table_that_its_audit_has_read(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    release_id = build("update t set funding_source = 'state', _row_hash = _row_hash + 10000 where payment_key = 'p70'")
+    assert release.audit(release_id)["status"] == "audited"
+    read: list[str] = []
+    monkeypatch.setattr(content, "_read", lambda _, table, *__: read.append(table))
+    assert release.publish(release_id)["status"] == "published"
+    assert read == []
+    kept = f"select rows, checksum, changed from control.release_content where release_id = {release_id} and table_name = 'fct_payment'"
+    ((rows, checksum),) = ask(
+        "select count(*), sum(_row_hash) from published.fct_payment where _slot = (select live from control.slot)"
+    )
+    assert ask(kept) == [(rows, checksum, 1)]
+    assert rows == 2000
 
 
 def test_a_release_is_held_against_what_readers_see_when_it_goes_out(whole: int) -> None:

@@ -1,7 +1,7 @@
 """What each table of a release holds, in rows and a checksum, and how it differs from the release that readers see.
 
-The checksum is the sum of the rows' hashes: the same content gives the same one, in whichever slot and order. A table is read only
-where its build changed it; what is known of the rest is taken over.
+The checksum is the sum of the rows' hashes: the same content gives the same one, in whichever slot and order. Rows and checksum are
+those that the audit counted (`pdic.release.profile`), so that no table is read a second time for them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg2 import sql
 
-from pdic.release import keys, slots
-from pdic.release.profile import FEW
+from pdic.release import keys, profile, slots
+from pdic.release.profile import FEW, Profile
 from pdic.release.views import View
 from pdic.warehouse import one
 
@@ -74,6 +74,7 @@ def compare(publisher: Connection, release_id: int, views: Iterable[View]) -> No
             return
         built, live = (_marks(cursor, slot) for slot in (found.building, found.live))
         before = of_release(cursor, against)
+        profiled = profile.wholes_of(publisher, [release_id])[release_id]
         cursor.execute("delete from control.release_content where release_id = %s", (release_id,))
     for view in views:
         with publisher, publisher.cursor() as cursor:
@@ -85,11 +86,12 @@ def compare(publisher: Connection, release_id: int, views: Iterable[View]) -> No
             if holds is not None and had == holds:
                 difference = Difference(had.rows, 0, 0, 0)
             elif found.live is not None and (view.name in live or had is not None):
-                holds = _read(cursor, view.name, found.building, columns)
+                holds = _counted(cursor, view.name, found.building, columns, profiled.get(view.name))
                 followed = _follow(cursor, view, found, had, holds) if had is not None else None
                 difference = followed or _differs(cursor, view, found.building, found.live)
             else:
-                holds, difference = _read(cursor, view.name, found.building, columns), Difference()
+                holds = _counted(cursor, view.name, found.building, columns, profiled.get(view.name))
+                difference = Difference()
             _record(cursor, release_id, view.name, holds, difference)
     with publisher, publisher.cursor() as cursor:
         cursor.execute(
@@ -116,6 +118,13 @@ def _marks(cursor: Cursor, slot: str | None) -> dict[str, tuple[int, list[str] |
     """By table of a slot, the release whose build last changed it, and of which columns its rows' hashes are made."""
     cursor.execute("select model, release_id, columns from published.table_content where slot = %s", (slot,))
     return {model: (release_id, columns) for model, release_id, columns in cursor.fetchall()}
+
+
+def _counted(cursor: Cursor, table: str, slot: str, columns: list[str] | None, profiled: Profile | None) -> Holds:
+    """What a table of a slot holds: as its audit counted it, when the slot was closed already; else it is read."""
+    if profiled is None or profiled.checksum is None:
+        return _read(cursor, table, slot, columns)
+    return Holds(profiled.rows, profiled.checksum, tuple(columns) if columns else None)
 
 
 def _read(cursor: Cursor, table: str, slot: str, columns: list[str] | None) -> Holds:
