@@ -130,15 +130,31 @@ def test_a_release_killed_while_it_copies_a_slot(
 ) -> None:
     before = seen()
     change(sector)
-    with psycopg.connect(connections.warehouse("publisher")) as publisher:  # as if other logic had built it
-        publisher.execute(
+    with psycopg.connect(
+        connections.warehouse("admin")
+    ) as admin:  # as if other logic had built it, and a model followed changes
+        admin.execute(
             "update control.slot_content set logic_digest = null where slot = (select building from control.slot)"
+        )
+        admin.execute(
+            "insert into published.applied_release (slot, model, release_id, generation)"
+            " select live, 'mart_wards', live_release_id, 1 from control.slot on conflict do nothing"
         )
     there = warehouse_sessions()
     with monkeypatch.context() as patch:
         patch.setattr(slots, at, instead)
         assert killed_at(-1, release.release)
     wait_for_the_end_of_others(there)
+    with psycopg.connect(connections.warehouse("admin")) as admin:
+        trusted = admin.execute(
+            """
+            select slot_content.logic_digest, applied.model
+            from control.slot
+            inner join control.slot_content on slot_content.slot = slot.building
+            left join published.applied_release as applied on applied.slot = slot.building
+            """
+        )
+        assert trusted.fetchall() == [(None, None)], "nothing says that the slot is up to anything"
     require_whole_after(sector, before)
 
 
