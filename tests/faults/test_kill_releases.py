@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def at_another(connection: Any, view: Any, release_id: int) -> None:
 
 
 copy_table = slots.copy_table
+ENDLESS = "select pg_sleep(3600)"
 
 
 @pytest.mark.parametrize(
@@ -155,6 +157,39 @@ def test_a_release_killed_while_it_copies_a_slot(
             """
         )
         assert trusted.fetchall() == [(None, None)], "nothing says that the slot is up to anything"
+    require_whole_after(sector, before)
+
+
+def never_ends(connection: Any, *words: Any) -> None:
+    """A statement of the copy is at work for as long as anybody looks."""
+    copy_table(connection, *words)
+    with connection.cursor() as cursor:
+        cursor.execute(ENDLESS)
+
+
+def test_the_copy_of_a_killed_release_does_not_go_on(
+    sector: Sector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The server notices by itself that nobody waits for the statement any more: the next release is not held up by its locks."""
+    before = seen()
+    change(sector)
+    with psycopg.connect(connections.warehouse("publisher")) as publisher:
+        publisher.execute(
+            "update control.slot_content set logic_digest = null where slot = (select building from control.slot)"
+        )
+    with monkeypatch.context() as patch:
+        patch.setattr(slots, "copy_table", never_ends)
+        copying = Forked(release.release, {}, tmp_path / "copying")
+    with psycopg.connect(connections.warehouse("publisher"), autocommit=True) as publisher:
+        at_work = "select count(*) from pg_stat_activity where state = 'active' and query = %s"
+        while publisher.execute(at_work, (ENDLESS,)).fetchone() == (0,):
+            assert not copying.wait(0.05), copying
+        os.kill(copying.pid, signal.SIGKILL)
+        assert copying.wait(10)
+        deadline = time.monotonic() + 60
+        while publisher.execute(at_work, (ENDLESS,)).fetchone() != (0,):
+            assert time.monotonic() < deadline, "the copy goes on without its release"
+            time.sleep(0.1)
     require_whole_after(sector, before)
 
 

@@ -137,6 +137,8 @@ def copy_table(connection: Connection, view: View, release_id: int) -> None:
     with connection.cursor() as cursor:
         # Statistics say that a slot is empty while it is filled: a nested loop would read all of it again for each row.
         cursor.execute("set local enable_nestloop = off; set local work_mem = '128MB'; set local jit = off")
+        # The copy of a release that was killed ends, too: the next one waits for what it has locked.
+        cursor.execute("set local client_connection_check_interval = '5s'")
         cursor.execute(
             sql.SQL(
                 "delete from {own} as own where not exists"
