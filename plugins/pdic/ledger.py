@@ -289,7 +289,7 @@ def report(connection: Connection, batch_id: int) -> dict[str, Any]:
         cursor.execute(
             """
             select sector, dataset, batch_id, capture, status, rows_extracted, rows_accepted, rows_quarantined,
-                rows_unchanged, rows_deleted, bytes, digest, drift, warning, seconds, message
+                rows_unchanged, rows_deleted, rows_marked_deleted, bytes, digest, drift, warning, seconds, message
             from control.batch where batch_id = %s
             """,
             (batch_id,),

@@ -284,7 +284,16 @@ def _record(
         refused = refused or (verdict.message if verdict.halted else _never_a_row(loader, contract, batch))
         status = "rejected" if refused else "checked"
         known = Json(dict(verdict.known_up_to))
-        ledger.update(loader, batch_id, {"check": verdict.seconds}, status=status, message=refused, known_up_to=known)
+        ledger.update(
+            loader,
+            batch_id,
+            {"check": verdict.seconds},
+            status=status,
+            message=refused,
+            known_up_to=known,
+            rows_marked_deleted=verdict.marked_deleted,
+            living_before=verdict.living_before,
+        )
         if verdict.warning:
             ledger.warn(loader, batch_id, verdict.warning)
         if not held:

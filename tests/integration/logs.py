@@ -25,7 +25,15 @@ class Source:
     def connect_to(self, conn_id: str) -> str:
         return self.reader if conn_id == f"pdic_source_{self.sector}" else connections.uri(conn_id)
 
-    def contract(self, dataset: str, columns: dict[str, str], key: tuple[str, ...] = ("id",), more: str = "") -> None:
+    def contract(
+        self,
+        dataset: str,
+        columns: dict[str, str],
+        key: tuple[str, ...] = ("id",),
+        more: str = "",
+        *,
+        max_deleted: float = 1,
+    ) -> None:
         described = ""
         for number, (name, kind) in enumerate(columns.items()):
             described += (
@@ -47,6 +55,7 @@ class Source:
             "  - {property: latency, value: 26, unit: h}\ncustomProperties:\n"
             "  - {property: descriptionEn, value: A table for tests.}\n  - {property: capture, value: cdc}\n"
             f"  - {{property: deletes, value: none}}\n  - {{property: minRows, value: 0}}\n"
+            f"  - {{property: maxDeletedShare, value: {max_deleted}}}\n"
             f"{more}schema:\n  - name: {dataset}\n    physicalName: public.{dataset}\n"
             f"    physicalType: table\n    businessName: Bảng thử\n    properties:\n{described}",
             encoding="utf-8",

@@ -57,6 +57,8 @@ schema:
 {cursor_column}
 """
 CURSOR = "  - {property: capture, value: cursor}\n  - {property: cursorColumn, value: sửa}\n  - {property: deletes, value: none}"
+SOFT = CURSOR.replace("value: none", "value: soft") + "\n  - {property: softDeleteColumn, value: da_xoa}"
+"""The same, of a source that marks what it deletes."""
 SNAPSHOT = "  - {property: capture, value: snapshot}\n  - {property: deletes, value: none}"
 CURSOR_COLUMN = """\
       - name: updated_at
@@ -67,6 +69,16 @@ CURSOR_COLUMN = """\
         classification: internal
         required: true
         customProperties: [{property: descriptionEn, value: Changed at}]
+"""
+SOFT_COLUMN = """\
+      - name: is_deleted
+        physicalName: da_xoa
+        physicalType: boolean
+        logicalType: boolean
+        description: Đã xóa
+        classification: internal
+        required: true
+        customProperties: [{property: descriptionEn, value: Deleted}]
 """
 
 
@@ -81,7 +93,7 @@ def write_contract(
         type=type_,
         logical_type=logical_type(type_),
         required=str(required).lower(),
-        cursor_column=CURSOR_COLUMN if capture == CURSOR else "",
+        cursor_column=(CURSOR_COLUMN if "cursorColumn" in capture else "") + (SOFT_COLUMN if capture == SOFT else ""),
     )
     path = root / "contracts" / sector / f"{dataset}.odcs.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +116,8 @@ class Sector:
         """A contract and its source table: a key, a label under an awkward name, and perhaps a cursor."""
         write_contract(self.root, self.name, dataset, capture=capture, type_=type_, required=required)
         compile_all(self.root, check=False)
-        cursor = ', "sửa" timestamptz default clock_timestamp()' if capture == CURSOR else ""
+        cursor = ', "sửa" timestamptz default clock_timestamp()' if "cursorColumn" in capture else ""
+        cursor += ", da_xoa boolean not null default false" if capture == SOFT else ""
         self.source(f'create table {dataset} (id bigint primary key, "Nhãn X" {type_}{cursor})')
 
     def source(self, statement: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pdic import connections, load, transfer, warehouse
+from pdic import approval, connections, held, load, transfer, warehouse
 from pdic.errors import BatchFenced, Busy, DriftError, SourceUnavailable
 from pdic.quality.results import BatchVerdict
 from pdic.sources.cdc import NotGranted, SlotLost, landing, retire, walsender, watch
@@ -82,6 +82,30 @@ def test_first_load_copies_then_changes_follow(source: Source, name: str) -> Non
     idle = source.accepted(name)
     assert (idle["rows_extracted"], idle["rows_deleted"]) == (0, 0)
     source.assert_equal(name)
+
+
+@pytest.mark.parametrize("statement", ["delete from {} where id <= 66", "truncate {}"])
+def test_a_log_that_deletes_too_many_rows_is_held_until_a_person_approves(
+    source: Source, name: str, statement: str
+) -> None:
+    name = f"{name[:20]}{len(statement)}"
+    source.table(name)
+    source.contract(name, KEY_AND_TEXT, max_deleted=0.05)
+    source.run(f"insert into {name} select i, 'a' from generate_series(1, 133) as i")
+    source.accepted(name)
+    source.run(f"delete from {name} where id between 100 and 103")
+    assert source.accepted(name)["rows_deleted"] == 4, "an ordinary day"
+    source.run(statement.format(name))
+    report = source.load(name)
+    assert report["status"] == "rejected"
+    deleted = 66 if "delete" in statement else 129
+    assert f"{deleted} of 129 living rows" in report["message"]
+    assert f"`pdic quality approve {SECTOR}.{name} --reason WHY`" in report["message"]
+    assert source.load(name)["status"] == "rejected", "neither stuck nor silent"
+    consent = approval.Approval("lan", "Nguyễn Thị Lan", "the agency closed them")
+    assert held.approve(SECTOR, name, consent, source.connect_to)["rows_deleted"] == deleted
+    source.assert_equal(name)
+    assert source.accepted(name)["rows_deleted"] == 0
 
 
 AWKWARD: dict[str, tuple[str, list[str]]] = {

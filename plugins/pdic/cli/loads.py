@@ -15,8 +15,11 @@ COUNTS: Final = {
     "accepted": "rows_accepted",
     "held_back": "rows_quarantined",
     "deleted": "rows_deleted",
+    "marked_deleted": "rows_marked_deleted",
 }
-"""What a column of numbers is called here, and in a report. The rest of what was extracted had not changed."""
+"""What a column of numbers is called here, and in a report. The rest of what was extracted had not changed.
+
+`marked_deleted` rows are among those that were extracted; `deleted` are keys that the source no longer has."""
 
 
 def show(reports: Sequence[Report], well: Collection[str]) -> None:

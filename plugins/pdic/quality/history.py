@@ -163,6 +163,12 @@ def jumped(
     )  # fmt: skip
 
 
+def deletions(dataset: str, share: float, finding: str | None, path: Path | None = None) -> RuleResult:
+    """Whether a batch would delete more than this share of the living rows; `finding` says how many, where it would."""
+    rule = _Rule("deletions", Dimension.COMPLETENESS, OnFail.HALT, Severity.CRITICAL, {"max_share": share})
+    return _result(rule, dataset, finding, path)
+
+
 def _worst(by_rule: Mapping[str, int]) -> str:
     """The rules that refuse most rows."""
     return ", ".join(
@@ -197,6 +203,10 @@ _REASONS: Final = {
     "quarantined_jump": Reason(
         vi="Số dòng bị từ chối tăng vọt so với các lần trước",
         en="Many more rows would be refused than in earlier batches",
+    ),
+    "deletions": Reason(
+        vi="Nguồn xóa, hoặc đánh dấu xóa, quá nhiều dòng",
+        en="The source deletes too many rows, or marks them so",
     ),
     "freshness": Reason(
         vi="Nguồn đã lâu không ghi thêm gì, hoặc đồng hồ của nguồn sai",

@@ -194,7 +194,7 @@ def rows(contract: Contract, table: sql.Composable, row: str = "ctid", condition
     """A select over a table of a dataset's rows: `_row` (the expression `row`) and the cleaned columns of those that live."""
     names = [column.source_name for column in contract.columns]
     kept = sql.SQL("select {} as _row, {} from {} where {} and {}").format(
-        sql.SQL(row), sql.SQL(", ").join(map(sql.Identifier, names)), table, Rendered(condition), _living(contract)
+        sql.SQL(row), sql.SQL(", ").join(map(sql.Identifier, names)), table, Rendered(condition), living(contract)
     )
     return _cleaned(contract, kept, names, "_row")
 
@@ -326,7 +326,7 @@ def _versions(reference: Reference, names: Sequence[str]) -> Iterator[sql.Compos
             table=table,
             operation=sql.SQL(operation),
             condition=condition,
-            living=_living(contract),
+            living=living(contract),
             no_later=sql.SQL("") if final or later is None else later,
         )
 
@@ -360,7 +360,7 @@ def _later(reference: Reference) -> sql.Composed | None:
     )
 
 
-def _living(contract: Contract) -> sql.Composable:
+def living(contract: Contract) -> sql.Composable:
     """The condition that a row was neither withdrawn nor cancelled."""
     if contract.feed is not None and contract.feed.cancel is not None:
         return sql.SQL("{} is distinct from {}").format(

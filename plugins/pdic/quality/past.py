@@ -11,7 +11,7 @@ from psycopg2 import sql
 
 from pdic import cleaning
 from pdic.ledger import AGAIN
-from pdic.quality import history
+from pdic.quality import deletions, history
 from pdic.quality.batch import message_of
 from pdic.quality.census import OTHER, Census
 from pdic.quality.predicates import predicate
@@ -28,13 +28,39 @@ if TYPE_CHECKING:
 def complete(
     connection: Connection, contract: Contract, verdict: BatchVerdict, table: sql.Identifier, root: Path
 ) -> BatchVerdict:
-    """The verdict on a batch, with the results of its comparison with earlier ones; a batch that is held already stays as it is.
+    """The verdict on a batch, with the results of its comparison with earlier ones, and of how much it deletes.
+
+    A batch that is held already stays as it is.
 
     `table` is the batch's, `root` the project root, `connection` the auditor's. Raises RuleError for a wrong file of limits.
     """
-    if verdict.halted or verdict.census is None or not verdict.rows:
+    if verdict.halted:
         return verdict
+    ended = deletions.judge(connection, contract, verdict.batch_id, table, root)
+    found = [ended.result] if ended.result is not None else []
+    if verdict.census is not None and verdict.rows:
+        found += _compared(connection, contract, verdict, verdict.census, table, root)
+    verdict = dataclasses.replace(verdict, marked_deleted=ended.marked, living_before=ended.living)
+    if not found:
+        return verdict
+    results = (*verdict.results, *found)
+    halting = [result for result in found if result.halts]
+    name = f"{contract.sector}/{contract.dataset} batch {verdict.batch_id}"
+    text = _held(contract, verdict.batch_id, halting) if halting else message_of(name, results, [], verdict.rows)
+    return dataclasses.replace(verdict, results=results, halted=bool(halting), message=text)
+
+
+def _compared(
+    connection: Connection,
+    contract: Contract,
+    verdict: BatchVerdict,
+    census: Census,
+    table: sql.Identifier,
+    root: Path,
+) -> list[RuleResult]:
+    """How the rows of a batch compare with those of earlier ones."""
     bounds, path = history.limits(root, contract.id), history.path_of(root)
+    assert verdict.rows is not None
     rows = _rows_of(connection, verdict.batch_id)
     found: list[RuleResult] = []
     refusing = [r for r in verdict.results if r.rule.on_fail is OnFail.QUARANTINE and r.failed]
@@ -48,12 +74,7 @@ def complete(
         now = history.Refused(verdict.rows, _refused(connection, contract, table, refusing, allowed))
         found.append(history.jumped(contract.dataset, bounds, allowed, now, usual, by_rule, path))
     earlier = _earlier(connection, contract, verdict.batch_id, bounds.window)
-    found += history.compare(contract.dataset, bounds, history.Held(rows, verdict.census), earlier, path)
-    results = (*verdict.results, *found)
-    halting = [result for result in found if result.halts]
-    name = f"{contract.sector}/{contract.dataset} batch {verdict.batch_id}"
-    text = _held(contract, verdict.batch_id, halting) if halting else message_of(name, results, [], verdict.rows)
-    return dataclasses.replace(verdict, results=results, halted=bool(halting), message=text)
+    return found + history.compare(contract.dataset, bounds, history.Held(rows, census), earlier, path)
 
 
 def _held(contract: Contract, batch_id: int, halting: Sequence[RuleResult]) -> str:
@@ -62,8 +83,15 @@ def _held(contract: Contract, batch_id: int, halting: Sequence[RuleResult]) -> s
     return (
         f"{contract.id}: batch {batch_id} is held: {why}. Accepted data is untouched: have {contract.owner_agency} put the source right, "
         f"then load it again; where the batch is right as it is, run `pdic quality approve {contract.id} --reason WHY`; the limits are in "
-        "expectations/history.yaml"
+        f"{_limits(contract, halting)}"
     )
+
+
+def _limits(contract: Contract, halting: Sequence[RuleResult]) -> str:
+    """Where the limits stand that hold a batch."""
+    kinds = {result.rule.type == "pdic_history_deletions" for result in halting}
+    places = {True: f"{contract.path} (maxDeletedShare)", False: "expectations/history.yaml"}
+    return " and ".join(places[kind] for kind in sorted(kinds))
 
 
 _READ_AGAIN = """

@@ -79,6 +79,10 @@ class BatchVerdict:
     """What the batch holds; None where no row rule was counted."""
     warning: str | None = None
     """What an operator should see to at the source, though the batch goes on."""
+    marked_deleted: int = 0
+    """How many of its rows the source marks as deleted, also those that it marked before."""
+    living_before: int | None = None
+    """How many rows of the dataset were living before it; None where that was not counted."""
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,15 @@ HISTORY_TYPES: Mapping[str, RuleType] = MappingProxyType(
         name: RuleType(name, Engine.HISTORY, column_kwargs=("column",))
         for name in (
             f"pdic_history_{what}"
-            for what in ("rows", "null_share", "categories", "quarantined_share", "quarantined_jump", "freshness")
+            for what in (
+                "rows",
+                "null_share",
+                "categories",
+                "quarantined_share",
+                "quarantined_jump",
+                "deletions",
+                "freshness",
+            )
         )
     }
 )
