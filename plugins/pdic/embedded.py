@@ -303,6 +303,9 @@ def _configure(pgdata: Path, port: int, who: Runner) -> None:
         "log_statement": "none",
         "log_checkpoints": "off",
     }
+    if int((pgdata / "PG_VERSION").read_text(encoding="ascii")) >= 17:  # (earlier ones do not know it)
+        # Everybody may use the queue of notices, whose files grow to 8 GB else (pages of 8 kB). Nobody here needs it.
+        lines["max_notify_queue_pages"] = 1024
     texts = {
         "postgresql.conf": "".join(f"{name} = '{value}'\n" for name, value in lines.items()),
         "pg_hba.conf": f"host all all {HOST}/32 scram-sha-256\n",

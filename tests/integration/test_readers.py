@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class TestFunctions:
     """Of the server's functions, those that take locks, write, or reach files and other sessions are closed."""
 
     CLOSED = r"""
-        prosrc ~ '^(pg_(try_)?advisory_(xact_)?lock|be_lo_|be_loread|be_lowrite|pg_logical_emit_message|pg_notify)'
+        prosrc ~ '^(pg_(try_)?advisory_(xact_)?lock|be_lo_|be_loread|be_lowrite|pg_logical_emit_message|pg_notify|pg_export_snapshot)'
         or prosrc ~ '^pg_(read_(binary_)?file|ls_|stat_file|current_logfile|rotate_logfile|reload_conf|promote|switch_wal)'
         or prosrc ~ '^pg_(create_restore_point|backup_st|wal_replay_|log_backend|stat_reset|hba_file|show_all_file)'
     """
@@ -115,7 +115,14 @@ class TestFunctions:
                 "lo_import",
                 "lowrite",
             } <= names
-            assert {"pg_logical_emit_message", "pg_notify", "pg_read_file", "pg_ls_dir", "pg_reload_conf"} <= names
+            assert {
+                "pg_logical_emit_message",
+                "pg_notify",
+                "pg_export_snapshot",
+                "pg_read_file",
+                "pg_ls_dir",
+                "pg_reload_conf",
+            } <= names
             assert len(found) > 70
             for called, name, types in found:
                 nothing = sql.SQL(", ").join(sql.SQL("(select null::{})").format(sql.SQL(each)) for each in types)
@@ -169,6 +176,9 @@ TRICKS = {
     "copy (select 1) to program 'true'": "permission denied to COPY to or from an external program|must be superuser or have privileges",
     "set temp_file_limit = -1": 'permission denied to set parameter "temp_file_limit"',
     "alter role current_user set temp_file_limit = -1": 'permission denied to set parameter "temp_file_limit"',
+    "set log_min_messages = debug5": 'permission denied to set parameter "log_min_messages"',
+    "alter role current_user set log_min_messages = log": 'permission denied to set parameter "log_min_messages"',
+    "alter role current_user in database warehouse set log_min_messages = log": 'permission denied to set parameter "log_min_messages"',
     "alter role current_user connection limit -1": "permission denied",
     "alter role current_user createrole": "permission denied",
     "alter role reader_analyst password 'x'": "permission denied",
@@ -218,6 +228,54 @@ def test_temporary_files_end_at_the_limit(an: str) -> None:
         reader.execute("set work_mem = '64kB'")
         with pytest.raises(errors.ConfigurationLimitExceeded, match='temporary file size exceeds "?temp_file_limit'):
             reader.execute("select md5(n::text) from generate_series(1, 1000000) as n order by 1 offset 999999")
+
+
+LOUD = {
+    "raise log": f"do $$ begin for n in 1..50 loop raise log '{MARK}'; end loop; end $$",
+    "raise exception": f"do $$ begin raise exception '{MARK}'; end $$",
+    "an error": f'select "{MARK}"',
+    "a printed plan": f"set debug_print_plan = on; set debug_print_parse = on; select 1 as {MARK}",
+    "a division": "select 1/0",
+    "a trace of sorts": "set trace_sort = on; select n from generate_series(1, 100000) as n order by 1",
+}
+
+
+@pytest.mark.parametrize("loud", LOUD)
+@pytest.mark.parametrize("before", ["", "alter role current_user reset all"], ids=["as it is", "without its defaults"])
+def test_nothing_that_a_reader_does_makes_the_servers_log_grow(
+    small_limits: Path, an: str, loud: str, before: str
+) -> None:
+    if before:
+        with session(an) as reader:
+            reader.execute(before)  # type: ignore[call-overload]
+    log = small_limits / "log" / "postgres.log"
+    with session(an) as reader:
+        pid = f"[{reader.info.backend_pid}]"
+        for _ in range(5):
+            with suppress(psycopg.Error):
+                reader.execute(LOUD[loud])  # type: ignore[call-overload]
+    own = f"own_{MARK}"
+    as_superuser(small_limits, f"do $$ begin raise log '{own}'; end $$")
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert any(own in line for line in lines), "this is the server's log"
+    assert [line for line in lines if pid in line or (MARK in line and own not in line)] == []
+    readers.watch(connections.uri)
+
+
+def test_the_queue_of_notices_stays_small(small_limits: Path, an: str) -> None:
+    """A reader that listens in an open transaction keeps every notice on the disk."""
+    if int(scalar(an, "show server_version_num")) < 170000:
+        pytest.skip("until PostgreSQL 16 nobody can limit the queue: docs/readers.md")
+    with session(an) as listening, session(an) as loud:
+        listening.execute("listen x")
+        listening.execute("begin; select 1")
+        with pytest.raises(errors.OperationalError, match="too many notifications"):
+            for _ in range(20):
+                loud.execute(
+                    "do $$ begin for n in 1..500 loop execute format('notify x, %L', n || repeat('x', 7000)); end loop; end $$"
+                )
+        as_superuser(small_limits, "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'reader_an'")
+    readers.watch(connections.uri)
 
 
 class TestOwnLogin:

@@ -195,6 +195,7 @@ def test_the_server_decides_results_as_the_embedded_one_does(tmp_path: Path) -> 
         lines = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
         return {name.strip(): value.strip().strip("'") for name, _, value in lines if name.strip() not in DIFFER}
 
+    (tmp_path / "PG_VERSION").write_text("18\n", encoding="ascii")
     embedded._configure(tmp_path, 5555, Runner(None))
     own = settings_of((tmp_path / "postgresql.conf").read_text(encoding="utf-8"))
     assert own["timezone"] == "Asia/Ho_Chi_Minh"

@@ -38,8 +38,10 @@ FUNCTIONS: Final = Path(__file__).with_name("readers.sql")
 FILE: Final = "readers.json"
 """Passwords by login, of those that `pdic reader add` made. It lies below the home: containers may write to no other folder."""
 
-TAKEN: Final = r"^(pg_(try_)?advisory_(xact_)?lock|lo_|lo(read|write)$|pg_logical_emit_message$|pg_notify$)"
-"""Functions of PostgreSQL that readers may not call: they take locks, hold large objects, or write to the server's log or queue.
+TAKEN: Final = (
+    r"^(pg_(try_)?advisory_(xact_)?lock|lo_|lo(read|write)$|pg_logical_emit_message$|pg_notify$|pg_export_snapshot$)"
+)
+"""Functions of PostgreSQL that readers may not call: they take locks, hold large objects, or write to the server's log, queue or disk.
 (What gives back an advisory lock is left to all: drivers call it when they clean up a session.)"""
 
 STATEMENT: Final = "PDIC_READER_STATEMENT"

@@ -47,6 +47,9 @@ from readers.limits
 cross join unnest(array[
     'default_transaction_read_only=on',
     format('idle_in_transaction_session_timeout=%ss', idle_seconds),
+    -- A session could fill the disk with what it has the server log (`raise log`, `debug_print_plan`, an error): only the superuser sets these.
+    'log_min_error_statement=panic',
+    'log_min_messages=fatal',
     'search_path=shared',
     format('statement_timeout=%ss', statement_seconds),
     format('temp_file_limit=%sMB', temporary_megabytes),
