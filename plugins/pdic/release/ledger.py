@@ -29,14 +29,6 @@ FETCHED: Final = 500
 """So many entries are read at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An entry that was added: its number and its hash, in hexadecimal digits."""
-
-    seq: int
-    hash: str
-
-
 @dataclass(slots=True)
 class Check:
     """What computing the chain again found: how many entries there are, the last hash, and what is wrong, a sentence each."""
@@ -46,7 +38,7 @@ class Check:
     wrong: list[str] = field(default_factory=list)
 
 
-def append(connection: Connection, kind: str, payload: Mapping[str, Any]) -> Entry:
+def append(connection: Connection, kind: str, payload: Mapping[str, Any]) -> None:
     """Add an entry in the transaction that is open on the publisher's connection: both are kept, or neither.
 
     `kind` is publish, rollback, resume or approve; `payload["by"]` says who decided (`pdic.approval.person`), and the database notes its
@@ -54,13 +46,11 @@ def append(connection: Connection, kind: str, payload: Mapping[str, Any]) -> Ent
     """
     with connection.cursor() as cursor:
         add(cursor, kind, payload)
-        seq, written = one(cursor)
-    return Entry(int(seq), bytes(written).hex())
 
 
 def add(cursor: Cursor, kind: str, payload: Mapping[str, Any]) -> None:
-    """The same by a cursor; what it answers is the entry's number and hash."""
-    cursor.execute("select * from control.append_to_ledger(%s, %s)", (kind, json.dumps(payload)))
+    """The same by a cursor, which may send it together with other statements."""
+    cursor.execute("select control.append_to_ledger(%s, %s)", (kind, json.dumps(payload)))
 
 
 def check(connection: Connection, expected: str | None = None) -> Check:

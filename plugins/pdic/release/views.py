@@ -83,8 +83,8 @@ def up_to_date(publisher: Connection) -> list[str] | None:
         return [name for (name,) in cursor.fetchall()]
 
 
-def bring_up(publisher: Connection) -> list[str]:
-    """Make the readers' views as the contracts say, where they are not so already; returns the names of those that changed.
+def bring_up(publisher: Connection) -> None:
+    """Make the readers' views as the contracts say, where they are not so already.
 
     An ordinary publish changes none, and so waits for no reader. Raises `ReleaseError` where others have built on a view that
     would go, or where one would change in a way that breaks readers.
@@ -94,36 +94,31 @@ def bring_up(publisher: Connection) -> list[str]:
         there = _there(cursor)
         known = _known(cursor, there)
         digests = {name: _digests(view) for name, view in wanted.items()}
-        gone, changed = sorted(there - set(wanted)), []
-        for name in gone:
+        for name in sorted(there - set(wanted)):
             _drop(cursor, name)
         for name, view in wanted.items():
             if known.get(name) == digests[name]:
                 continue
             if name not in known or known[name][0] != digests[name][0]:
                 _make(cursor, view)
-                changed.append(name)
             _comment(cursor, view)
             _remember(cursor, name, digests[name])
-    return [*gone, *changed]
 
 
-def go_back_to(publisher: Connection, former: Mapping[str, View]) -> list[str]:
-    """Show the tables that an earlier release showed, by name, and no others; returns the names of those that changed.
+def go_back_to(publisher: Connection, former: Mapping[str, View]) -> None:
+    """Show the tables that an earlier release showed, by name, and no others.
 
     The views of tables that both have stay as they are: a column that came later is empty in the earlier release. Raises
     `ReleaseError` where others have built on a view that would go.
     """
     with publisher.cursor() as cursor:
         there = _there(cursor)
-        gone, back = sorted(there - set(former)), sorted(set(former) - there)
-        for name in gone:
+        for name in sorted(there - set(former)):
             _drop(cursor, name)
-        for name in back:
+        for name in sorted(set(former) - there):
             _make(cursor, former[name])
             _comment(cursor, former[name])
             _remember(cursor, name, _digests(former[name]))
-    return [*gone, *back]
 
 
 def keep(publisher: Connection, release_id: int, views: Iterable[View]) -> None:
