@@ -53,7 +53,7 @@ def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[
     error, uncounted = dataset["last_error"], dataset["source_problem"]
     if error:
         reason = (error["reason"] or "no reason is recorded").removeprefix(f"{name}: ")
-        yield f"batch {error['batch_id']} came to nothing {in_words(error['seconds_ago'])} ago ({error['kind']}): {reason}"
+        yield f"batch {error['batch_id']} came to nothing {ago(error['seconds_ago'])}: {reason}"
     elif dataset["last_good_load"] is None and province_is_loaded:
         also = (
             f", and its source gives no count of its rows ({uncounted}): see that it answers, then"
@@ -67,7 +67,8 @@ def of_dataset(dataset: Report, *, province_is_loaded: bool = True) -> Iterator[
         yield f"its last good load is {age} old, and its contract promises {promised}: run `pdic load {name}`"
     if uncounted and not (error and error["kind"] in OF_SOURCES):  # a load that its source broke has said it
         yield f"its source gives no count of its rows ({uncounted}): see that it answers, then run `pdic load {name}`"
-    if (compared := dataset["last_reconcile"]) and compared["held"]:
+    compared = dataset["last_reconcile"]
+    if compared and compared["held"] and not (error and error["batch_id"] == compared["batch_id"]):  # that has said it
         yield (
             f"{compared['deleted']:,} rows are gone at the source, and their deletion waits for an approval: look at the source, "
             f"then run `pdic reconcile {name} --approve --reason WHY`"
@@ -140,6 +141,11 @@ def _of_disk(disk: Report | None) -> Iterator[str]:
     free = disk["free_bytes"] if disk else None
     if disk and free is not None and free < LITTLE_ROOM:
         yield f"the disk of {disk['of']} has {free // 1_000_000} MB left: make room before loads and releases need it"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was: `26 min ago`, `just now`."""
+    return f"{in_words(seconds)} ago" if seconds >= 60 else "just now"
 
 
 def in_words(seconds: float) -> str:

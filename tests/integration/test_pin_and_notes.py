@@ -176,6 +176,15 @@ def test_releases_are_built_and_audited_after_it_and_not_published_until_resume(
     assert centre.rollback()["release_id"] == centre.built[-2], "what was published meanwhile can be gone back to"
 
 
+def test_the_first_release_cannot_be_taken_back_and_that_is_said_simply(centre: Warehouse) -> None:
+    centre.sql("delete from control.publication where release_id = %s", centre.built[0])
+    centre.sql("update control.slot set former_release_id = null, former = null")
+    with pytest.raises(
+        ReleaseError, match=f"release {centre.built[1]} is the first that was published, and there is none before it"
+    ):
+        centre.rollback()
+
+
 def test_a_repeated_rollback_changes_nothing_and_brings_nothing_back(centre: Warehouse) -> None:
     first, second = centre.built
     centre.rollback("first reason")

@@ -511,10 +511,16 @@ def test_what_is_held_is_shown_on_a_screen_of_80_columns(whole: int, monkeypatch
     shown = run.invoke(cli.app, ["release", "show", str(held)])
     assert shown.exit_code == 0, shown.output
     assert "status held" in shown.output
+    assert "What holds it:" in shown.output
+    assert run.invoke(cli.app, ["release", "show"]).output == shown.output, "without a number it is the newest"
     differing = run.invoke(cli.app, ["release", "diff"])
     assert differing.exit_code == 0, differing.output
     assert f"release {held} (held) against the live release {whole}" in differing.output
     assert "1,200" in differing.output
+    (header,) = [line for line in differing.output.splitlines() if line.startswith("table") and "gone" in line]
+    assert f"release {held}" in header
+    itself = run.invoke(cli.app, ["release", "diff", str(whole)])
+    assert f"release {whole} is the live one, and differs from itself in nothing" in " ".join(itself.output.split())
     assert "dim_still" not in differing.output
     long = [line for line in (shown.output + differing.output).splitlines() if len(line) > 80]
     assert [line for line in long if "`" not in line] == []
@@ -523,6 +529,7 @@ def test_what_is_held_is_shown_on_a_screen_of_80_columns(whole: int, monkeypatch
     assert (payment["rows_live"], payment["rows"], payment["keys_gone"], payment["keys_new"]) == (2000, 1200, 800, 0)
     done = run.invoke(cli.app, ["release", "approve", str(held), "--reason", "closed by the agency", "--by", "Lan"])
     assert done.exit_code == 0, done.output
+    assert "What had held it:" in run.invoke(cli.app, ["release", "show", str(held)]).output
     assert live() == (held, 1200)
     release.rollback()
     release.resume()

@@ -41,6 +41,7 @@ from pdic.containers import jobs, secret_files
 from pdic.contracts import compile as compiling
 from pdic.errors import LoadError, PdicError
 from pdic.onboard import review, share, update
+from pdic.problems import of_dataset
 from pdic.quality import coverage, data_docs, score, trial
 from pdic.quarantine import correction, desk
 from pdic.release import comparison, notes
@@ -86,6 +87,7 @@ BATCH = {
     "message": SENTENCE,
 }
 COMPARED = {
+    "batch_id": 8,
     "status": "rejected",
     "held": True,
     "late": 5,
@@ -135,6 +137,7 @@ STATUS = {
         "data_docs": PATH,
         "newest": [{"release_id": 124, "status": "failed", "message": SENTENCE}],
         "pin": PIN,
+        "warnings": [{"table": f"fct_{DATASET}", "rule": f"fct_{DATASET}.is_the_sum", "failed": MANY, "checked": MANY}],
     },
     "quality": [{"sector": SECTOR, "rules": MANY, "hold": MANY, "failures_quarantined": MANY, "failures_warned": MANY}],
     "quarantine": dict.fromkeys(desk.STANDINGS, MANY),
@@ -612,7 +615,7 @@ class TestStatus:
         fine = {
             "slots": [],
             "readers": {"problems": [], "ended": []},
-            "release": {**STATUS["release"], "newest": [], "pin": None},
+            "release": {**STATUS["release"], "newest": [], "pin": None, "warnings": []},
         }
         monkeypatch.setattr(status, "status", lambda *_, **__: STATUS | fine | {"datasets": datasets} | others)
         healthy = {
@@ -677,3 +680,12 @@ class TestStatus:
         with pytest.raises(PdicError, match="no sector is called nowhere \\(there is civil_registry"):
             monkeypatch.setattr(settings, "home", lambda: Path("/srv/pdic"))
             typer.main.get_command(app).main([*words], standalone_mode=False)
+
+
+def test_a_held_deletion_is_one_problem_and_says_no_class_name() -> None:
+    held = {"batch_id": 9, "seconds_ago": 20, "kind": "SweepHeld", "reason": "66 of 133 known rows are gone"}
+    standing = STANDING | {"late": False, "last_error": held, "last_reconcile": COMPARED | {"batch_id": 9}}
+    assert list(of_dataset(standing)) == ["batch 9 came to nothing just now: 66 of 133 known rows are gone"]
+    later = standing | {"last_error": held | {"batch_id": 10, "seconds_ago": 300}}
+    assert len(list(of_dataset(later))) == 2, "another load failed since"
+    assert next(iter(of_dataset(later))).startswith("batch 10 came to nothing 5 min ago: ")

@@ -47,7 +47,7 @@ def approve(
         return
     rows = f"{report['rows_accepted'] or 0:,} rows accepted, {report['rows_quarantined'] or 0:,} in quarantine"
     say(
-        f"{dataset}: batch {report['batch_id']} is {report['status']}: {rows}; readers see them after the next `pdic release`"
+        f"{dataset}: batch {report['batch_id']} is {report['status']}: {rows}; run `pdic release` to bring the accepted ones to readers"
     )
 
 

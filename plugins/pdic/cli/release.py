@@ -60,7 +60,12 @@ def release(
 
 
 @release_app.command()
-def show(number: Number, as_json: Json = False) -> None:
+def show(
+    number: Annotated[
+        int | None, typer.Argument(metavar="[N]", help="Number of the release (default: the newest).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """One release: how it stands, what differed, who approved it.
 
     And the batches that are new in it.
@@ -72,12 +77,15 @@ def show(number: Number, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    about = found | {"what": f"release {number} of {moment(found['started_at'])}", "seconds": _total(found["seconds"])}
+    about = found | {
+        "what": f"release {found['release_id']} of {moment(found['started_at'])}",
+        "seconds": _total(found["seconds"]),
+    }
     about |= {name: found[name] or None for name in ("live", "full_refresh")}
     print_items(
         [about], ["what", "status", "live", "full_refresh", "seconds", "published_at", "taken_back_at", "reason"]
     )
-    _show_findings(found["findings"])
+    _show_findings(found["findings"], still=found["status"] == "held")
     if found["approvals"]:
         say("Approved:")
     for each in found["approvals"]:
@@ -111,42 +119,49 @@ def diff(
     if as_json:
         print_json(found)
         return
+    if found["release_id"] == found["live"]:
+        say(
+            f"release {found['live']} is the live one, and differs from itself in nothing: `pdic release notes` says what it changed, "
+            "`pdic releases` lists the others"
+        )
+        return
     say(f"release {found['release_id']} ({found['status']}) against the live release {found['live']}")
+    this = f"release_{found['release_id']}"
     differing = [table for table in found["tables"] if not table["same"]]
     rows = [
         {
             "table": table["table"],
             "live": table["rows_live"],
-            "now": table["rows"],
+            this: table["rows"],
             "gone": table["keys_gone"],
             "new": table["keys_new"],
         }
         for table in differing
     ]
-    print_table("Rows, and keys that are gone and new", rows, ["table", "live", "now", "gone", "new"])
+    print_table("Rows, and keys that are gone and new", rows, ["table", "live", this, "gone", "new"])
     sums = [
-        {"table": f"{table['table']}.{column}", "live": _amount(pair["live"]), "now": _amount(pair["now"])}
+        {"table": f"{table['table']}.{column}", "live": _amount(pair["live"]), this: _amount(pair["now"])}
         for table in differing
         for column, pair in table["sums"].items()
         if pair["live"] != pair["now"]
     ]
     if sums:
-        print_table("Sums", sums, ["table", "live", "now"])
+        print_table("Sums", sums, ["table", "live", this])
     nulls = [
-        {"table": f"{table['table']}.{column}", "live_%": pair["live"], "now_%": pair["now"]}
+        {"table": f"{table['table']}.{column}", "live_%": pair["live"], f"{this}_%": pair["now"]}
         for table in differing
         for column, pair in table["nulls"].items()
     ]
     if nulls:
-        print_table("Rows without a value", nulls, ["table", "live_%", "now_%"])
+        print_table("Rows without a value", nulls, ["table", "live_%", f"{this}_%"])
     groups = [
-        {"table": table["table"], "group": each["group"], "live": each["rows_live"], "now": each["rows"]}
+        {"table": table["table"], "group": each["group"], "live": each["rows_live"], this: each["rows"]}
         for table in differing
         for each in table["groups"][:LARGEST]
     ]
     if groups:
-        print_table("Communes and agencies that changed most, in rows", groups, ["table", "group", "live", "now"])
-    _show_findings(found["findings"])
+        print_table("Communes and agencies that changed most, in rows", groups, ["table", "group", "live", this])
+    _show_findings(found["findings"], still=found["status"] == "held")
     if found["status"] == "held":
         say(f"approve it: `pdic release approve {found['release_id']} --reason WHY`")
 
@@ -230,7 +245,7 @@ def verify(
         elif not report["wrong"]:
             say(
                 f"release {report['release_id']} is what was published ({report['tables']} tables), and the ledger is whole "
-                f"({report['entries']} entries)"
+                f"({report['entries']} {'entry' if report['entries'] == 1 else 'entries'})"
             )
         give(report["last_hash"], "the hash of its last entry:")
     if report["wrong"]:
@@ -277,8 +292,9 @@ def _told(report: Report, as_json: bool) -> None:
         say(broken_rules.sentence(report["warnings"]))
 
 
-def _show_findings(findings: list[Report]) -> None:
-    for holds, title in ((True, "What holds it:"), (False, "Warnings:")):
+def _show_findings(findings: list[Report], *, still: bool) -> None:
+    """Print how a release differed by more than the limits. `still`: it is held."""
+    for holds, title in ((True, "What holds it:" if still else "What had held it:"), (False, "Warnings:")):
         some = [each for each in findings if each["holds"] is holds]
         if some:
             say(title)

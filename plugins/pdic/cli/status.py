@@ -14,7 +14,7 @@ from pdic.cli.app import app
 from pdic.cli.output import FEW, FEW_PROBLEMS, console, give, moment, print_json, print_table, say
 from pdic.cli.slots import print_slots
 from pdic.cli.stack import describe, ensure_warehouse, is_embedded
-from pdic.problems import in_words, problems
+from pdic.problems import ago, in_words, problems
 
 Report = dict[str, Any]
 
@@ -150,7 +150,7 @@ def _row(dataset: Report) -> Report:
     return values | {
         "dataset": f"  {dataset['dataset']}",
         "%": dataset["quarantined_percent"],
-        "last_good_load": "never" if age is None else f"{in_words(age)} ago{', LATE' if dataset['late'] else ''}",
+        "last_good_load": "never" if age is None else f"{ago(age)}{', LATE' if dataset['late'] else ''}",
         "promised": in_words(dataset["promised_seconds"]),
         "reconciled": _reconciled(dataset["last_reconcile"]),
     }

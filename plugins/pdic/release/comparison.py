@@ -13,7 +13,7 @@ from pdic.release import broken_rules, compare, content, profile, slots
 from pdic.release.compare import Finding
 from pdic.release.profile import Profile, TableProfile
 from pdic.release.views import View, views
-from pdic.warehouse import Connect, connect, records, transaction
+from pdic.warehouse import Connect, connect, one, records, transaction
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -54,12 +54,16 @@ def _findings(auditor: Connection, release_id: int, live: int | None, wanted: Se
     return sorted(found, key=lambda finding: not finding.holds)
 
 
-def shown(release_id: int, connect_to: Connect = connections.uri) -> Report:
+def shown(release_id: int | None = None, connect_to: Connect = connections.uri) -> Report:
     """All that the ledger has of one release: how far it came and why, its batches that are new, what differs, who approved it.
 
-    Raises ReleaseError where there is none of that number.
+    None is the newest one. Raises ReleaseError where there is none of that number, or none at all.
     """
     with transaction(connect_to("pdic_warehouse_publisher"), "release show") as publisher, publisher.cursor() as cursor:
+        if release_id is None:
+            cursor.execute("select max(release_id) from control.release")
+            if (release_id := one(cursor)[0]) is None:
+                raise ReleaseError("there is no release yet: run `pdic release`")
         cursor.execute(
             """
             select release_id, status, full_refresh, started_at, published_at, seconds, message as reason,

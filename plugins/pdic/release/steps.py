@@ -689,7 +689,18 @@ def rollback(reason: str | None = None, connect_to: Connect = connections.uri) -
 
 
 def _take_back(publisher: Connection, before: slots.Slots, reason: str | None) -> pin.Pin:
-    if before.former is None or before.former_release_id is None or before.live_release_id is None:
+    if before.live is None or before.live_release_id is None:
+        raise ReleaseError("nothing is published yet, so there is nothing to take back: run `pdic release`")
+    if before.former is None or before.former_release_id is None:
+        with publisher.cursor() as cursor:
+            cursor.execute(
+                "select not exists (select from control.publication where release_id <> %s)", (before.live_release_id,)
+            )
+            if one(cursor)[0]:
+                raise ReleaseError(
+                    f"release {before.live_release_id} is the first that was published, and there is none before it to go back to: mend "
+                    "the cause, then run `pdic release`; readers keep what they see until then"
+                )
         raise ReleaseError(
             f"there is no former release to go back to: none is kept from before release {before.live_release_id} was published or "
             "brought back. Mend the cause and run `pdic release`; readers keep what they see until then"
