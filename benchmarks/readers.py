@@ -51,7 +51,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 
 from pdic import connections, embedded, settings, warehouse
-from pdic.release import code, ledger, slots, steps, views
+from pdic.release import code, going_back, ledger, publishing, slots, state, views
 from pdic.release.views import View
 from pdic.warehouse import locks
 
@@ -99,9 +99,9 @@ class Trial:
         self.release_id = 0
         self.code_digest = code.digest(settings.project_root(), code.LOGIC + code.AROUND)
         shown = [View(name, COLUMNS, {}, ("code",), name, {}) for name in self.names]
-        views.views = steps.views = lambda: tuple(shown)  # type: ignore[assignment]
-        steps._write_docs = lambda *_: "not written"
-        self.changing = self._timed(locks, "_in_transaction"), self._timed(steps, "_take_back")
+        views.views = lambda: tuple(shown)
+        publishing._write_docs = lambda *_: "not written"
+        self.changing = self._timed(locks, "_in_transaction"), self._timed(going_back, "_take_back")
         warehouse.migrate(connections.warehouse("admin"))
         with closing(self.session("publisher")) as publisher, publisher:
             slots.ensure_tables(publisher, views.views())
@@ -122,7 +122,7 @@ class Trial:
     def build(self) -> None:
         """A release in the slot that no reader sees: every row of every table is other than it was."""
         with closing(self.session("publisher")) as publisher, publisher, publisher.cursor() as cursor:
-            steps._give_up_others(publisher, "a newer release began")  # one whose publish was killed
+            state.give_up_others(publisher, "a newer release began")  # one whose publish was killed
             cursor.execute(
                 "insert into control.release (status, full_refresh, code_digest) values ('building', false, %s) returning release_id",
                 (self.code_digest,),
@@ -160,14 +160,14 @@ class Trial:
 
     def publish(self) -> float:
         """Seconds that the transaction took in which readers' release changed."""
-        steps.publish(self.release_id, held=True)
+        publishing.publish(self.release_id, held=True)
         return self.changing[0].pop()
 
     def roll_back(self) -> float:
         """The same of a rollback. Releases go out again after it."""
-        steps.rollback("a trial")
+        going_back.rollback("a trial")
         seconds = self.changing[1].pop()
-        steps.resume("a trial")
+        going_back.resume("a trial")
         return seconds
 
     @staticmethod
@@ -439,7 +439,7 @@ class Trial:
     @staticmethod
     def _tell_of_showing(tells: int) -> None:
         """From now on, tell when a publish begins to show a release to readers, and when that is done. A rehearsal tells nothing."""
-        rehearse, show, then = steps._rehearse, steps._show, slots.drop_retired
+        rehearse, show, then = publishing._rehearse, publishing._show, slots.drop_retired
         rehearses = False
 
         def rehearsing(*words: Any) -> None:
@@ -457,7 +457,7 @@ class Trial:
             os.write(tells, SHOWN)
             then(*words)
 
-        steps._rehearse, steps._show, slots.drop_retired = rehearsing, showing, shown
+        publishing._rehearse, publishing._show, slots.drop_retired = rehearsing, showing, shown
 
     def _wait_for_the_end_of_publishers(self) -> None:
         """The server may still be at the last statement of a session whose process is dead."""

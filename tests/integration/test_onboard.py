@@ -19,7 +19,7 @@ from pdic.contracts import Contract, compile_all
 from pdic.errors import OnboardError, PdicError
 from pdic.onboard import Guess, onboard
 from pdic.onboard.share import share
-from pdic.release import steps
+from pdic.release import promises
 from pdic.release.views import OWN
 from tests.conftest import Postgres
 
@@ -296,7 +296,7 @@ def test_a_release_holds_no_transaction_while_it_reads_rules(
     released: Strangers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting: list[tuple[Any, ...]] = []
-    coverage = steps.coverage_of
+    coverage = promises.coverage_of
 
     def look(root: Path, contract: Contract) -> Any:
         with psycopg.connect(embedded.superuser_uri(settings.home())) as admin:
@@ -308,14 +308,14 @@ def test_a_release_holds_no_transaction_while_it_reads_rules(
             )
         return coverage(root, contract)
 
-    monkeypatch.setattr(steps, "coverage_of", look)
+    monkeypatch.setattr(promises, "coverage_of", look)
     assert release.release(force=True, connect_to=released.connect_to)["status"] == "published"
     assert waiting == []
 
     def refuse(*_: Any) -> None:
         raise AssertionError("rules were read for a release that has nothing to bring")
 
-    monkeypatch.setattr(steps, "coverage_of", refuse)
+    monkeypatch.setattr(promises, "coverage_of", refuse)
     assert release.open_release(connect_to=released.connect_to)["status"] == "unchanged"
 
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from pdic import approval, connections, problems, release, status, warehouse
-from pdic.errors import ReleaseError, ReleaseFenced
-from pdic.release import announced, notes, slots, steps
+from pdic.errors import Busy, ReleaseError, ReleaseFenced
+from pdic.release import announced, notes, publishing, slots, waits
 from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect, locks
@@ -124,9 +124,7 @@ def centre(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, request: pytest.
 
     found = Warehouse(postgres.uri(name), connect_to)
     monkeypatch.setattr(readers_views, "views", lambda: found.views)
-    monkeypatch.setattr(steps, "views", lambda: found.views)
-    monkeypatch.setattr("pdic.release.comparison.views", lambda: found.views)
-    monkeypatch.setattr(steps, "_write_docs", lambda *_: "none")
+    monkeypatch.setattr(publishing, "_write_docs", lambda *_: "none")
     monkeypatch.setattr("pdic.release.code.digest", lambda *_: "x")
     found.release(school={"a": 10, "b": 20}, clinic={"k": 1})
     found.release(school={"a": 11, "c": 30}, clinic={"k": 1})
@@ -343,7 +341,7 @@ def test_notes_are_written_of_what_readers_saw_although_a_rollback_and_a_resume_
         return said
 
     monkeypatch.setattr(notes, "lines", meanwhile)
-    with pytest.raises(steps.Busy, match=f"release {third} was compared with another release"):
+    with pytest.raises(Busy, match=f"release {third} was compared with another release"):
         release.publish(third, centre.connect_to)
     assert centre.seen() == {"a": 10, "b": 20}
     monkeypatch.setattr(notes, "lines", lines)
@@ -391,15 +389,15 @@ def test_a_rollback_that_waits_for_a_reader_takes_no_table_from_what_was_publish
     tram = View("tram", {"tram_key": "text", "beds": "integer"}, {}, ("tram_key",), "Trạm", {})
     centre.views = (SCHOOL, CLINIC, tram)
     centre.release(school={"a": 12}, clinic={"k": 1}, tram={"t": 3})
-    reshape = steps._reshape
+    reshape = waits.for_readers
 
     def late(*given: Any) -> Any:
-        monkeypatch.setattr(steps, "_reshape", reshape)
+        monkeypatch.setattr(waits, "for_readers", reshape)
         centre.resume()
         centre.release(school={"a": 13}, clinic={"k": 1}, tram={"t": 4})
         return reshape(*given)
 
-    monkeypatch.setattr(steps, "_reshape", late)
+    monkeypatch.setattr(waits, "for_readers", late)
     centre.rollback("wrong")
     assert centre.tables() == {"school", "clinic", "tram"}
     assert centre.seen("tram") == {"t": 4}

@@ -13,14 +13,14 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from pdic import approval, connections, embedded, history, release, status, warehouse
+from pdic import approval, connections, embedded, history, quality, release, status, warehouse
 from pdic.cli import app as cli
 from pdic.cli import release as cli_release
 from pdic.errors import Busy, PdicError, ReleaseError, ReleaseFenced, ReleaseHeld, TableHeld
 from pdic.problems import problems
 from pdic.quality.results import ReleaseVerdict, RuleResult
 from pdic.quality.rules import Dimension, OnFail, Origin, Reason, Rule, Severity
-from pdic.release import broken_rules, comparison, content, profile, slots, steps
+from pdic.release import broken_rules, code, comparison, content, profile, publishing, slots, state
 from pdic.release import views as readers_views
 from pdic.release.views import View
 from pdic.warehouse import connect, locks
@@ -80,11 +80,10 @@ def home(new_home: Callable[[], Path]) -> Iterator[Path]:
         patch.setenv("PDIC_HOME", str(found))
         embedded.start(found)
         warehouse.migrate(connections.warehouse("admin"))
-        for module in (readers_views, steps, comparison):
-            patch.setattr(module, "views", lambda: (PAYMENT, STILL))
-        patch.setattr(steps, "_write_docs", lambda *_: "not asked for")
-        patch.setattr(steps.code, "digest", lambda *_: "x")
-        patch.setattr(steps.quality, "audit_release", judged)
+        patch.setattr(readers_views, "views", lambda: (PAYMENT, STILL))
+        patch.setattr(publishing, "_write_docs", lambda *_: "not asked for")
+        patch.setattr(code, "digest", lambda *_: "x")
+        patch.setattr(quality, "audit_release", judged)
         patch.setattr(broken_rules, "rules_for_release", lambda *_: (HAS_UNIT,))
         yield found
         embedded.stop(found)
@@ -99,7 +98,7 @@ def ask(statement: str, role: str = "publisher") -> list[tuple[Any, ...]]:
 def build(change: str = "", *, batch: int | None = None) -> int:
     """Open a release, bring its slot to what the live one holds, change it by `change` (`t` is the table), and end the build."""
     with connect(connections.warehouse("publisher"), "test") as publisher, publisher.cursor() as cursor:
-        steps._give_up_others(publisher, "a newer release began")
+        state.give_up_others(publisher, "a newer release began")
         cursor.execute("insert into control.release (status, code_digest) values ('built', 'x') returning release_id")
         ((release_id,),) = cursor.fetchall()
         slots.ensure_tables(publisher, [PAYMENT, STILL])
@@ -156,7 +155,7 @@ def whole(home: Path) -> Iterator[int]:
     assert rows == 2000
     yield number
     with connect(connections.warehouse("publisher"), "test") as publisher:
-        steps._give_up_others(publisher, "the test is over")
+        state.give_up_others(publisher, "the test is over")
 
 
 TOO_UNLIKE = [
@@ -325,7 +324,7 @@ def test_an_approval_is_changed_by_nobody(whole: int, column: str) -> None:
 
 def test_an_approval_that_dies_is_whole_or_not_there(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
     held = released(TOO_UNLIKE[1][0])["release_id"]
-    monkeypatch.setattr(steps.slots, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    monkeypatch.setattr(slots, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         release.approve(held, CONSENT)
     monkeypatch.undo()
@@ -336,7 +335,7 @@ def test_an_approval_that_dies_is_whole_or_not_there(whole: int, monkeypatch: py
 
 def test_what_was_built_by_other_code_is_not_approved(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
     held = released(TOO_UNLIKE[0][0])["release_id"]
-    monkeypatch.setattr(steps.code, "digest", lambda *_: "y")
+    monkeypatch.setattr(code, "digest", lambda *_: "y")
     with pytest.raises(ReleaseError, match=f"release {held} was built before models"):
         release.approve(held, CONSENT)
     assert live() == (whole, 2000)
@@ -348,9 +347,8 @@ def test_what_was_built_by_other_code_is_not_published(whole: int, monkeypatch: 
     release_id = build("update t set funding_source = 'state' where payment_key = 'p10'")
     assert release.audit(release_id)["status"] == "audited"
     with monkeypatch.context() as upgraded:
-        upgraded.setattr(steps.code, "digest", lambda *_: "y")
-        for module in (readers_views, steps, comparison):
-            upgraded.setattr(module, "views", lambda: (PAYMENT, STILL, replace(STILL, name="dim_later")))
+        upgraded.setattr(code, "digest", lambda *_: "y")
+        upgraded.setattr(readers_views, "views", lambda: (PAYMENT, STILL, replace(STILL, name="dim_later")))
         with pytest.raises(ReleaseError, match=f"release {release_id} was built before models.* run `pdic release`"):
             release.publish(release_id)
     assert live() == (whole, 2000)
@@ -373,7 +371,7 @@ def test_a_release_that_cannot_be_shown_to_readers_is_told_until_it_can(
     assert release.audit(release_id)["status"] == "audited"
 
     def refuse(error: Exception) -> None:
-        monkeypatch.setattr(steps, "_show", lambda *_: (_ for _ in ()).throw(error))
+        monkeypatch.setattr(publishing, "_show", lambda *_: (_ for _ in ()).throw(error))
 
     refuse(TableHeld("shared.fct_payment is held by session 7"))
     with pytest.raises(TableHeld):
@@ -399,7 +397,7 @@ def test_why_a_release_was_not_published_is_known_after_the_next_began(
 ) -> None:
     release_id = build("update t set funding_source = 'state' where payment_key = 'p40'")
     release.audit(release_id)
-    monkeypatch.setattr(steps, "_show", lambda *_: (_ for _ in ()).throw(TableHeld("somebody holds a view")))
+    monkeypatch.setattr(publishing, "_show", lambda *_: (_ for _ in ()).throw(TableHeld("somebody holds a view")))
     with pytest.raises(TableHeld):
         release.publish(release_id)
     monkeypatch.undo()
@@ -444,18 +442,18 @@ def test_a_rollback_that_takes_a_view_away_meanwhile_keeps_a_release_from_going_
 ) -> None:
     release_id = build("update t set funding_source = 'state' where payment_key = 'p60'")
     release.audit(release_id)
-    up_to_date = steps.up_to_date
+    up_to_date = readers_views.up_to_date
 
     def rolled_back_meanwhile(publisher: Any) -> Any:
         found = up_to_date(publisher)
         ask("drop view shared.dim_still; delete from control.shown_view where name = 'dim_still'")
         return found
 
-    monkeypatch.setattr(steps, "up_to_date", rolled_back_meanwhile)
+    monkeypatch.setattr(readers_views, "up_to_date", rolled_back_meanwhile)
     with pytest.raises(Busy, match="a rollback changed the readers' views meanwhile"):
         release.publish(release_id)
     assert live()[0] == whole
-    monkeypatch.setattr(steps, "up_to_date", up_to_date)
+    monkeypatch.setattr(readers_views, "up_to_date", up_to_date)
     assert release.publish(release_id)["status"] == "published"
     assert ask("select count(*) from shared.dim_still", "reader") == [(0,)]
 

@@ -14,7 +14,7 @@ import pytest
 from pdic import connections, ledger, load, raw, release
 from pdic.errors import BatchFenced, Busy, ReleaseFenced, TableHeld
 from pdic.quality import gate
-from pdic.release import settling, steps, turn
+from pdic.release import opening, settling, state, step, turn
 from pdic.warehouse import connect, locks, open_once, transaction
 from tests.conftest import Postgres, change_time
 from tests.integration.sectors import Sector, own_sector
@@ -451,7 +451,7 @@ class TestReleases:
         """`sector` has accepted batches."""
 
     def test_the_second_says_who_builds_the_first_and_ends_well(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(steps, "RELEASE_WAIT_S", 0.0)
+        monkeypatch.setattr(opening, "RELEASE_WAIT_S", 0.0)
         with locks.Session(connections.uri, "pdic_warehouse_publisher", "release 7 conform") as first:
             first.take(locks.RELEASE)
             found = release.release(force=True)
@@ -460,7 +460,7 @@ class TestReleases:
 
     def test_a_release_between_two_steps_of_airflow_is_not_taken_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """`pdic release` between the DAG's `open` and `conform`, when nobody holds the lock."""
-        monkeypatch.setattr(steps, "RELEASE_WAIT_S", 0.0)
+        monkeypatch.setattr(opening, "RELEASE_WAIT_S", 0.0)
         first = release.open_release(force=True)["release_id"]
         found = release.release(force=True)
         assert (found["release_id"], found["status"]) == (first, "under way")
@@ -514,8 +514,8 @@ class TestReleases:
         set_release(newer, "status = 'failed', let_go_at = null")
         assert release.overtaken_by(dead) is None
 
-    @pytest.mark.parametrize("state", ["built", "audited"])
-    def test_a_step_that_lost_the_lock_does_not_bring_back_what_was_abandoned(self, state: str) -> None:
+    @pytest.mark.parametrize("came_to", ["built", "audited"])
+    def test_a_step_that_lost_the_lock_does_not_bring_back_what_was_abandoned(self, came_to: str) -> None:
         """The session that held the lock broke off, another release began, and the step of the first one ends."""
         first = release.open_release(force=True, held=True)["release_id"]
         newer = release.open_release(force=True, held=True)["release_id"]
@@ -523,7 +523,7 @@ class TestReleases:
             pytest.raises(ReleaseFenced, match=f"release {first} was overtaken"),
             transaction(connections.warehouse("publisher"), "test") as publisher,
         ):
-            steps._move_on(publisher, first, state, {})
+            state.move_on(publisher, first, came_to, {})
         assert release_status(first) == "abandoned"
         assert release_status(newer) == "building"
 
@@ -532,7 +532,7 @@ class TestReleases:
         release_id = release.open_release(force=True, held=True)["release_id"]
         with (
             pytest.raises(ZeroDivisionError),
-            steps._step(connections.uri, release_id, "conform", "building", held=False) as (publisher, _),
+            step.of_release(connections.uri, release_id, "conform", "building", held=False) as (publisher, _),
         ):
             with psycopg.connect(postgres.uri("warehouse"), autocommit=True) as admin:
                 admin.execute("select pg_terminate_backend(%s, 60000)", (publisher.info.backend_pid,))

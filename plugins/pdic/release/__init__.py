@@ -11,19 +11,12 @@
 Each step may be repeated, and each is fenced by the release's id: an old retry cannot publish over a newer release.
 """
 
+from pdic.release.building import conform
+from pdic.release.going_back import resume, rollback
+from pdic.release.opening import is_current, open_release
+from pdic.release.publishing import approve, publish
 from pdic.release.settling import settle
-from pdic.release.steps import (
-    Progress,
-    approve,
-    audit,
-    conform,
-    is_current,
-    open_release,
-    publish,
-    release,
-    resume,
-    rollback,
-)
+from pdic.release.steps import Progress, audit, release
 from pdic.release.turn import overtaken_by
 from pdic.release.verify import verify
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from pdic import connections, settings
 from pdic.errors import ReleaseError
 from pdic.release import broken_rules, compare, content, profile, slots
+from pdic.release import views as readers_views
 from pdic.release.compare import Finding
 from pdic.release.profile import Profile, TableProfile
-from pdic.release.views import View, views
+from pdic.release.views import View
 from pdic.warehouse import Connect, connect, one, records, transaction
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Report = dict[str, Any]
 
 def made(release_id: int, connect_to: Connect) -> str | None:
     """Profile the candidate, hold it against the live release and keep what was found. Returns why it is held; None where it is not."""
-    wanted = views()
+    wanted = readers_views.views()
     with (
         closing(connect(connect_to("pdic_warehouse_auditor"), f"release {release_id} compare")) as auditor,
         closing(connect(connect_to("pdic_warehouse_publisher"), f"release {release_id} compare")) as publisher,
