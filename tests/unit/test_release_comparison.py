@@ -212,16 +212,18 @@ def test_many_more_broken_rows_hold_a_release_and_a_few_do_not() -> None:
     assert broken((5, 1810), (1692, 2534)) == "holds"
     assert broken((0, 1_000_000), (60_000, 1_000_000)) == "holds"
     assert broken((0, 40), (30, 40)) == "holds"
-    assert broken((5, 1810), (60, 1830)) == "", "3 points more"
+    assert broken((5, 1_000_000), (20_000, 1_000_000)) == "holds", "2 points more, and 4,000 times as many"
+    assert broken((6, 2180), (14, 2179)) == ""
+    assert broken((20, 1810), (70, 1830)) == "", "3 points more, and 4 times as many"
     assert broken((0, 12), (9, 12)) == "", "a few rows"
     assert broken((900, 2000), (450, 2000)) == "", "fewer than before"
     assert broken((1400, 2000), (1420, 2000)) == ""
 
 
 def test_broken_rows_that_were_always_the_same_warn_and_hold_once_that_is_learned() -> None:
-    few = [Broken(n % 3, 10_000) for n in range(6)]
-    assert broken((0, 10_000), (300, 10_000)) == ""
-    assert broken((0, 10_000), (300, 10_000), few) == "warns"
-    assert broken((0, 10_000), (300, 10_000), few * 2) == "holds"
-    restless = [Broken(n % 2 * 400, 10_000) for n in range(12)]
-    assert broken((0, 10_000), (300, 10_000), restless) == ""
+    few = [Broken(100 + n % 3, 10_000) for n in range(6)]
+    assert broken((100, 10_000), (400, 10_000)) == ""
+    assert broken((100, 10_000), (400, 10_000), few) == "warns"
+    assert broken((100, 10_000), (400, 10_000), few * 2) == "holds"
+    restless = [Broken(100 + n % 2 * 400, 10_000) for n in range(12)]
+    assert broken((100, 10_000), (400, 10_000), restless) == ""

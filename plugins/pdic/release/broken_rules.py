@@ -109,12 +109,15 @@ def sentence(found: Sequence[Mapping[str, Any]]) -> str:
 
 def jump(bounds: Limits, was: Broken, now: Broken, past: Sequence[Broken | None]) -> Jump | None:
     """How many more rows break a rule by more than the limits; None where they don't. `past` as in `compare.compared`."""
-    if bounds.rule_points is not None and now.failed > _allowed(bounds, was, now, bounds.rule_points):
+    if bounds.rule_points is None:
+        return None
+    least = bounds.rule_points_least
+    rarely = 100 * was.share * (bounds.rule_factor - 1)  # so many points more are as many times as before
+    if now.failed > _allowed(bounds, was, now, min(max(rarely, least), bounds.rule_points)):
         return Jump(holds=True)
     known = [None if each is None or not each.checked else each.share for each in past]
-    points = bounds.learned_rule_points
-    if now.failed > _allowed(bounds, was, now, points) and is_unusual(
-        bounds, now.share - was.share, points / 100, steps(known)
+    if now.failed > _allowed(bounds, was, now, least) and is_unusual(
+        bounds, now.share - was.share, least / 100, steps(known)
     ):
         return Jump(holds=sum(each is not None for each in known) >= bounds.learned_releases, learned=True)
     return None
