@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from psycopg2 import sql
+from psycopg2.extras import Json
 
 from pdic import connections
 from pdic.approval import Approval
@@ -20,7 +21,6 @@ from pdic.release import views as readers_views
 from pdic.release.compare import vi
 from pdic.release.views import View
 from pdic.warehouse import Connect, one, records, transaction
-from pdic.warehouse.statements import execute_values
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -64,11 +64,14 @@ def lines(publisher: Connection, release_id: int, views: Iterable[View], consent
 
 
 def keep(cursor: Cursor, release_id: int, said: Sequence[Line]) -> None:
-    """Write the lines down, in the transaction that publishes the release."""
-    execute_values(
-        cursor,
-        "insert into control.release_note (release_id, line, topic, table_name, note_vi, note_en) values %s",
-        [(release_id, place, line.topic, line.table, line.vi, line.en) for place, line in enumerate(said, 1)],
+    """Write the lines down, in the transaction that publishes the release: as one value, which takes half as long as rows do."""
+    cursor.execute(
+        """
+        insert into control.release_note (release_id, line, topic, table_name, note_vi, note_en)
+        select %s, place, line ->> 0, line ->> 1, line ->> 2, line ->> 3
+        from jsonb_array_elements(%s) with ordinality as said (line, place)
+        """,
+        (release_id, Json([(line.topic, line.table, line.vi, line.en) for line in said])),
     )
 
 
