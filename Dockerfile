@@ -20,7 +20,7 @@ RUN uv=/opt/pdic/uv/bin/uv python=/opt/pdic/venv/bin/python \
 
 FROM python:3.11-slim
 RUN groupadd --gid 50000 pdic && useradd --uid 50000 --gid pdic --home-dir /tmp --no-create-home pdic \
- && mkdir -p /var/lib/pdic /var/log/pdic && chmod 1777 /var/lib/pdic /var/log/pdic
+ && mkdir -p /var/lib/pdic/secrets /var/log/pdic && chmod 1777 /var/lib/pdic /var/lib/pdic/secrets /var/log/pdic
 COPY --from=build /opt/pdic/venv /opt/pdic/venv
 COPY --from=build /opt/pdic/airflow.cfg /opt/pdic/airflow.cfg
 COPY --from=build /opt/pdic/app /opt/pdic/app

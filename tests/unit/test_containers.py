@@ -141,6 +141,15 @@ def test_a_worker_is_given_no_more_than_it_needs() -> None:
     assert given == {"airflow_api", "celery_broker", "celery_result", "identity_key", "connections", *STEPS}
 
 
+def test_no_worker_sees_the_passwords_of_readers() -> None:
+    given = {
+        name
+        for name, service in COMPOSE["services"].items()
+        if "readers:/var/lib/pdic/secrets" in service.get("volumes", [])
+    }
+    assert given == {"init", "pdic"}, "what makes readers' logins, and what tells their passwords"
+
+
 ROLES = {f"connections_{role}" for role in logins.SERVICE_ROLES}
 STEPS = {f"connections_{role}" for role in logins.STEP_ROLES}
 

@@ -344,7 +344,8 @@ def _passwords(home: Path) -> dict[str, str]:
 
 
 def _save(home: Path, passwords: Mapping[str, str]) -> None:
-    settings.make_private(_file(home).parent)
+    if not _file(home).parent.is_dir():  # in a container it is a volume, and another's
+        settings.make_private(_file(home).parent)
     settings.write_private(_file(home), json.dumps(passwords, indent=2, sort_keys=True) + "\n")
 
 
