@@ -67,7 +67,7 @@ def test_an_error_is_told_with_kind_and_reason_until_a_load_is_good(sector: Sect
     assert error["kind"] == "DriftError"
     assert "Nhãn X" in error["reason"]
     (said,) = of_dataset(standing(sector, "loi"))
-    assert "(DriftError): " in said
+    assert "came to nothing just now: public.loi differs from its contract" in said
     newest, former = history.of_dataset(sector.name, "loi", sector.connect_to)
     assert (newest["error_kind"], former["status"]) == ("DriftError", "accepted")
     sector.source('alter table loi rename column khac to "Nhãn X"')
@@ -113,13 +113,11 @@ def test_one_trouble_of_a_dataset_is_said_once(sector: Sector) -> None:
     assert list(of_dataset(away)) == [f"it was never loaded, and {no_count} `pdic load {name}`"]
     assert list(of_dataset(away, province_is_loaded=False)) == [f"{no_count} `pdic load {name}`"]
     broken = {"batch_id": 7, "seconds_ago": 60, "kind": "SourceUnavailable", "reason": "it broke off"}
-    assert list(of_dataset(away | {"last_error": broken})) == [
-        "batch 7 came to nothing 1 min ago (SourceUnavailable): it broke off"
-    ]
+    assert list(of_dataset(away | {"last_error": broken})) == ["batch 7 came to nothing 1 min ago: it broke off"]
     rejected = broken | {"kind": "BatchRejected", "reason": "a rule is broken"}
     found = list(of_dataset(away | {"last_error": rejected}))
     assert found == [
-        "batch 7 came to nothing 1 min ago (BatchRejected): a rule is broken",
+        "batch 7 came to nothing 1 min ago: a rule is broken",
         f"{no_count} `pdic load {name}`",
     ]
 

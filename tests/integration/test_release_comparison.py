@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,11 @@ TOO_UNLIKE = [
         "update t set paid_vnd = paid_vnd * 1000000 where payment_key = 'p7'",
         "fct_payment: paid_vnd adds up to",
     ),
+    (
+        "insert into t select _slot, payment_key || 'b', commune_unit_key, paid_vnd, funding_source, _source_key, -_row_hash, _release_id"
+        " from t where _row_hash > 20",
+        "fct_payment has 3,980 rows, and 2,000 in the live release (+99%)",
+    ),
     ("update t set funding_source = null", "fct_payment: funding_source is empty in 100% of the rows"),
     ("update t set payment_key = 'q' || payment_key", "2,000 of the 2,000 keys of the live release are gone"),
     ("delete from t where commune_unit_key = 'xa:3'", "fct_payment, commune_unit_key xa:3, has 0 rows"),
@@ -322,6 +328,31 @@ def test_an_approval_is_changed_by_nobody(whole: int, column: str) -> None:
         )
 
 
+def test_of_two_approvals_at_once_the_second_changes_nothing(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It asked before the first one was done, and got the release's turn after it: it counted the release against itself."""
+    held = released("delete from t where _row_hash % 5 < 2")["release_id"]
+    alone = publishing.step.alone
+
+    @contextmanager
+    def after_the_first(*words: Any, **named: Any) -> Iterator[None]:
+        monkeypatch.setattr(publishing.step, "alone", alone)
+        assert release.approve(held, CONSENT)["status"] == "published"
+        with alone(*words, **named):
+            yield
+
+    monkeypatch.setattr(publishing.step, "alone", after_the_first)
+    again = release.approve(held, CONSENT)
+    assert again["message"].startswith(f"nothing changed: release {held} was published before")
+    ((before, now),) = ask(
+        f"select rows_before, rows from control.release_content where release_id = {held} and table_name = 'fct_payment'"
+    )
+    assert (before, now) == (2000, 1200)
+    assert ask(f"select count(*) from control.approval where release_id = {held}") == [(1,)]
+    release.rollback()
+    release.resume()
+    assert live() == (whole, 2000)
+
+
 def test_an_approval_that_dies_is_whole_or_not_there(whole: int, monkeypatch: pytest.MonkeyPatch) -> None:
     held = released(TOO_UNLIKE[1][0])["release_id"]
     monkeypatch.setattr(slots, "publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
@@ -359,7 +390,7 @@ def test_what_was_built_by_other_code_is_not_published(whole: int, monkeypatch: 
 def test_a_newer_release_overtakes_one_that_is_held(whole: int) -> None:
     first = released(TOO_UNLIKE[0][0])["release_id"]
     second = released(TOO_UNLIKE[1][0])["release_id"]
-    with pytest.raises(ReleaseFenced, match=f"overtaken by release {second}, which is held too"):
+    with pytest.raises(ReleaseFenced, match=f"overtaken by release {second}, which is held: look"):
         release.approve(first, CONSENT)
     assert "a newer release began; before that: release" in comparison.shown(first)["reason"]
 

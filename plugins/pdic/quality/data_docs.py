@@ -226,7 +226,7 @@ def _read(release_id: int | None, connect_to: Connect) -> tuple[int, list[Page]]
         known = cursor.fetchone()
         if known is None:
             raise ReleaseError(
-                f"there is no release {release_id or ''}: `pdic status` lists the newest".replace(" :", ":")
+                f"there is no release {release_id or ''}: `pdic releases` lists the newest".replace(" :", ":")
             )
         (release_id,) = known
         cursor.execute(

@@ -132,7 +132,7 @@ def difference(release_id: int | None = None, connect_to: Connect = connections.
                 """
                 select release_id from control.release inner join (select distinct release_id from control.release_table) as known
                     using (release_id)
-                order by status = 'held' desc, release_id desc limit 1
+                order by status = 'held' desc, status <> 'abandoned' desc, release_id desc limit 1
                 """
             )
             if (newest := cursor.fetchone()) is None:

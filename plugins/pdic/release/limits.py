@@ -20,7 +20,7 @@ class Limits(BaseModel):
 
     compared: bool = True
     rows_fall: float | None = Field(0.30, gt=0, le=1)
-    rows_rise: float | None = Field(1.0, gt=0)
+    rows_rise: float | None = Field(0.80, gt=0)
     keys_gone: float | None = Field(0.30, gt=0, le=1)
     sum_factor: float | None = Field(3, gt=1)
     amount_digits: int | None = Field(3, ge=1)

@@ -65,18 +65,15 @@ def by_decision(release_id: int, connect_to: Connect, *, held: bool, decision: D
     """Publish a release as a person decided, or as nobody had to: see `publish`, `approve` and `going_back.resume`."""
     publisher_uri = connect_to("pdic_warehouse_publisher")
     began = time.monotonic()
-    with transaction(publisher_uri, "publish") as publisher:
-        if state.of(publisher, release_id).status == state.PUBLISHED:
-            live = slots.read(publisher).live_release_id
-            sees = "" if live == release_id else f", and readers see release {live}"
-            message = f"nothing changed: release {release_id} was published before{sees}"
-            return {"release_id": release_id, "status": state.PUBLISHED, "message": message}
-        if decision.consent is not None and (waiting := _approved_and_waiting(publisher, release_id)):
-            return waiting
-        _require_publishable(publisher, release_id, decision.consent)
+    with transaction(publisher_uri, "publish") as publisher:  # what needs no publish waits for nobody
+        if (known := _done_before(publisher, release_id, decision)) is not None:
+            return known
 
     seconds: dict[str, float] = {}
     with step.alone(connect_to, f"release {release_id} publish", held=held):
+        with transaction(publisher_uri, "publish") as publisher:  # another session may have published it meanwhile
+            if (known := _done_before(publisher, release_id, decision)) is not None:
+                return known
         try:
             with transaction(publisher_uri, "publish") as publisher:
                 _require_same_code(publisher, release_id)
@@ -111,6 +108,22 @@ def by_decision(release_id: int, connect_to: Connect, *, held: bool, decision: D
     }
 
 
+def _done_before(publisher: Connection, release_id: int, decision: Decision) -> Report | None:
+    """The report of a release of which nothing is left to do; None of one that is to be published.
+
+    Raises `ReleaseHeld`, `ReleaseFenced` or `ReleaseError` where it may not be.
+    """
+    if state.of(publisher, release_id).status == state.PUBLISHED:
+        live = slots.read(publisher).live_release_id
+        sees = "" if live == release_id else f", and readers see release {live}"
+        message = f"nothing changed: release {release_id} was published before{sees}"
+        return {"release_id": release_id, "status": state.PUBLISHED, "message": message}
+    if decision.consent is not None and (waiting := _approved_and_waiting(publisher, release_id)):
+        return waiting
+    _require_publishable(publisher, release_id, decision.consent)
+    return None
+
+
 def _approved_and_waiting(publisher: Connection, release_id: int) -> Report | None:
     """The report of a release that was approved before, and that a rollback keeps from going out; None of any other."""
     pinned = pin.read(publisher)
@@ -134,7 +147,7 @@ def _require_publishable(publisher: Connection, release_id: int, consent: Approv
         return
     if status == "abandoned" and (newer := state.newest(publisher, state.HELD)) is not None:
         raise ReleaseFenced(
-            f"release {release_id} was overtaken by release {newer}, which is held too: look at `pdic release diff {newer}`, then approve "
+            f"release {release_id} was overtaken by release {newer}, which is held: look at `pdic release diff {newer}`, then approve "
             f"that one: `pdic release approve {newer} --reason WHY`"
         )
     if status not in (state.HELD, "abandoned"):

@@ -41,7 +41,7 @@ def of(publisher: Connection, release_id: int) -> State:
         cursor.execute("select status, message from control.release where release_id = %s", (release_id,))
         row = cursor.fetchone()
     if row is None:
-        raise ReleaseError(f"there is no release {release_id}; `pdic status` lists the newest")
+        raise ReleaseError(f"there is no release {release_id}: `pdic releases` lists the newest")
     return State(*row)
 
 
