@@ -754,7 +754,7 @@ def test_a_role_that_owns_the_table_makes_the_publication(source: Source, name: 
 
 def test_lag_and_warning_are_shown_and_retired(source: Source, name: str) -> None:
     source.table(name)
-    source.contract(name, KEY_AND_TEXT, more="  - {property: maxRetainedBytes, value: 200000}\n")
+    source.contract(name, KEY_AND_TEXT, more="  - {property: maxRetainedBytes, value: 1000000}\n")
     assert source.accepted(name)["warning"] is None
     source.run(f"insert into {name} select i, repeat(md5(i::text), 10) from generate_series(1, 5000) as i")
     slot = source.slot(name)
@@ -762,10 +762,12 @@ def test_lag_and_warning_are_shown_and_retired(source: Source, name: str) -> Non
     assert slot["retained"] >= slot["lag"]
     assert (slot["active"], slot["wal_status"], slot["safe"]) == (False, "reserved", None)
     assert f"pdic slot drop {SECTOR}.{name}" in slot["warning"]
-    assert slot["warning"].split(" of its log")[0] in " ".join(watch.warnings(source.connect_to, SECTOR))
+    assert slot["warning"].split(" of its log")[0].rpartition(" keep ")[0] in " ".join(
+        watch.warnings(source.connect_to, SECTOR)
+    )
     assert name in source.accepted(name)["warning"]
     source.accepted(name)
-    assert source.slot(name)["lag"] < 100_000
+    assert source.slot(name)["lag"] < 500_000, "the server writes its log for others, too"
     (source.root / "contracts" / SECTOR / f"{name}.odcs.yaml").unlink()
     assert "no contract reads slot" in source.slot(name)["warning"]
     report = retire.end(f"{SECTOR}.{name}", source.connect_to)

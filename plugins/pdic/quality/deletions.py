@@ -58,10 +58,13 @@ def judge(connection: Connection, contract: Contract, batch_id: int, table: sql.
         ((follows, logged),) = cursor.fetchall()  # what a comparison found gone was judged as it was found
         if not follows:
             return Deletions(0)
-        cursor.execute(
-            sql.SQL("select count(*) from {} where _op = 'U' and not ({})").format(table, lookups.living(contract))
-        )
-        ((marked,),) = cursor.fetchall()
+        marked = 0
+        cursor.execute("select to_regclass(%s) is not null", (table.as_string(connection),))
+        if cursor.fetchone() == (True,):  # a comparison that finds nothing makes no table
+            cursor.execute(
+                sql.SQL("select count(*) from {} where _op = 'U' and not ({})").format(table, lookups.living(contract))
+            )
+            ((marked,),) = cursor.fetchall()
     if marked + logged <= guard.ALWAYS_ALLOWED:
         return Deletions(marked)
     least = _least_living(connection, contract, batch_id)
