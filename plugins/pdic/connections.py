@@ -83,7 +83,7 @@ def _read(file: str, of: Path) -> dict[str, dict[str, Any]]:
 
 def kept_from_services(conn_id: str, of: Path) -> bool:
     """Is this a login of an owner, in a file that is given to no step (containers), unlike the home, which they share?"""
-    return settings.secrets_folder(of) != of / "secrets" and any(conn_id in _read(file, of) for file in OWNERS_FILES)
+    return settings.services_share(of) and any(conn_id in _read(file, of) for file in OWNERS_FILES)
 
 
 def save(of: Path, connections: Mapping[str, Mapping[str, Any]]) -> None:

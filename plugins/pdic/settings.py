@@ -71,6 +71,11 @@ def secrets_folder(of: Path | None = None) -> Path:
     return (of or home()) / "secrets"
 
 
+def services_share(of: Path) -> bool:
+    """Do several services share a home, so that what some may not know must not lie in it? (Containers: their secrets lie elsewhere.)"""
+    return secrets_folder(of) != of / "secrets"
+
+
 def secret(name: str, create: bool = False, of: Path | None = None) -> str:
     """One secret's text, without the line end; with `create`, a random one (256 bits, hex) is made when there is none.
 

@@ -59,8 +59,7 @@ def judge(connection: Connection, contract: Contract, batch_id: int, table: sql.
         if not follows:
             return Deletions(0)
         marked = 0
-        cursor.execute("select to_regclass(%s) is not null", (table.as_string(connection),))
-        if cursor.fetchone() == (True,):  # a comparison that finds nothing makes no table
+        if raw.is_there(cursor, table):
             cursor.execute(
                 sql.SQL("select count(*) from {} where _op = 'U' and not ({})").format(table, lookups.living(contract))
             )

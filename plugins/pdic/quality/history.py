@@ -163,6 +163,10 @@ def jumped(
     )  # fmt: skip
 
 
+DELETIONS: Final = "pdic_history_deletions"
+"""The type of the rule that a batch deletes no more than its contract allows."""
+
+
 def deletions(dataset: str, share: float, finding: str | None, path: Path | None = None) -> RuleResult:
     """Whether a batch would delete more than this share of the living rows; `finding` says how many, where it would."""
     rule = _Rule("deletions", Dimension.COMPLETENESS, OnFail.HALT, Severity.CRITICAL, {"max_share": share})

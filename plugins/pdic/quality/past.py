@@ -89,9 +89,11 @@ def _held(contract: Contract, batch_id: int, halting: Sequence[RuleResult]) -> s
 
 def _limits(contract: Contract, halting: Sequence[RuleResult]) -> str:
     """Where the limits stand that hold a batch."""
-    kinds = {result.rule.type == "pdic_history_deletions" for result in halting}
-    places = {True: f"{contract.path} (maxDeletedShare)", False: "expectations/history.yaml"}
-    return " and ".join(places[kind] for kind in sorted(kinds))
+    places = {
+        f"{contract.path} (maxDeletedShare)" if result.rule.type == history.DELETIONS else "expectations/history.yaml"
+        for result in halting
+    }
+    return " and ".join(sorted(places))
 
 
 _READ_AGAIN = """

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pdic.quality.chance import tolerated
 from pdic.quality.rules import rules_for_release
-from pdic.release.compare import Finding, as_learned, has_first_dataset, is_unusual, limits_of, past_releases, steps, vi
+from pdic.release.compare import Finding, Measure, as_learned, is_unusual, steps, vi
 from pdic.release.limits import Limits
+from pdic.warehouse import records
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from psycopg2.extensions import connection as Connection
     from psycopg2.extensions import cursor as Cursor
-
-    from pdic.release.views import View
 
 NAMED: Final = 3
 """So many rules that warn are named where a release is told."""
@@ -47,30 +46,27 @@ Rule = tuple[str, str]
 """A shared table, and the id of its rule."""
 
 
-def against_live(
-    connection: Connection, release_id: int, live: int, views: Iterable[View], root: Path
-) -> list[Finding]:
+def against_live(connection: Connection, release_id: int, measure: Measure, root: Path) -> list[Finding]:
     """The rules that many more rows of a release break than of the live one, by the results of both audits; the worst first.
 
-    `connection` is the auditor's, `root` the project root. Raises ReleaseError where the limits cannot be read.
+    `connection` is the auditor's, `root` the project root.
     """
-    bounds = limits_of(root, views)
-    past = past_releases(connection, live, max((each.learned_window for each in bounds.values()), default=1))
-    found = _of_releases(connection, [release_id, live, *past])
-    now, was = found[release_id], found[live]
-    grown = has_first_dataset(connection, release_id, live)
+    found = _of_releases(connection, [release_id, measure.live, *measure.past])
+    now, was = found[release_id], found[measure.live]
     risen = []
     for rule in now.keys() & was.keys():
-        limit = bounds.get(rule[0])
+        limit = measure.bounds.get(rule[0])
         if limit is None or not limit.compared:
             continue
         history: list[Broken | None] = []
-        for number, approved in past.items():
+        for number, approved in measure.past.items():
             history += [None, found[number].get(rule)] if approved else [found[number].get(rule)]
         risen_by = jump(limit, was[rule], now[rule], history)
         if risen_by is not None:
             risen.append(
-                _finding(root, rule, was[rule], now[rule], replace(risen_by, holds=risen_by.holds and not grown))
+                _finding(
+                    root, rule, was[rule], now[rule], replace(risen_by, holds=risen_by.holds and not measure.grown)
+                )
             )
     return sorted(risen, key=lambda each: (not each.holds, -now[each.table, each.rule].failed, each.rule))
 
@@ -79,7 +75,7 @@ def warned(cursor: Cursor, release_id: int | None) -> list[dict[str, Any]]:
     """The rules that only warn and that a release breaks, those that most rows break first: `table`, `rule`, `failed`, `checked`."""
     cursor.execute(
         """
-        select dataset, rule_id, failed, checked
+        select dataset as "table", rule_id as rule, failed, checked
         from (
             select distinct on (dataset, rule_id) dataset, rule_id, success, failed, checked
             from control.expectation_result
@@ -91,7 +87,7 @@ def warned(cursor: Cursor, release_id: int | None) -> list[dict[str, Any]]:
         """,
         (release_id,),
     )
-    return [dict(zip(("table", "rule", "failed", "checked"), row, strict=True)) for row in cursor.fetchall()]
+    return records(cursor)
 
 
 def sentence(found: Sequence[Mapping[str, Any]]) -> str:
@@ -112,8 +108,8 @@ def jump(bounds: Limits, was: Broken, now: Broken, past: Sequence[Broken | None]
     if bounds.rule_points is None:
         return None
     least = bounds.rule_points_least
-    rarely = 100 * was.share * (bounds.rule_factor - 1)  # so many points more are as many times as before
-    if now.failed > _allowed(bounds, was, now, min(max(rarely, least), bounds.rule_points)):
+    points_for_factor = 100 * was.share * (bounds.rule_factor - 1)  # so many points more are rule_factor times as many
+    if now.failed > _allowed(bounds, was, now, min(max(points_for_factor, least), bounds.rule_points)):
         return Jump(holds=True)
     known = [None if each is None or not each.checked else each.share for each in past]
     if now.failed > _allowed(bounds, was, now, least) and is_unusual(

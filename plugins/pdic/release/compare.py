@@ -66,27 +66,39 @@ class Change:
         return f"{self.table}, {column} {value}," if column else self.table
 
 
-def limits_of(root: Path, views: Iterable[View]) -> dict[str, Limits]:
-    """The limits of each published table. Raises ReleaseError where they cannot be read."""
-    return {view.name: limits(root, view.name, view.limits) for view in views}
+@dataclass(frozen=True)
+class Measure:
+    """What a release is measured by: the live release and the limits of each table.
 
-
-def against_live(
-    connection: Connection, release_id: int, live: int, views: Iterable[View], root: Path
-) -> list[Finding]:
-    """How a profiled release differs from the live one by more than the limits, what holds it first.
-
-    `connection` is the auditor's, `root` the project root. Raises ReleaseError where the limits cannot be read.
+    `past`: the published releases that teach how much they change, the live one last, and whether a person had to approve each.
+    `grown`: a dataset is released for the first time, so that more rows are no wonder.
     """
-    bounds = limits_of(root, views)
-    was, now = profile.of_release(connection, live), profile.of_release(connection, release_id)
-    past = _Past.of(connection, live, max((each.learned_window for each in bounds.values()), default=1))
-    grown = has_first_dataset(connection, release_id, live)
+
+    live: int
+    bounds: Mapping[str, Limits]
+    past: Mapping[int, bool]
+    grown: bool
+
+    @classmethod
+    def read(cls, connection: Connection, release_id: int, live: int, views: Iterable[View], root: Path) -> Measure:
+        """`connection` is the auditor's, `root` the project root. Raises ReleaseError where the limits cannot be read."""
+        bounds = {view.name: limits(root, view.name, view.limits) for view in views}
+        window = max((each.learned_window for each in bounds.values()), default=1)
+        return cls(
+            live, bounds, _past_releases(connection, live, window), _has_first_dataset(connection, release_id, live)
+        )
+
+
+def against_live(connection: Connection, release_id: int, measure: Measure) -> list[Finding]:
+    """How the tables of a profiled release differ from those of the live one by more than the limits. `connection` is the auditor's."""
+    bounds = measure.bounds
+    was, now = profile.of_release(connection, measure.live), profile.of_release(connection, release_id)
+    past = _Past.of(connection, measure.past)
     found: list[Finding] = []
     for table in sorted(bounds.keys() & was.keys() & now.keys()):
         if bounds[table].compared and was[table].content != now[table].content:
-            found += compared(table, bounds[table], was[table], now[table], past.profiles(table), grown=grown)
-    return sorted(found, key=lambda finding: not finding.holds)
+            found += compared(table, bounds[table], was[table], now[table], past.profiles(table), grown=measure.grown)
+    return found
 
 
 def record(connection: Connection, release_id: int, findings: Sequence[Finding]) -> None:
@@ -375,7 +387,7 @@ def _percent(was: int, now: int) -> str:
     return f"{(now - was) / was:+.0%}"
 
 
-def past_releases(connection: Connection, live: int, window: int) -> dict[int, bool]:
+def _past_releases(connection: Connection, live: int, window: int) -> dict[int, bool]:
     """The published releases that teach how much they change, the live one last, and whether a person had to approve each."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -404,8 +416,7 @@ class _Past:
     releases: Sequence[Mapping[str, Profile] | None]
 
     @classmethod
-    def of(cls, connection: Connection, live: int, window: int) -> _Past:
-        approved = past_releases(connection, live, window)
+    def of(cls, connection: Connection, approved: Mapping[int, bool]) -> _Past:
         found = profile.wholes_of(connection, list(approved))
         releases: list[Mapping[str, Profile] | None] = []
         for release_id, is_approved in approved.items():
@@ -419,7 +430,7 @@ class _Past:
         ]
 
 
-def has_first_dataset(connection: Connection, release_id: int, live: int) -> bool:
+def _has_first_dataset(connection: Connection, release_id: int, live: int) -> bool:
     """Whether a dataset is in a release and not in the live one."""
     with connection.cursor() as cursor:
         cursor.execute(

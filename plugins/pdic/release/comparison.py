@@ -50,8 +50,9 @@ def _findings(auditor: Connection, release_id: int, live: int | None, wanted: Se
     if live is None:
         return []
     root = settings.project_root()
-    found = compare.against_live(auditor, release_id, live, wanted, root)
-    found += broken_rules.against_live(auditor, release_id, live, wanted, root)
+    measure = compare.Measure.read(auditor, release_id, live, wanted, root)
+    found = compare.against_live(auditor, release_id, measure)
+    found += broken_rules.against_live(auditor, release_id, measure, root)
     return sorted(found, key=lambda finding: not finding.holds)
 
 

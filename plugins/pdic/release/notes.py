@@ -241,7 +241,7 @@ def _index(cursor: Cursor, slot: str | None) -> Any:
 def _warnings(cursor: Cursor, release_id: int) -> Iterator[Line]:
     """Rules of the audit that are broken and stop nothing."""
     found = broken_rules.warned(cursor, release_id)
-    for table, rule, failed, _ in (each.values() for each in found[:NAMED]):
+    for table, rule, failed in ((each["table"], each["rule"], each["failed"]) for each in found[:NAMED]):
         rows_vi, rows_en = ("", "") if failed is None else (f" ({vi(failed)} dòng)", f" ({_count(failed, 'row')})")
         yield Line("warning", f"Quy tắc {rule} không đạt{rows_vi}.", f"Rule {rule} is broken{rows_en}.", table)
     if len(found) > NAMED:

@@ -344,8 +344,10 @@ def _passwords(home: Path) -> dict[str, str]:
 
 
 def _save(home: Path, passwords: Mapping[str, str]) -> None:
-    if not _file(home).parent.is_dir():  # in a container it is a volume, and another's
-        settings.make_private(_file(home).parent)
+    folder = _file(home).parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.services_share(home):  # in a container the folder is a volume, and another user's
+        settings.make_private(folder)
     settings.write_private(_file(home), json.dumps(passwords, indent=2, sort_keys=True) + "\n")
 
 
